@@ -1,0 +1,168 @@
+/**
+ * The audit event: what the log holds, one JSON object a line. Types only; `log.ts` writes, `read.ts` reads.
+ * Values that can carry secrets (query strings, authorization, cookies) have no field here.
+ */
+import type { Origin, Protocol } from '../policies/model.ts';
+import type { Reason } from '../policies/reasons.ts';
+
+/** Bumped when a field changes its meaning or disappears; new optional fields do not bump it. */
+export const AUDIT_SCHEMA_VERSION = 1;
+
+export type Disposition = 'forwarded' | 'refused' | 'answered';
+
+/** Who asked: the guest through its link, or a person on the host (dig at the loopback port). */
+export type Asker = 'guest' | 'host';
+
+export interface RuleFact {
+  readonly id: string;
+  readonly file: string;
+  readonly line: number;
+  readonly because?: string;
+}
+
+/** What every decision carries. */
+export interface DecisionFacts {
+  readonly asker: Asker;
+  readonly verdict: 'allow' | 'deny';
+  readonly reason: Reason;
+  readonly disposition: Disposition;
+  readonly rule: RuleFact | null;
+  /** Digest of the policy that decided. */
+  readonly policy: string;
+  readonly muted?: boolean;
+  /** A sentence for people: what was close, or what exactly was wrong. Escaped, at most 300 characters. */
+  readonly detail?: string;
+  /** What to paste into a policy to turn a denial, where one line can. */
+  readonly suggestion?: string;
+}
+
+/** How a connection reached the gateway. */
+export type Via = 'forward' | 'connect' | 'socks' | 'transparent';
+
+export interface DnsDecision extends DecisionFacts {
+  readonly kind: 'dns';
+  readonly transport: 'udp' | 'tcp';
+  /** As asked, canonical where it parses, else escaped. */
+  readonly name: string;
+  /** Mnemonic where known (`A`, `AAAA`, `HTTPS`), else `TYPE123`. */
+  readonly type: string;
+  readonly rcode: string;
+  /** Synthetic or vetted addresses in the answer. */
+  readonly answer?: readonly string[];
+}
+
+export interface ConnectionDecision extends DecisionFacts {
+  readonly kind: 'connection';
+  /** Names this connection in later events of the run. */
+  readonly connection: number;
+  readonly via: Via;
+  /** Hostname or address as judged; for what does not parse, the escaped text. */
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: Protocol | null;
+  /** Plain HTTP only: method and path without query. */
+  readonly method?: string;
+  readonly path?: string;
+  /** The vetted address that is dialled. */
+  readonly address?: string;
+  readonly sni?: string;
+  readonly alpn?: readonly string[];
+  /** Original destination of a transparent stream. */
+  readonly destination?: string;
+}
+
+export interface ConnectionClose {
+  readonly kind: 'close';
+  readonly connection: number;
+  readonly host: string;
+  readonly port: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+  readonly durationMs: number;
+  /** Why it ended, where not by the peers themselves. */
+  readonly reason?: Reason;
+  /** HTTP status that the origin gave, for forwards. */
+  readonly status?: number;
+}
+
+/** Ports that nothing listens on: counted by the link, told after the fact. */
+export interface UnplantedAttempt extends DecisionFacts {
+  readonly kind: 'unplanted';
+  readonly transport: 'tcp' | 'udp' | 'icmp' | 'other';
+  readonly host: string;
+  readonly port: number;
+  readonly count: number;
+}
+
+export interface RunStart {
+  readonly kind: 'run-start';
+  readonly schema: typeof AUDIT_SCHEMA_VERSION;
+  readonly run: string;
+  readonly sand: string;
+  readonly node: string;
+  readonly backend: string;
+  readonly isolation: string;
+  readonly confinement: 'enforced' | 'cooperative';
+  /** Arguments with secret-looking values replaced. */
+  readonly command: readonly string[];
+  readonly policy: {
+    readonly name: string;
+    readonly digest: string;
+    readonly mode: string;
+    readonly layers: readonly string[];
+  };
+  readonly workdir: string;
+}
+
+export interface ProbeResult {
+  readonly kind: 'probe';
+  readonly name: string;
+  readonly passed: boolean;
+  readonly detail: string;
+}
+
+/** Something sand found out that no single request shows (a protected file that the guest tried to change). */
+export interface Notice {
+  readonly kind: 'notice';
+  readonly code: string;
+  readonly detail: string;
+  readonly at?: Origin;
+}
+
+export interface RunEnd {
+  readonly kind: 'run-end';
+  readonly exitCode: number;
+  readonly cause: 'exit' | 'signal' | 'timeout' | 'error' | 'probe';
+  readonly durationMs: number;
+  /** Events in the log before this one; a log without it was cut or its run was killed. */
+  readonly events: number;
+}
+
+export type AuditEntry =
+  | RunStart
+  | ProbeResult
+  | DnsDecision
+  | ConnectionDecision
+  | ConnectionClose
+  | UnplantedAttempt
+  | Notice
+  | RunEnd;
+
+/** One line of the log as read back. */
+export type AuditEvent = AuditEntry & {
+  /** From 1, without gaps. */
+  readonly seq: number;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string;
+  readonly guest: string;
+  /** `sha256` hex of the previous line's bytes, without its newline; 64 zeros for the first. */
+  readonly prev: string;
+};
+
+/**
+ * Where a gateway writes. `record` is synchronous: when it returns, the line is on its way to the disk by
+ * `write(2)`; it throws an `AuditUnavailable` once the log cannot be written, and the caller refuses.
+ */
+export interface AuditSink {
+  record(entry: AuditEntry): number;
+}

@@ -1,0 +1,54 @@
+/**
+ * Operational failures: one class, one catalogue of codes. Callers switch on `code`; `hint` says what to do
+ * next. docs/errors.md explains each code, and a test holds the two together.
+ */
+
+export const ERROR_CODES = {
+  usage: { exit: 2, means: 'the command line is wrong' },
+  'policy-invalid': { exit: 2, means: 'a policy does not parse or cannot be enforced' },
+  'policy-missing': { exit: 2, means: 'a policy that was named does not exist' },
+  'policy-unapproved': { exit: 2, means: 'a found policy is wider than strict and nobody approved it' },
+  'file-invalid': { exit: 2, means: 'a file that sand reads does not parse' },
+  'workspace-refused': { exit: 2, means: 'a mount or working directory that sand does not give a guest' },
+  'share-unavailable': { exit: 2, means: 'something named with --share is not there' },
+  'node-too-old': { exit: 125, means: 'Node is older than the floor' },
+  'tool-missing': { exit: 125, means: 'a program that the backend needs is not installed' },
+  'tool-failed': { exit: 125, means: 'a program that the backend runs failed' },
+  'backend-unavailable': { exit: 125, means: 'this machine cannot run guests of that backend' },
+  'namespaces-unavailable': { exit: 125, means: 'user or network namespaces are blocked' },
+  'link-failed': { exit: 125, means: 'the link between guest and gateway could not be set up' },
+  'probe-failed': { exit: 122, means: 'a start probe found a way out or could not finish' },
+  'confinement-required': {
+    exit: 122,
+    means: 'the policy requires enforced confinement and it cannot be had',
+  },
+  'port-refused': { exit: 2, means: 'a port that sand never listens on' },
+  'port-in-use': { exit: 125, means: 'a port that was asked for is taken' },
+  'audit-unavailable': { exit: 125, means: 'the audit log cannot be written' },
+  'audit-broken': { exit: 1, means: 'the audit log does not verify' },
+  'run-missing': { exit: 2, means: 'no run of that name' },
+  'guest-failed': { exit: 125, means: 'the guest ended before its command could start' },
+  'teardown-failed': { exit: 125, means: 'a step of the teardown failed' },
+  internal: { exit: 125, means: 'a fault in sand' },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export class SandError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    hint: string,
+    options: { readonly details?: Record<string, unknown>; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.name = 'SandError';
+    this.code = code;
+    this.hint = hint;
+    this.details = options.details ?? {};
+  }
+}

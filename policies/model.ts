@@ -1,0 +1,150 @@
+/**
+ * The words of an egress policy as types: names, addresses, rules, compiled layers and verdicts. Parsers
+ * at the edge produce the branded types; inside, no plain string stands for a name or an address.
+ */
+import type { Reason } from './reasons.ts';
+
+declare const brand: unique symbol;
+
+/** A DNS name in canonical form: lower-case LDH labels (and `_`), no trailing dot, at most 253 characters. */
+export type Hostname = string & { readonly [brand]: 'hostname' };
+
+/** An IP address in canonical form: dotted quad, or RFC 5952 text without brackets or zone. */
+export type IpAddress = string & { readonly [brand]: 'address' };
+
+/** A CIDR range in canonical form, for example `10.0.0.0/8` or `2001:db8::/32`. */
+export type IpRange = string & { readonly [brand]: 'range' };
+
+export type Host =
+  | { readonly kind: 'name'; readonly name: Hostname }
+  | { readonly kind: 'address'; readonly address: IpAddress };
+
+/** Destination and port together. */
+export interface Authority {
+  readonly host: Host;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+export type Protocol = 'http' | 'https' | 'tcp';
+
+/** Where a line of policy stands. `file` is what a person would recognise: a path, `preset:strict`, `--allow`. */
+export interface Origin {
+  readonly file: string;
+  /** 1-based; 0 where there is no file (a flag). */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Something wrong (or unwise) in a policy. `hint` says what to write instead, as an imperative sentence. */
+export interface PolicyIssue {
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+  readonly hint: string;
+  readonly at: Origin;
+}
+
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly issues: readonly PolicyIssue[] };
+
+export interface PortRange {
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+}
+
+/** What a rule is about: names by pattern, or literal addresses by range, or the host's own loopback. */
+export type Subject =
+  | { readonly kind: 'names'; readonly pattern: HostPattern }
+  | { readonly kind: 'range'; readonly range: IpRange }
+  | { readonly kind: 'host-loopback' };
+
+/** A host pattern inside the grammar of docs/policy.md. `text` is canonical: what `format` prints and `parse` reads. */
+export interface HostPattern {
+  readonly text: string;
+  /** From the left, as written: literal labels, `*`-globs such as `api-*`, and `**` only in first place. */
+  readonly labels: readonly string[];
+  readonly matches: (name: Hostname) => boolean;
+}
+
+export interface Rule {
+  /** Stable name in audit events: layer, verb and first subject, for example `strict/allow:*.npmjs.org`. */
+  readonly id: string;
+  readonly verb: 'allow' | 'deny' | 'mute';
+  readonly subjects: readonly Subject[];
+  /** Ports by protocol. For deny and mute rules: empty, meaning every port. */
+  readonly ports: Readonly<Record<Protocol, readonly PortRange[]>>;
+  /** The name may resolve to these only, and they are opened for it; null: public addresses only. */
+  readonly addresses: readonly IpRange[] | null;
+  /** May open a cloud metadata address that a subject names exactly. */
+  readonly metadata: boolean;
+  readonly because: string | null;
+  readonly origin: Origin;
+}
+
+export interface RuleRef {
+  readonly id: string;
+  readonly origin: Origin;
+  readonly because: string | null;
+}
+
+export type Mode = 'enforce' | 'report';
+
+/** Per-guest limits; bytes are bytes, null is no limit of the policy's own. */
+export interface PolicyLimits {
+  readonly connections: number | null;
+  readonly bytesOut: number | null;
+  readonly bytesIn: number | null;
+}
+
+export interface Requirements {
+  readonly confinement: 'enforced' | null;
+}
+
+/** One compiled union of policy documents. Immutable; safe to evaluate from anywhere. */
+export interface CompiledPolicy {
+  readonly name: string;
+  readonly mode: Mode;
+  readonly rules: readonly Rule[];
+  readonly limits: PolicyLimits;
+  readonly requires: Requirements;
+  /** `sha256:` + hex over the canonical text of the resolved policy. */
+  readonly digest: string;
+  /** Absolute paths of every policy file that was read, so that the guest can be kept from writing them. */
+  readonly files: readonly string[];
+}
+
+/** What decides for one guest: the policy, and ceilings that must allow as well. */
+export interface PolicyInForce {
+  readonly policy: CompiledPolicy;
+  readonly ceilings: readonly CompiledPolicy[];
+}
+
+/** One question to the policy. `protocol` is null when the port alone is known (CONNECT, SOCKS, a stream). */
+export interface EgressRequest {
+  readonly authority: Authority;
+  readonly protocol: Protocol | null;
+}
+
+export interface Verdict {
+  /** What the rules say. In report mode a request that no rule allows is `allow` with `would-be-denied`. */
+  readonly decision: 'allow' | 'deny';
+  readonly reason: Reason;
+  /** The rule that decided; null where no rule did. */
+  readonly rule: RuleRef | null;
+  /** What may be spoken there; empty on deny. With `tcp` in it, sand does not read the bytes. */
+  readonly protocols: readonly Protocol[];
+  /** The allow rules that cover the request; they decide which addresses may be dialled. */
+  readonly grants: readonly Rule[];
+  /** A mute rule covers it: it stays out of reports, and in the log. */
+  readonly muted: boolean;
+  /** For denials: a close pattern or port that would have matched, for the "did you mean" line; else null. */
+  readonly suggestion: string | null;
+}
+
+export interface AddressVerdict {
+  readonly decision: 'allow' | 'deny';
+  readonly reason: Reason;
+  readonly rule: RuleRef | null;
+}

@@ -1,0 +1,39 @@
+/**
+ * What the proxy is given by its gateway: the policy in force, a lookup, the audit sink and its limits. The
+ * proxy knows neither the resolver nor the guest; a test hands it fakes.
+ */
+import type { AuditSink } from '../audit/event.ts';
+import type { Authority, Hostname, IpAddress, PolicyInForce } from '../policies/model.ts';
+import type { ProxyLimits } from './limits.ts';
+
+/** Outcome of resolving an allowed name on the host. Addresses are not vetted yet. */
+export type Lookup =
+  | { readonly kind: 'addresses'; readonly addresses: readonly IpAddress[] }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'failed'; readonly detail: string };
+
+/** What a literal address that a guest connected to stands for. */
+export type Meaning =
+  | { readonly kind: 'name'; readonly name: Hostname }
+  /** Inside the synthetic range, but no answer of this guest gave it. */
+  | { readonly kind: 'unknown-synthetic' }
+  | { readonly kind: 'literal' };
+
+export interface ProxyContext {
+  /** The policy in force now; read once for each decision. */
+  policy(): PolicyInForce;
+  /** Resolves on the host, absolute, following CNAMEs. Never rejects but for an aborted signal. */
+  lookup(name: Hostname, signal: AbortSignal): Promise<Lookup>;
+  meaning(address: IpAddress): Meaning;
+  /** The addresses of the host's own interfaces, which are never dialled unless listed. */
+  hostAddresses(): readonly IpAddress[];
+  /** Whether dialling this address and port would reach sand itself (a gateway's own ports). */
+  isOwn(address: IpAddress, port: number): boolean;
+  readonly audit: AuditSink;
+  readonly limits: ProxyLimits;
+}
+
+/** A connection that arrived without a request of its own: its original destination is all that is known. */
+export interface OriginalDestination {
+  readonly authority: Authority;
+}
