@@ -1,0 +1,133 @@
+/**
+ * The one interface of every backend, and the words that it speaks. What only some backends can do is a
+ * field of `capabilities`; there is no ninth method.
+ */
+import type { Socket as DatagramSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
+import type { ProbeResult } from '../../audit/event.ts';
+import type { IpAddress } from '../../policies/model.ts';
+
+export interface Capabilities {
+  readonly guestSystem: 'linux' | 'macos';
+  readonly link: 'namespace' | 'relay' | 'ethernet';
+  /** Whether clients that ignore proxy variables are served as well. */
+  readonly transparent: boolean;
+  readonly isolation: 'namespaces' | 'vm';
+  readonly confinement: 'enforced' | 'cooperative';
+  readonly terminal: boolean;
+  readonly processAttribution: boolean;
+}
+
+/** One doctor check and what it found. */
+export interface Finding {
+  readonly check: string;
+  readonly state: 'ok' | 'warning' | 'failed';
+  readonly message: string;
+  /** The command or step that cures it; null where nothing is to be done. */
+  readonly remedy: string | null;
+}
+
+export interface MountSpec {
+  /** Absolute and real, on the host. */
+  readonly source: string;
+  /** Absolute, in the guest. */
+  readonly target: string;
+  readonly writable: boolean;
+}
+
+export interface GuestSpec {
+  /** Unique among the guests of this user; checked before it gets here. */
+  readonly name: string;
+  readonly mounts: readonly MountSpec[];
+  /** In the guest. */
+  readonly workdir: string;
+  /** What the caller named with `--env`; the backend adds what every guest has. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly shares: readonly Share[];
+  /** Folder on the host that keeps package caches; null for none. */
+  readonly cache: string | null;
+  /** Policy files in force; read-only in the guest wherever a mount shows them. */
+  readonly policyFiles: readonly string[];
+}
+
+export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
+export type Share = (typeof SHARES)[number];
+
+export interface GuestRef {
+  readonly name: string;
+}
+
+export interface GuestCommand {
+  readonly argv: readonly string[];
+  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
+  /** Called with output where stdio says `pipe`. */
+  readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** Whether any of the inherited streams is a terminal. */
+  readonly terminal: boolean;
+  /** Aborting it ends the command: SIGTERM, and SIGKILL after `graceMs`. */
+  readonly signal: AbortSignal;
+  readonly graceMs: number;
+}
+
+export interface ExitStatus {
+  /** The command's own, or 128+N for signal N; 126 and 127 where it could not be run. */
+  readonly code: number;
+}
+
+/** What the guest tried that only shows when it has ended. */
+export interface Observation {
+  readonly code: 'protected-file-created' | 'protected-file-changed';
+  readonly detail: string;
+}
+
+export interface RefusedDestination {
+  readonly transport: 'tcp' | 'udp' | 'icmp' | 'other';
+  readonly address: string;
+  readonly port: number;
+  readonly count: number;
+}
+
+export interface Inspection {
+  readonly running: boolean;
+  readonly details: Readonly<Record<string, string | number>>;
+}
+
+/** What a backend needs of the gateway of one guest: where to put what arrives, and its probe answers. */
+export interface GatewayPort {
+  readonly ports: readonly number[];
+  /** Connections at the guest's proxy port. */
+  acceptProxy(socket: Socket): void;
+  /** A connection whose original destination is known. */
+  acceptStream(socket: Socket, destination: { readonly address: IpAddress; readonly port: number }): void;
+  /** DNS of the guest. */
+  acceptDnsStream(socket: Socket): void;
+  acceptDnsDatagrams(socket: DatagramSocket): void;
+  /** Start probes: names that this gateway alone answers or denies, and the line it greets connections with. */
+  readonly probe: { readonly reservedName: string; readonly deniedName: string; readonly greeting: string };
+  /** Host listeners that a guest must not reach, for the probes. */
+  readonly hostListeners: readonly { readonly address: string; readonly port: number }[];
+  record(probe: ProbeResult): void;
+  /** From now on connections are served; until then each gets the probe greeting. */
+  open(): void;
+  refused(destinations: readonly RefusedDestination[]): void;
+  /** The link broke: the guest has no way out any more. */
+  lost(error: Error): void;
+}
+
+export interface SandboxBackend {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** For doctor; changes nothing. */
+  probe(): Promise<readonly Finding[]>;
+  /** Idempotent for the same spec; boots nothing. */
+  create(spec: GuestSpec): Promise<GuestRef>;
+  /** Resolves when commands can run, the link is up and the start probes have passed. */
+  start(guest: GuestRef, gateway: GatewayPort, signal: AbortSignal): Promise<void>;
+  exec(guest: GuestRef, command: GuestCommand): Promise<ExitStatus>;
+  inspect(guest: GuestRef): Promise<Inspection>;
+  /** Ends what runs in the guest; SIGKILL after the grace. Gives what only now shows. */
+  stop(guest: GuestRef, graceMs: number): Promise<readonly Observation[]>;
+  /** Removes all that `create` and `start` made. Idempotent. */
+  destroy(guest: GuestRef): Promise<void>;
+  list(): Promise<readonly GuestRef[]>;
+}

@@ -1,0 +1,97 @@
+/**
+ * A guest's specification as arguments: what `nsenter` and `bwrap` are told, and which bytes they are handed
+ * on which descriptor. Pure.
+ */
+import type { GuestIdentity, Mount } from './mounts.ts';
+import { GUEST_HOSTNAME } from './mounts.ts';
+
+export interface LaunchSpec {
+  /** A process in the guest's user and network namespaces. */
+  readonly holderPid: number;
+  readonly mounts: readonly Mount[];
+  readonly identity: GuestIdentity;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  /** Whether any of the standard streams is a terminal: then job control needs the caller's session. */
+  readonly terminal: boolean;
+  readonly filter: Buffer;
+  readonly command: readonly string[];
+}
+
+export interface Launch {
+  readonly file: 'nsenter';
+  readonly args: readonly string[];
+  /** Bytes for descriptors from `FIRST_DATA_DESCRIPTOR` on, in order. */
+  readonly data: readonly Buffer[];
+}
+
+/** The prelude writes its report here. */
+export const REPORT_DESCRIPTOR = 3;
+/** The prelude waits here for leave to run the command. */
+export const GO_DESCRIPTOR = 4;
+export const STATUS_DESCRIPTOR = 5;
+export const FIRST_DATA_DESCRIPTOR = 6;
+
+/**
+ * Runs in the guest before the command, as the process that becomes it, under the very filter, capabilities
+ * and mounts that the command will have: reports them, waits for leave, then replaces itself. When sand dies
+ * first, the read ends and so does the guest. Shell builtins but for `readlink`; POSIX sh.
+ */
+const PRELUDE = `
+r() { while IFS= read -r l || [ -n "$l" ]; do printf '%s %s\\n' "$1" "$l"; done <"$2"; }
+{ r status /proc/self/status; r mount /proc/self/mountinfo
+printf 'net %s\\n' "$(PATH=/usr/bin:/bin readlink /proc/self/ns/net)"
+if ( : >/proc/sys/kernel/core_pattern ) 2>/dev/null; then printf 'writable /proc/sys\\n'; fi
+if command -v -- "$1" >/dev/null 2>&1; then printf 'found yes\\n'; else printf 'found no\\n'; fi
+printf 'end\\n'; } >&3
+exec 3>&-
+IFS= read -r go <&4 || exit 125
+[ "$go" = go ] || exit 125
+exec 4<&-
+unset r l go
+exec "$@"
+`;
+
+export function planLaunch(spec: LaunchSpec): Launch {
+  const data: Buffer[] = [];
+  const give = (bytes: Buffer): string => String(FIRST_DATA_DESCRIPTOR + data.push(bytes) - 1);
+  const namespaces = ['--user', '--net'].map((kind) => `${kind}=/proc/${spec.holderPid}/ns/${kind.slice(2)}`);
+  const options = [
+    ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ...['--disable-userns', '--cap-drop', 'ALL', '--die-with-parent'],
+    ...(spec.terminal ? [] : ['--new-session']),
+    ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid), '--hostname', GUEST_HOSTNAME],
+    ...['--json-status-fd', String(STATUS_DESCRIPTOR), '--seccomp', give(spec.filter)],
+    ...spec.mounts.flatMap((mount) => mountArguments(mount, give)),
+    ...['--remount-ro', '/', '--chdir', spec.workdir, '--clearenv'],
+    ...Object.entries(spec.environment).flatMap(([name, value]) => ['--setenv', name, value]),
+  ];
+  // On a descriptor, since the arguments of a process can be read by every user of the host.
+  const handed = give(Buffer.from(options.map((option) => `${option}\0`).join('')));
+  const command = ['--', '/bin/sh', '-c', PRELUDE, 'sand', ...spec.command];
+  const args = [...namespaces, '--preserve-credentials', '--', 'bwrap', '--args', handed, ...command];
+  return { file: 'nsenter', args, data };
+}
+
+function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly string[] {
+  switch (mount.kind) {
+    case 'bind':
+      return [mount.writable ? '--bind' : '--ro-bind', mount.source, mount.target];
+    case 'device':
+      return ['--dev-bind', mount.source, mount.target];
+    case 'tmpfs':
+      return ['--perms', mount.mode, '--tmpfs', mount.target];
+    case 'symlink':
+      return ['--symlink', mount.value, mount.target];
+    case 'data':
+      return ['--ro-bind-data', give(Buffer.from(mount.content)), mount.target];
+    case 'file':
+      return ['--file', give(Buffer.from(mount.content)), mount.target];
+    case 'directory':
+      return ['--perms', mount.mode, '--dir', mount.target];
+    case 'proc':
+      return ['--proc', '/proc'];
+    case 'dev':
+      return ['--dev', '/dev'];
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What the host would later run or trust in a workspace, and the policy files in force: which of them a
+ * guest gets read-only, by which mounts, and which can only be looked at again when it has ended because
+ * they do not exist yet. Pure; `host-files.ts` gathers the states.
+ */
+import { isWithin, type Mount, type Workspace } from './mounts.ts';
+
+/** Relative to a workspace's root. Hooks, settings that name programs, and what editors and agents obey. */
+export const PROTECTED_NAMES: readonly string[] = [
+  '.git/hooks',
+  '.git/config',
+  '.git/config.worktree',
+  '.git/info/attributes',
+  '.git/commondir',
+  '.gitmodules',
+  '.envrc',
+  '.vscode',
+  '.idea',
+  '.devcontainer',
+  '.devcontainer.json',
+  '.claude',
+  '.cursor',
+  '.codex',
+  '.gemini',
+  '.windsurf',
+  '.mcp.json',
+  '.husky',
+  '.pre-commit-config.yaml',
+  'sand.policy.yaml',
+  'sand.yaml',
+];
+
+export type FileState = 'absent' | 'file' | 'folder' | 'symlink';
+
+export interface ProtectedFile {
+  /** On the host. */
+  readonly path: string;
+  readonly state: FileState;
+}
+
+export interface ProtectionPlan {
+  readonly mounts: readonly Mount[];
+  /** Absent or a symlink: no mount can hold them, so they are compared when the guest has ended. */
+  readonly watched: readonly ProtectedFile[];
+}
+
+/**
+ * A read-only mount of a file alone is undone by renaming a folder above it, so every folder between the
+ * workspace's root and the file becomes a mount point of its own (renaming one is EBUSY).
+ */
+export function planProtection(
+  files: readonly ProtectedFile[],
+  workspaces: readonly Workspace[],
+  named: readonly string[],
+): ProtectionPlan {
+  const writable = workspaces.filter((workspace) => workspace.writable);
+  const mounts = new Map<string, Mount>();
+  const watched: ProtectedFile[] = [];
+  for (const file of files) {
+    const workspace = writable.find(({ source }) => isWithin(file.path, source) && file.path !== source);
+    if (workspace === undefined || named.some((path) => isWithin(file.path, path))) continue;
+    if (file.state === 'absent' || file.state === 'symlink') {
+      watched.push(file);
+      continue;
+    }
+    const inGuest = (path: string) => `${workspace.target}${path.slice(workspace.source.length)}`;
+    for (const folder of foldersBetween(workspace.source, file.path)) {
+      const target = inGuest(folder);
+      if (!mounts.has(target)) mounts.set(target, { kind: 'bind', source: folder, target, writable: true });
+    }
+    const target = inGuest(file.path);
+    mounts.set(target, { kind: 'bind', source: file.path, target, writable: false });
+  }
+  const ordered = [...mounts.entries()].sort(([a], [b]) => depth(a) - depth(b)).map(([, mount]) => mount);
+  return { mounts: ordered, watched };
+}
+
+/** The folders strictly between `root` and `path`, outermost first. */
+function foldersBetween(root: string, path: string): readonly string[] {
+  const names = path.slice(root.length + 1).split('/').slice(0, -1);
+  return names.map((_, at) => `${root}/${names.slice(0, at + 1).join('/')}`);
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}

@@ -1,0 +1,58 @@
+/** What the gateway's process and the planter say to each other over their IPC channel. Types only. */
+import type { TriedDestination } from './topology.ts';
+
+export type ToPlanter =
+  /** Open listeners on these TCP ports (the fixed ones come at start by themselves) and hand them over. */
+  | { readonly type: 'plant'; readonly ports: readonly number[] }
+  /** Look from the guest's place; see `prober.ts`. */
+  | { readonly type: 'probe'; readonly plan: ProbePlan }
+  | { readonly type: 'tried' };
+
+export type FromPlanter =
+  /** The guest's namespace exists; its holder keeps it, and names it through /proc. */
+  | { readonly type: 'ready'; readonly holderPid: number; readonly ipv6: boolean }
+  /** Comes with a `net.Server` handle. */
+  | { readonly type: 'stream'; readonly port: number }
+  /** Comes with a `dgram.Socket` handle. */
+  | { readonly type: 'datagram'; readonly port: number; readonly family: 'udp4' | 'udp6' }
+  | { readonly type: 'planted'; readonly ports: readonly number[] }
+  | { readonly type: 'probed'; readonly observations: ProbeObservations }
+  | { readonly type: 'tried'; readonly tried: readonly TriedDestination[] }
+  | { readonly type: 'failed'; readonly step: string; readonly detail: string };
+
+export interface ProbePlan {
+  /** Connected to; the gateway answers with its nonce. Documentation addresses and the host's own. */
+  readonly connect: readonly { readonly address: string; readonly port: number }[];
+  /** Asked over UDP 53 at these servers. */
+  readonly servers: readonly string[];
+  /** A name that only this gateway knows, and one that it denies. */
+  readonly reservedName: string;
+  readonly deniedName: string;
+}
+
+/** What a connect attempt met: refused or unreachable, or the first line that was read. */
+export interface ConnectObservation {
+  readonly address: string;
+  readonly port: number;
+  readonly outcome: 'no-connection' | 'answered' | 'silent';
+  readonly answer: string;
+}
+
+export interface AskObservation {
+  readonly server: string;
+  readonly name: string;
+  /** Addresses in the answer; empty with the rcode text when there was none. */
+  readonly addresses: readonly string[];
+  readonly outcome: 'answered' | 'not-found' | 'refused' | 'timeout';
+}
+
+export interface ProbeObservations {
+  /** Interface names of the namespace. */
+  readonly interfaces: readonly string[];
+  /** `destination via gateway dev interface`, both families, `lo` and link-local left out. */
+  readonly routes: readonly string[];
+  /** Inode of the network namespace that was looked from. */
+  readonly namespace: string;
+  readonly connects: readonly ConnectObservation[];
+  readonly asks: readonly AskObservation[];
+}

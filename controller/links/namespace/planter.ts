@@ -1,0 +1,196 @@
+/**
+ * The planter: a program that runs as root of the guest's own user namespace, in the gateway's network
+ * namespace. It joins the guest's namespace to it, opens the listeners there and hands them to the gateway's
+ * process; then it keeps nothing but the namespaces. Uses only Node's own modules.
+ */
+import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
+import {
+  gatewayLinkCommands,
+  gatewayLinkCommands6,
+  gatewayRuleset,
+  guestLinkCommands,
+  guestLinkCommands6,
+  LINK,
+  parseTried,
+  plantCommand,
+} from './topology.ts';
+
+/** A tool that sets up the link answers in milliseconds; one that does not is broken. */
+const TOOL_TIMEOUT_MS = 10_000;
+/** All probes together; each of them has a shorter bound of its own in the prober. */
+const PROBE_TIMEOUT_MS = 15_000;
+/** `nft -j list` of two full sets stays under this. */
+const OUTPUT_BYTES = 8 * 1024 * 1024;
+
+interface ToolResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function runTool(file: string, args: readonly string[], input: string, timeoutMs: number): Promise<ToolResult> {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    let size = 0;
+    const keep = (list: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > OUTPUT_BYTES) child.kill('SIGKILL');
+      else list.push(chunk);
+    };
+    child.stdout.on('data', keep(out));
+    child.stderr.on('data', keep(err));
+    child.on('error', (error) => resolve({ code: null, stdout: '', stderr: error.message }));
+    child.on('close', (code) =>
+      resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
+    );
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+  });
+}
+
+async function mustRun(step: string, file: string, args: readonly string[], input: string): Promise<string> {
+  const result = await runTool(file, args, input, TOOL_TIMEOUT_MS);
+  if (result.code !== 0) throw new StepFailed(step, result.stderr.trim() || `${file} ended with ${result.code}`);
+  return result.stdout;
+}
+
+class StepFailed extends Error {
+  readonly step: string;
+  constructor(step: string, detail: string) {
+    super(detail);
+    this.step = step;
+  }
+}
+
+/**
+ * Starts the process that holds the guest's namespace: it ends when its standard input does, which is when
+ * the planter does. Ports below 1024 are opened to the guest, whose servers may use any.
+ */
+function startHolder(): Promise<ChildProcess & { readonly pid: number }> {
+  const script = 'echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo ready; exec cat >/dev/null';
+  const holder = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    holder.on('error', (error) => reject(new StepFailed('guest-namespace', error.message)));
+    holder.on('exit', (code) => reject(new StepFailed('guest-namespace', `the holder ended with ${code}`)));
+    holder.stdout.once('data', () => {
+      if (hasPid(holder)) resolve(holder);
+    });
+  });
+}
+
+function hasPid<T extends ChildProcess>(child: T): child is T & { readonly pid: number } {
+  return child.pid !== undefined;
+}
+
+async function joinNamespaces(holderPid: number): Promise<boolean> {
+  const inGuest = ['--net', '--target', String(holderPid), '--'];
+  await mustRun('gateway-link', 'ip', ['-batch', '-'], gatewayLinkCommands(holderPid));
+  await mustRun('guest-link', 'nsenter', [...inGuest, 'ip', '-batch', '-'], guestLinkCommands());
+  // A kernel without IPv6 refuses these; then the guest has no IPv6 at all, which is as closed.
+  const gateway6 = await runTool('ip', ['-6', '-batch', '-'], gatewayLinkCommands6(), TOOL_TIMEOUT_MS);
+  if (gateway6.code !== 0) return false;
+  const guest6 = await runTool('nsenter', [...inGuest, 'ip', '-6', '-batch', '-'], guestLinkCommands6(), TOOL_TIMEOUT_MS);
+  return guest6.code === 0;
+}
+
+function tell(message: FromPlanter, handle?: SendHandle): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (process.send === undefined) return reject(new Error('started without an IPC channel'));
+    process.send(message, handle, {}, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** Opens a listener, hands it over, and closes its own copy: two owners would share out the connections. */
+async function plantStream(port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    const listenOn = (host: string) => server.listen({ port, host, backlog: 511 }, resolve);
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EAFNOSUPPORT' && error.code !== 'EADDRNOTAVAIL') return reject(error);
+      server.once('error', reject);
+      listenOn('0.0.0.0');
+    });
+    listenOn('::');
+  });
+  await tell({ type: 'stream', port }, server);
+  server.close();
+}
+
+async function plantDatagram(family: 'udp4' | 'udp6', address: string): Promise<void> {
+  const socket = createSocket({ type: family, ipv6Only: family === 'udp6' });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind({ port: 53, address, exclusive: true }, resolve);
+  });
+  await tell({ type: 'datagram', port: 53, family }, socket);
+  socket.close();
+}
+
+async function plantPorts(ports: readonly number[]): Promise<void> {
+  for (const port of ports) await plantStream(port);
+  await tell({ type: 'planted', ports });
+}
+
+async function runProbes(holderPid: number, plan: ProbePlan): Promise<ProbeObservations> {
+  const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url).pathname;
+  const args = ['--net', '--target', String(holderPid), '--', process.execPath, program, JSON.stringify(plan)];
+  const result = await runTool('nsenter', args, '', PROBE_TIMEOUT_MS);
+  if (result.code !== 0) throw new StepFailed('probe', result.stderr.trim() || 'the prober did not finish');
+  return JSON.parse(result.stdout) as ProbeObservations;
+}
+
+async function readTried(): Promise<void> {
+  const listed = await runTool('nft', ['-j', 'list', 'table', 'inet', 'sand'], '', TOOL_TIMEOUT_MS);
+  await tell({ type: 'tried', tried: listed.code === 0 ? parseTried(listed.stdout) : [] });
+}
+
+async function main(): Promise<void> {
+  process.channel?.ref();
+  process.on('disconnect', () => process.exit(0));
+  const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
+
+  const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
+  const planting = plantPorts([53, LINK.proxyPort, ...ports]);
+  const holder = await startHolder();
+  const joined = joinNamespaces(holder.pid);
+  const [ipv6] = await Promise.all([joined, ruleset, planting]);
+  await plantDatagram('udp4', '0.0.0.0');
+  if (ipv6) await plantDatagram('udp6', '::');
+  holder.removeAllListeners('exit');
+  holder.on('exit', () => fail(new StepFailed('guest-namespace', 'the holder of the guest\u2019s namespace ended')));
+
+  process.on('message', (message: ToPlanter) => {
+    const work = answer(message, holder.pid);
+    work.catch(fail);
+  });
+  await tell({ type: 'ready', holderPid: holder.pid, ipv6 });
+}
+
+async function answer(message: ToPlanter, holderPid: number): Promise<void> {
+  switch (message.type) {
+    case 'plant':
+      await mustRun('ruleset', 'nft', ['-f', '-'], plantCommand(message.ports));
+      return plantPorts(message.ports);
+    case 'probe':
+      return tell({ type: 'probed', observations: await runProbes(holderPid, message.plan) });
+    case 'tried':
+      return readTried();
+  }
+}
+
+function fail(error: unknown): void {
+  const step = error instanceof StepFailed ? error.step : 'planter';
+  const detail = error instanceof Error ? error.message : String(error);
+  // Fail closed: without its planter a guest has no link; the gateway's process ends it.
+  tell({ type: 'failed', step, detail }).then(
+    () => process.exit(1),
+    () => process.exit(1),
+  );
+}
+
+main().catch(fail);

@@ -1,0 +1,122 @@
+/**
+ * The one process runner, built on execa: tools whose output is read, with a bound, and guest processes
+ * whose streams are the caller's own and never buffered. The planter alone is started elsewhere, since it
+ * hands over handles.
+ */
+import { Readable } from 'node:stream';
+import { SandError } from '../errors.ts';
+
+/** Tool output is JSON or a few lines; execa escapes what it keeps, so a large bound costs memory. */
+const TOOL_OUTPUT_BYTES = 4 * 1024 * 1024;
+
+export interface ToolOutput {
+  /** Null where the tool did not end by itself (killed, timed out). */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly timedOut: boolean;
+}
+
+/**
+ * Runs a tool to its end and gives what it said; a non-zero exit is a value. Raises `tool-missing` when it
+ * cannot be started. Killed with its descendants at the time limit.
+ */
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  options: { readonly timeoutMs: number; readonly input?: string; readonly signal?: AbortSignal },
+): Promise<ToolOutput> {
+  const { execa } = await import('execa');
+  const result = await execa(file, args, {
+    reject: false,
+    input: options.input ?? '',
+    timeout: options.timeoutMs,
+    maxBuffer: TOOL_OUTPUT_BYTES,
+    killSignal: 'SIGKILL',
+    stripFinalNewline: false,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  });
+  if (result.code === 'ENOENT' || result.code === 'EACCES') throw toolMissing(file, result.code);
+  return {
+    exitCode: result.exitCode ?? null,
+    stdout: result.stdout,
+    stderr: result.stderr,
+    timedOut: result.timedOut,
+  };
+}
+
+export interface GuestProcess {
+  readonly pid: number;
+  /** Text that arrives on the output descriptors, by descriptor; each ends when the guest closes it. */
+  readonly outputs: ReadonlyMap<number, Readable>;
+  /** Writes to an input descriptor that was left open, and closes it. */
+  finish(descriptor: number, text: string): void;
+  /** Resolves when the process is gone; never rejects. */
+  readonly ended: Promise<{ readonly exitCode: number | null; readonly signal: string | null }>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface GuestProcessOptions {
+  readonly environment: Readonly<Record<string, string>>;
+  /** What standard input, output and error are; `inherit` is the caller's own. */
+  readonly stdio: readonly ['inherit' | 'ignore' | Readable, 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
+  /** From descriptor 3 on, in order: read by sand, written later by sand, or bytes handed over at once. */
+  readonly descriptors: readonly ('output' | 'input' | Buffer)[];
+}
+
+/** Raises `tool-missing`. The caller reads every output, else the guest stalls. */
+export async function startGuestProcess(
+  file: string,
+  args: readonly string[],
+  options: GuestProcessOptions,
+): Promise<GuestProcess> {
+  const { execa } = await import('execa');
+  const extra = options.descriptors.map((descriptor) => (descriptor === 'output' ? 'pipe' : descriptorInput(descriptor)));
+  const child = execa(file, args, {
+    reject: false,
+    buffer: false,
+    extendEnv: false,
+    env: options.environment,
+    cleanup: false,
+    stdio: [...options.stdio, ...extra],
+  });
+  const failed = new Promise<never>((_, reject) => {
+    child.on('error', (error: NodeJS.ErrnoException) => reject(toolMissing(file, error.code ?? error.message)));
+  });
+  const started = new Promise<number>((resolve) => {
+    if (child.pid !== undefined) resolve(child.pid);
+  });
+  const pid = await Promise.race([started, failed]);
+  failed.catch(() => {});
+  const outputs = new Map<number, Readable>();
+  options.descriptors.forEach((descriptor, at) => {
+    const stream = child.stdio[at + 3];
+    if (descriptor === 'output' && stream instanceof Readable) outputs.set(at + 3, stream);
+  });
+  return {
+    pid,
+    outputs,
+    finish(descriptor, text) {
+      const stream = child.stdio[descriptor];
+      if (stream === null || stream === undefined || !('end' in stream)) return;
+      stream.on('error', () => {});
+      stream.end(text);
+    },
+    ended: child.then((result) => ({ exitCode: result.exitCode ?? null, signal: result.signal ?? null })),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+function descriptorInput(descriptor: 'input' | Buffer): ['pipe'] | Uint8Array | 'pipe' {
+  return descriptor === 'input' ? ['pipe'] : new Uint8Array(descriptor);
+}
+
+function toolMissing(file: string, why: string): SandError {
+  const name = file.split('/').pop() ?? file;
+  return new SandError(
+    'tool-missing',
+    `${name} cannot be run (${why})`,
+    'run `sand doctor`: it names what is missing and the command that installs it',
+    { details: { tool: name } },
+  );
+}
