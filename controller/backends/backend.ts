@@ -64,6 +64,8 @@ export interface GuestCommand {
   readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
   /** Whether any of the inherited streams is a terminal. */
   readonly terminal: boolean;
+  /** Called once the command runs; `forward` sends it a signal. */
+  readonly started?: (running: { forward(signal: NodeJS.Signals): void }) => void;
   /** Aborting it ends the command: SIGTERM, and SIGKILL after `graceMs`. */
   readonly signal: AbortSignal;
   readonly graceMs: number;

@@ -47,7 +47,7 @@ export async function runTool(
 
 export interface GuestProcess {
   readonly pid: number;
-  /** Text that arrives on the output descriptors, by descriptor; each ends when the guest closes it. */
+  /** Text that arrives on the output descriptors, by descriptor (1 and 2 where piped); each ends when the guest closes it. */
   readonly outputs: ReadonlyMap<number, Readable>;
   /** Writes to an input descriptor that was left open, and closes it. */
   finish(descriptor: number, text: string): void;
@@ -80,18 +80,13 @@ export async function startGuestProcess(
     cleanup: false,
     stdio: [...options.stdio, ...extra],
   });
-  const failed = new Promise<never>((_, reject) => {
-    child.on('error', (error: NodeJS.ErrnoException) => reject(toolMissing(file, error.code ?? error.message)));
-  });
-  const started = new Promise<number>((resolve) => {
-    if (child.pid !== undefined) resolve(child.pid);
-  });
-  const pid = await Promise.race([started, failed]);
-  failed.catch(() => {});
+  const pid = child.pid;
+  if (pid === undefined) throw toolMissing(file, (await child).code ?? 'no reason given');
   const outputs = new Map<number, Readable>();
-  options.descriptors.forEach((descriptor, at) => {
-    const stream = child.stdio[at + 3];
-    if (descriptor === 'output' && stream instanceof Readable) outputs.set(at + 3, stream);
+  const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
+  const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
+  child.stdio.forEach((stream, descriptor) => {
+    if (stream instanceof Readable && readable.has(descriptor)) outputs.set(descriptor, stream);
   });
   return {
     pid,

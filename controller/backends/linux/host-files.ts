@@ -113,10 +113,21 @@ export function readProtectedFiles(
   workspaces: readonly Workspace[],
   policyFiles: readonly string[],
 ): readonly ProtectedFile[] {
-  const names = workspaces.flatMap(({ source }) => PROTECTED_NAMES.map((name) => join(source, name)));
-  const gitfiles = workspaces.map(({ source }) => join(source, '.git')).filter((path) => stateOf(path) === 'file');
-  const real = policyFiles.flatMap((path) => [path, realPath(path) ?? path]);
-  return [...new Set([...names, ...gitfiles, ...real])].map((path) => ({ path, state: stateOf(path) }));
+  const names = workspaces.filter(({ writable }) => writable).flatMap(({ source }) => protectedBelow(source));
+  const policies = new Set(policyFiles.flatMap((path) => [path, realPath(path) ?? path]));
+  const others = [...new Set(names)].filter((path) => !policies.has(path));
+  return [
+    ...others.map((path) => ({ path, state: stateOf(path), always: false })),
+    ...[...policies].map((path) => ({ path, state: stateOf(path), always: true })),
+  ];
+}
+
+/** `.git` itself counts where it is no folder: a worktree's file that names another place, or nothing yet. */
+function protectedBelow(root: string): readonly string[] {
+  const repository = join(root, '.git');
+  const hasFolder = stateOf(repository) === 'folder';
+  const names = PROTECTED_NAMES.filter((name) => hasFolder || !name.startsWith('.git/')).map((name) => join(root, name));
+  return hasFolder ? names : [repository, ...names];
 }
 
 export function stateOf(path: string): FileState {

@@ -36,6 +36,8 @@ export interface ProtectedFile {
   /** On the host. */
   readonly path: string;
   readonly state: FileState;
+  /** A policy file in force: no `--mount` makes it writable. */
+  readonly always: boolean;
 }
 
 export interface ProtectionPlan {
@@ -46,38 +48,46 @@ export interface ProtectionPlan {
 
 /**
  * A read-only mount of a file alone is undone by renaming a folder above it, so every folder between the
- * workspace's root and the file becomes a mount point of its own (renaming one is EBUSY).
+ * workspace's root and the file becomes a mount point of its own (renaming one is EBUSY). A `--mount` of a
+ * protected path itself, inside another mount, names it: then it stays writable.
  */
-export function planProtection(
-  files: readonly ProtectedFile[],
-  workspaces: readonly Workspace[],
-  named: readonly string[],
-): ProtectionPlan {
+export function planProtection(files: readonly ProtectedFile[], workspaces: readonly Workspace[]): ProtectionPlan {
   const writable = workspaces.filter((workspace) => workspace.writable);
   const mounts = new Map<string, Mount>();
   const watched: ProtectedFile[] = [];
   for (const file of files) {
-    const workspace = writable.find(({ source }) => isWithin(file.path, source) && file.path !== source);
-    if (workspace === undefined || named.some((path) => isWithin(file.path, path))) continue;
-    if (file.state === 'absent' || file.state === 'symlink') {
-      watched.push(file);
-      continue;
-    }
-    const inGuest = (path: string) => `${workspace.target}${path.slice(workspace.source.length)}`;
-    for (const folder of foldersBetween(workspace.source, file.path)) {
-      const target = inGuest(folder);
-      if (!mounts.has(target)) mounts.set(target, { kind: 'bind', source: folder, target, writable: true });
-    }
-    const target = inGuest(file.path);
-    mounts.set(target, { kind: 'bind', source: file.path, target, writable: false });
+    const places = writable.filter(({ source }) => isWithin(file.path, source) && (file.always || file.path !== source));
+    if (places.length === 0 || (!file.always && isNamed(file.path, writable))) continue;
+    if (file.state === 'absent' || file.state === 'symlink') watched.push(file);
+    else for (const place of places) guard(file.path, place, mounts);
   }
   const ordered = [...mounts.entries()].sort(([a], [b]) => depth(a) - depth(b)).map(([, mount]) => mount);
   return { mounts: ordered, watched };
 }
 
+function isNamed(path: string, writable: readonly Workspace[]): boolean {
+  return writable.some(
+    (inner) =>
+      isWithin(path, inner.source) &&
+      writable.some((outer) => outer.source !== inner.source && isWithin(inner.source, outer.source)),
+  );
+}
+
+function guard(path: string, place: Workspace, mounts: Map<string, Mount>): void {
+  const inGuest = (at: string) => `${place.target}${at.slice(place.source.length)}`;
+  for (const folder of foldersBetween(place.source, path)) {
+    const target = inGuest(folder);
+    if (!mounts.has(target)) mounts.set(target, { kind: 'bind', source: folder, target, writable: true });
+  }
+  mounts.set(inGuest(path), { kind: 'bind', source: path, target: inGuest(path), writable: false });
+}
+
 /** The folders strictly between `root` and `path`, outermost first. */
 function foldersBetween(root: string, path: string): readonly string[] {
-  const names = path.slice(root.length + 1).split('/').slice(0, -1);
+  const names = path
+    .slice(root.length + 1)
+    .split('/')
+    .slice(0, -1);
   return names.map((_, at) => `${root}/${names.slice(0, at + 1).join('/')}`);
 }
 

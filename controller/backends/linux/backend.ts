@@ -1,0 +1,232 @@
+/**
+ * The linux backend: a guest is a pair of network namespaces joined by the namespace link, and each command
+ * in it a bubblewrap of its own. Runs what `argv.ts` plans; whoever created the guest destroys it.
+ */
+import { readlinkSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { SandError } from '../../errors.ts';
+import { createNamespaceLink, type NamespaceLink } from '../../links/namespace/link.ts';
+import type { ProbePlan } from '../../links/namespace/messages.ts';
+import { judgeObservations } from '../../links/namespace/probe-verdicts.ts';
+import { LINK } from '../../links/namespace/topology.ts';
+import type { ProbeResult } from '../../../audit/event.ts';
+import type {
+  ExitStatus,
+  GatewayPort,
+  GuestCommand,
+  GuestRef,
+  GuestSpec,
+  Observation,
+  SandboxBackend,
+} from '../backend.ts';
+import { planLaunch } from './argv.ts';
+import { runCommand } from './command.ts';
+import { planEnvironment } from './environment.ts';
+import { realPath, readHostFiles, readProtectedFiles } from './host-files.ts';
+import { callerIdentity } from './identity.ts';
+import { isWithin, type Mount, planMounts } from './mounts.ts';
+import { planProtection, type ProtectedFile } from './protected-files.ts';
+import { compareWatched } from './watched-files.ts';
+import { type Architecture, seccompFilter } from './seccomp.ts';
+import { planShares } from './shares.ts';
+import { createGuestLinkConsumer } from './guest-link.ts';
+
+/** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
+const OUTSIDE = { address4: '203.0.113.7', address6: '2001:db8::7', resolver: '198.51.100.53' } as const;
+
+interface LinuxGuest {
+  readonly ref: GuestRef;
+  readonly mounts: readonly Mount[];
+  readonly watched: readonly ProtectedFile[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  readonly identity: ReturnType<typeof callerIdentity>;
+  /** Null until started. */
+  link: NamespaceLink | null;
+  gateway: GatewayPort | null;
+  namespace: string;
+  readonly running: Set<AbortController>;
+}
+
+export function createLinuxBackend(): SandboxBackend {
+  const guests = new Map<string, LinuxGuest>();
+  const known = (ref: GuestRef): LinuxGuest => {
+    const guest = guests.get(ref.name);
+    if (guest === undefined) throw new SandError('internal', `no guest ${ref.name}`, 'report this as a fault of sand');
+    return guest;
+  };
+  return {
+    name: 'linux',
+    capabilities: {
+      guestSystem: 'linux',
+      link: 'namespace',
+      transparent: true,
+      isolation: 'namespaces',
+      confinement: 'enforced',
+      terminal: true,
+      processAttribution: false,
+    },
+    probe: async () => (await import('./checks.ts')).checkLinux(),
+    async create(spec) {
+      const ref = { name: spec.name };
+      if (!guests.has(spec.name)) guests.set(spec.name, planGuest(ref, spec));
+      return ref;
+    },
+    start: (ref, gateway, signal) => startGuest(known(ref), gateway, signal),
+    exec: (ref, command) => execIn(known(ref), command),
+    async inspect(ref) {
+      const { link, namespace } = known(ref);
+      return {
+        running: link !== null,
+        details: link === null ? {} : { holder: link.holderPid, planter: link.planterPid, namespace },
+      };
+    },
+    async stop(ref): Promise<readonly Observation[]> {
+      const guest = known(ref);
+      for (const command of guest.running) command.abort();
+      if (guest.link !== null) guest.gateway?.refused(await guest.link.tried());
+      return compareWatched(guest.watched);
+    },
+    async destroy(ref) {
+      const guest = guests.get(ref.name);
+      guests.delete(ref.name);
+      await guest?.link?.close();
+    },
+    list: async () => [...guests.values()].map(({ ref }) => ref),
+  };
+}
+
+function planGuest(ref: GuestRef, spec: GuestSpec): LinuxGuest {
+  const identity = callerIdentity();
+  const host = readHostFiles(identity.home, process.getuid?.() === 0);
+  const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
+  const shares = planShares(spec.shares, spec.cache, identity, process.env);
+  const mounts = planMounts({
+    host,
+    identity,
+    workspaces: spec.mounts,
+    guards: protection.mounts,
+    extras: shares.mounts,
+    nameserver: LINK.gateway4,
+  });
+  const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
+  const visible = (path: string) => {
+    const real = realPath(path);
+    return real !== null && [path, real].every((at) => shown.some((target) => isWithin(at, target)) || at.startsWith('/lib'));
+  };
+  return {
+    ref,
+    mounts,
+    watched: protection.watched,
+    environment: planEnvironment({
+      caller: process.env,
+      identity,
+      named: { ...shares.environment, ...spec.environment },
+      visible,
+    }),
+    workdir: spec.workdir,
+    identity,
+    link: null,
+    gateway: null,
+    namespace: '',
+    running: new Set(),
+  };
+}
+
+async function startGuest(guest: LinuxGuest, gateway: GatewayPort, signal: AbortSignal): Promise<void> {
+  guest.gateway = gateway;
+  const consumer = createGuestLinkConsumer(gateway);
+  guest.link = await createNamespaceLink(gateway.ports, consumer, signal);
+  guest.namespace = readlinkSync(`/proc/${guest.link.holderPid}/ns/net`);
+  const plan = probePlan(gateway);
+  const seen = await guest.link.probe(plan);
+  const results = [
+    ...judgeObservations(seen, {
+      plan,
+      greeting: gateway.probe.greeting,
+      isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
+    }),
+    namespaceResult(seen.namespace, guest.namespace),
+  ];
+  requirePassed(gateway, results);
+  consumer.open();
+  gateway.open();
+}
+
+function namespaceResult(seen: string, expected: string): ProbeResult {
+  const passed = seen === expected;
+  return { kind: 'probe', name: 'namespace', passed, detail: `looked from ${seen}` };
+}
+
+/** Fail closed: a probe that did not pass keeps the command from starting. */
+function requirePassed(gateway: GatewayPort, results: readonly ProbeResult[]): void {
+  for (const result of results) gateway.record(result);
+  const failed = results.filter(({ passed }) => !passed);
+  if (failed.length === 0) return;
+  throw new SandError(
+    'probe-failed',
+    `a start probe failed: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
+    'the command did not start; run `sand doctor`, and report this with its output',
+    { details: { failed } },
+  );
+}
+
+/** Raw addresses outside, the host's own addresses, and its listeners; then the resolver, by two servers. */
+function probePlan(gateway: GatewayPort): ProbePlan {
+  const own = Object.values(networkInterfaces())
+    .flat()
+    .filter((address) => address !== undefined && !address.internal && !address.address.startsWith('fe80'))
+    .map((address) => address?.address ?? '');
+  const hostAddresses = [own.find(isIPv4), own.find((address) => !isIPv4(address))].filter((address) => address !== undefined);
+  return {
+    connect: [
+      { address: OUTSIDE.address4, port: 443 },
+      { address: OUTSIDE.address6, port: 443 },
+      { address: OUTSIDE.address4, port: 9 },
+      ...hostAddresses.map((address) => ({ address, port: 80 })),
+      ...gateway.hostListeners,
+    ],
+    servers: [LINK.gateway4, OUTSIDE.resolver],
+    reservedName: gateway.probe.reservedName,
+    deniedName: gateway.probe.deniedName,
+  };
+}
+
+async function execIn(guest: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
+  const { link, gateway } = guest;
+  if (link === null || gateway === null) {
+    throw new SandError('internal', 'the guest was not started', 'report this as a fault of sand');
+  }
+  const launch = planLaunch({
+    holderPid: link.holderPid,
+    mounts: guest.mounts,
+    identity: guest.identity,
+    environment: guest.environment,
+    workdir: guest.workdir,
+    terminal: command.terminal,
+    filter: seccompFilter(architecture()),
+    command: command.argv,
+  });
+  const stopping = new AbortController();
+  guest.running.add(stopping);
+  try {
+    return await runCommand(launch, command, AbortSignal.any([command.signal, stopping.signal]), {
+      namespace: guest.namespace,
+      mounts: guest.mounts,
+      judged: (results) => requirePassed(gateway, results),
+    });
+  } finally {
+    guest.running.delete(stopping);
+  }
+}
+
+function architecture(): Architecture {
+  if (process.arch === 'x64' || process.arch === 'arm64') return process.arch;
+  // Fail closed: without a filter for this processor there is no guest.
+  throw new SandError(
+    'backend-unavailable',
+    `the linux backend has no system call filter for ${process.arch}`,
+    'use an x86-64 or arm64 machine',
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * One command in a guest: starts it held, judges its report, lets it go, and waits for its end. Whatever
+ * goes wrong before it is let go, it never ran.
+ */
+import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { ProbeResult } from '../../../audit/event.ts';
+import { SandError } from '../../errors.ts';
+import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
+import type { ExitStatus, GuestCommand } from '../backend.ts';
+import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR, STATUS_DESCRIPTOR } from './argv.ts';
+import type { Mount } from './mounts.ts';
+import { judgeReport, parseReport } from './report.ts';
+
+/** A report of some hundred mounts is 20 KB. */
+const REPORT_BYTES = 1024 * 1024;
+/** bubblewrap sets up within tens of milliseconds; under heavy load within seconds. */
+const REPORT_TIMEOUT_MS = 30_000;
+/** bubblewrap's status: two short JSON lines. */
+const STATUS_BYTES = 4_096;
+/** What is kept of bubblewrap's own complaint when the guest does not come up. */
+const COMPLAINT_BYTES = 4_096;
+
+export interface CommandExpectations {
+  readonly namespace: string;
+  readonly mounts: readonly Mount[];
+  /** Throws when one did not pass. */
+  readonly judged: (results: readonly ProbeResult[]) => void;
+}
+
+export async function runCommand(
+  launch: Launch,
+  command: GuestCommand,
+  signal: AbortSignal,
+  expected: CommandExpectations,
+): Promise<ExitStatus> {
+  const guest = await startGuestProcess(launch.file, launch.args, {
+    // Only what nsenter and bwrap need; the guest's own environment is among the handed-over arguments.
+    environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    stdio: command.stdio,
+    descriptors: ['output', 'input', 'output', ...launch.data],
+  });
+  const status = collect(guest.outputs.get(STATUS_DESCRIPTOR), STATUS_BYTES);
+  for (const [descriptor, name] of [[1, 'stdout'], [2, 'stderr']] as const) {
+    guest.outputs.get(descriptor)?.on('data', (chunk: Buffer) => command.output?.(name, chunk));
+  }
+  const stopping = stopOnAbort(guest, status, signal, command.graceMs);
+  try {
+    const found = await admit(guest, expected);
+    if (!found) {
+      guest.kill('SIGKILL');
+      await guest.ended;
+      return { code: 127 };
+    }
+    command.started?.({ forward: (name) => forward(guest, status.text(), name) });
+    guest.finish(GO_DESCRIPTOR, 'go\n');
+    const ended = await guest.ended;
+    return { code: ended.exitCode ?? (stopping.stopped() ? 137 : 125) };
+  } catch (error) {
+    guest.kill('SIGKILL');
+    await guest.ended;
+    throw error;
+  } finally {
+    stopping.release();
+  }
+}
+
+/** Reads and judges the report; whether the command exists in the guest. */
+async function admit(guest: GuestProcess, expected: CommandExpectations): Promise<boolean> {
+  const collected = collect(guest.outputs.get(REPORT_DESCRIPTOR), REPORT_BYTES);
+  const text = await Promise.race([collected.whole, delayed(REPORT_TIMEOUT_MS)]);
+  const report = text === null ? null : parseReport(text);
+  if (report === null) {
+    guest.kill('SIGKILL');
+    const ended = await guest.ended;
+    throw new SandError(
+      'guest-failed',
+      `the guest did not come up (${ended.signal ?? `bubblewrap ended with ${ended.exitCode}`})`,
+      'read what bubblewrap printed above, and run `sand doctor`',
+      { details: { complaint: text?.slice(0, COMPLAINT_BYTES) ?? null } },
+    );
+  }
+  expected.judged(judgeReport(report, expected));
+  return report.commandFound;
+}
+
+interface Collected {
+  /** The text when the stream has ended. */
+  readonly whole: Promise<string>;
+  text(): string;
+}
+
+function collect(stream: Readable | undefined, bytes: number): Collected {
+  let text = '';
+  if (stream === undefined) return { whole: Promise.resolve(''), text: () => '' };
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    if (text.length < bytes) text += chunk;
+  });
+  const whole = new Promise<string>((resolve) => {
+    stream.on('error', () => resolve(text));
+    stream.on('close', () => resolve(text));
+    stream.on('end', () => resolve(text));
+  });
+  return { whole, text: () => text };
+}
+
+function delayed(timeoutMs: number): Promise<null> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve(null), timeoutMs).unref();
+  });
+}
+
+/** SIGTERM to the command, then SIGKILL to bubblewrap, which takes everything in the guest with it. */
+function stopOnAbort(guest: GuestProcess, status: Collected, signal: AbortSignal, graceMs: number) {
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    forward(guest, status.text(), 'SIGTERM');
+    timer = setTimeout(() => guest.kill('SIGKILL'), graceMs);
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  return {
+    stopped: () => stopped,
+    release() {
+      signal.removeEventListener('abort', stop);
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}
+
+/** The command is the only child of the init that bubblewrap names in its status; see proc(5), children. */
+function forward(guest: GuestProcess, status: string, signal: NodeJS.Signals): void {
+  const init = /"child-pid": *(\d+)/.exec(status)?.[1];
+  const child = init === undefined ? undefined : firstChild(init);
+  if (child === undefined) return guest.kill(signal === 'SIGINT' ? 'SIGTERM' : signal);
+  try {
+    process.kill(child, signal);
+  } catch {
+    // It has just ended.
+  }
+}
+
+function firstChild(pid: string): number | undefined {
+  try {
+    const first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0];
+    return first === undefined || first === '' ? undefined : Number(first);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Protected files that no mount could hold, since they did not exist (or were symlinks) when the guest
+ * started: looked at again when it has ended. What the guest made there is moved aside, so that the host
+ * neither runs nor trusts it before a person has looked.
+ */
+import { renameSync } from 'node:fs';
+import type { Observation } from '../backend.ts';
+import { stateOf } from './host-files.ts';
+import type { ProtectedFile } from './protected-files.ts';
+
+/** Ends the name of what was moved aside; no tool reads a file of such a name. */
+export const ASIDE_SUFFIX = '.made-by-guest';
+
+export function compareWatched(watched: readonly ProtectedFile[]): readonly Observation[] {
+  return watched.flatMap(({ path, state }): readonly Observation[] => {
+    const now = stateOf(path);
+    if (now === state) return [];
+    if (state !== 'absent') return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
+    const aside = freeName(path);
+    try {
+      renameSync(path, aside);
+      return [{ code: 'protected-file-created', detail: `${path} was made by the guest and moved to ${aside}` }];
+    } catch {
+      return [{ code: 'protected-file-created', detail: `${path} was made by the guest; look at it before the host uses it` }];
+    }
+  });
+}
+
+/** Bounded: past it the last name is overwritten, which loses only what guests made. */
+function freeName(path: string): string {
+  for (let count = 1; count < 100; count++) {
+    const name = `${path}${ASIDE_SUFFIX}${count === 1 ? '' : `-${count}`}`;
+    if (stateOf(name) === 'absent') return name;
+  }
+  return `${path}${ASIDE_SUFFIX}`;
+}

@@ -1,0 +1,15 @@
+/** The one place that names concrete backends. */
+import { SandError } from '../errors.ts';
+import type { SandboxBackend } from './backend.ts';
+import { createLinuxBackend } from './linux/backend.ts';
+
+const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = { linux: createLinuxBackend };
+
+/** Raises `usage` for a name that is no backend. */
+export function createBackend(name: string): SandboxBackend {
+  const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
+  if (create === undefined) {
+    throw new SandError('usage', `--backend ${name}: there is no such backend`, `write one of: ${Object.keys(BACKENDS).join(', ')}`);
+  }
+  return create();
+}

@@ -1,0 +1,125 @@
+/**
+ * The command tree, built on commander: names, flags and help texts. What a command does is in the file of its
+ * name, loaded when it is called, so that `sand run` waits for nothing that it does not use.
+ */
+import { Command, Option } from 'commander';
+import { VERSION } from '../version.ts';
+
+export interface ProgramContext {
+  /** What stands behind `--`; null where there is none. */
+  readonly command: readonly string[] | null;
+  readonly write: (text: string) => void;
+  readonly finish: (exitCode: number) => void;
+}
+
+export function createProgram(context: ProgramContext): Command {
+  const program = new Command('sand')
+    .description('Runs a command in a guest and decides what that guest may reach.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .enablePositionalOptions();
+  addRun(program, context);
+  addAudit(program, context);
+  addDoctor(program, context);
+  return program;
+}
+
+const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
+function addRun(program: Command, context: ProgramContext): void {
+  program
+    .command('run')
+    .summary('run a command whose only way out is its policy')
+    .description('Runs a command in a new guest: sand run [FLAGS] -- CMD [ARG...]')
+    .usage('[FLAGS] -- CMD [ARG...]')
+    .option('--policy <P>', 'a preset, group:NAME, or policy file; several are a union (default: the found sand.policy.yaml, else strict)', list, [])
+    .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
+    .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
+    .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
+    .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])
+    .option('--cache', 'keep package caches for the next run in this folder', false)
+    .option('--workdir <DIR>', 'working directory, as the guest sees it')
+    .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
+    .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
+    .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
+    .addOption(new Option('--backend <NAME>', 'what launches the guest').default('linux'))
+    .option('--json', 'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr', false)
+    .option('--verbose', 'tell on stderr what is set up', false)
+    .allowExcessArguments(true)
+    .addHelpText('after', RUN_HELP)
+    .action(async (flags, command: Command) => {
+      const { runCommandLine } = await import('./run.ts');
+      context.finish(await runCommandLine(flags, command.args, context));
+    });
+}
+
+const RUN_HELP = `
+Exit codes: the command's own, 128+N for a signal; 2 wrong use; 122 a start probe failed; 124 --timeout;
+125 sand failed; 126, 127 the command cannot be run, is not found.
+
+Examples:
+  sand run --policy strict -- npm ci
+  sand run --policy ./sand.policy.yaml --allow api.example.com -- python3 train.py
+`;
+
+function addAudit(program: Command, context: ProgramContext): void {
+  const audit = program
+    .command('audit')
+    .summary('read what was decided')
+    .description('Shows a run (the last one): what was denied first, repeats folded.')
+    .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--json', 'print the events as JSON Lines', false)
+    .option('--all', 'also what is muted', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly all: boolean }) => {
+      const { auditShow } = await import('./audit.ts');
+      context.finish(await auditShow({ ...auditContext(context), run, json: flags.json, all: flags.all }));
+    });
+  audit
+    .command('tail')
+    .description('Shows the events of a run as they are written, until it ends.')
+    .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--json', 'print the events as JSON Lines', false)
+    .option('--no-follow', 'stop at the end of what is written now')
+    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly follow: boolean }) => {
+      const { auditTail } = await import('./audit.ts');
+      context.finish(await auditTail({ ...auditContext(context), run, json: flags.json, follow: flags.follow }));
+    });
+  audit
+    .command('verify')
+    .description('Checks the chain of a run\u2019s log; names the first line that is broken.')
+    .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--json', 'print the result as JSON', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { auditVerify } = await import('./audit.ts');
+      context.finish(await auditVerify({ ...auditContext(context), run, json: flags.json }));
+    });
+  audit
+    .command('ls')
+    .description('Lists the runs that are on record.')
+    .option('--json', 'print JSON', false)
+    .action(async (flags: { readonly json: boolean }) => {
+      const { auditList } = await import('./audit.ts');
+      context.finish(await auditList({ ...auditContext(context), json: flags.json }));
+    });
+}
+
+function auditContext(context: ProgramContext) {
+  return { env: process.env, write: context.write };
+}
+
+function addDoctor(program: Command, context: ProgramContext): void {
+  program
+    .command('doctor')
+    .summary('check this machine')
+    .description('Checks what a backend needs of this machine, a line a check, each with the command that cures it.')
+    .option('--backend <NAME>', 'the backend to check', 'linux')
+    .option('--json', 'print JSON', false)
+    .action(async (flags: { readonly backend: string; readonly json: boolean }) => {
+      const [{ runDoctor }, { createBackend }] = await Promise.all([import('./doctor.ts'), import('../backends/registry.ts')]);
+      const backend = createBackend(flags.backend);
+      context.finish(await runDoctor({ json: flags.json, backend, write: context.write }));
+    });
+}
+

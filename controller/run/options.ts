@@ -1,0 +1,86 @@
+/**
+ * The values of `sand run`'s flags: text → typed options, every mistake with what to write instead. Pure.
+ */
+import { SHARES, type Share } from '../backends/backend.ts';
+import { SandError } from '../errors.ts';
+
+export interface MountFlag {
+  readonly source: string;
+  /** Null: the same path as on the host. */
+  readonly target: string | null;
+  readonly writable: boolean;
+}
+
+/** `SRC[:DST][:ro|:rw]`. A colon cannot be part of a path here. */
+export function parseMountFlag(text: string): MountFlag {
+  const parts = text.split(':');
+  const last = parts.at(-1);
+  const access = last === 'ro' || last === 'rw' ? parts.pop() : undefined;
+  const [source, target, ...rest] = parts;
+  if (source === undefined || source === '' || target === '' || rest.length > 0) {
+    throw usage(`--mount ${text} does not read as SRC[:DST][:ro]`, 'write for example --mount ./data:/data:ro');
+  }
+  if (target !== undefined && !target.startsWith('/')) {
+    throw usage(`--mount ${text}: the place in the guest must be an absolute path`, `write --mount ${source}:/${target}`);
+  }
+  return { source, target: target ?? null, writable: access !== 'ro' };
+}
+
+/** `K=V`, or `K` for the caller's own value. */
+export function parseEnvFlag(
+  text: string,
+  caller: Readonly<Record<string, string | undefined>>,
+): { readonly name: string; readonly value: string } {
+  const equals = text.indexOf('=');
+  const name = equals < 0 ? text : text.slice(0, equals);
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw usage(`--env ${name}: not a variable name`, 'write --env NAME=VALUE, or --env NAME to pass your own value');
+  }
+  const value = equals < 0 ? caller[name] : text.slice(equals + 1);
+  if (value === undefined) throw usage(`--env ${name}: the variable is not set here`, `write --env ${name}=VALUE`);
+  if (value.includes('\0')) throw usage(`--env ${name}: the value holds a NUL`, 'pass such data as a file');
+  return { name, value };
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** setTimeout's own range: a longer one would fire at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** `30s`, `10m`, `2h`; a bare number is seconds. Milliseconds. */
+export function parseDuration(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  const timeoutMs = Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? 's'] ?? Number.NaN));
+  if (!Number.isFinite(timeoutMs) || timeoutMs <= 0 || timeoutMs > LONGEST_MS) {
+    throw usage(`${flag} ${text}: not a time`, `write for example ${flag} 90s, ${flag} 10m or ${flag} 2h`);
+  }
+  return timeoutMs;
+}
+
+export function parseShares(texts: readonly string[]): readonly Share[] {
+  const names = texts.flatMap((text) => text.split(','));
+  return [...new Set(names)].map((name) => {
+    const share = SHARES.find((known) => known === name);
+    if (share === undefined) throw usage(`--share ${name}: there is no such share`, `write one of: ${SHARES.join(', ')}`);
+    return share;
+  });
+}
+
+/** Ports that sand never listens on: 53 is the host's, and the others are other resolvers' habits. */
+export const REFUSED_PORTS: readonly number[] = [53, 1053, 2053, 5353];
+
+/** 0 for any free one. */
+export function parseDnsPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port >= 1024 && port <= 65_535) || REFUSED_PORTS.includes(port)) {
+    throw new SandError(
+      'port-refused',
+      `--dns-port ${text}: sand never listens there`,
+      `write a port from 1024 to 65535 other than ${REFUSED_PORTS.join(', ')}, or leave the flag out`,
+    );
+  }
+  return port;
+}
+
+export function usage(message: string, hint: string): SandError {
+  return new SandError('usage', message, hint);
+}

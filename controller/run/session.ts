@@ -1,0 +1,268 @@
+/**
+ * One run from start to end: audit log, gateway, guest, command, teardown. Every step that made something is
+ * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
+ */
+import { randomInt } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
+import { type AuditLog, createAuditLog } from '../../audit/log.ts';
+import { redactCommand } from '../../audit/redact.ts';
+import { auditRoot, newRunId, type RunPlace, runPlace } from '../../audit/runs.ts';
+import { type Row, Summary } from '../../audit/summary.ts';
+import { AuditUnavailable } from '../../audit/unavailable.ts';
+import type { DnsUpstream } from '../../dns/context.ts';
+import { formatPolicy } from '../../policies/format.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
+import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import { ERROR_CODES, SandError } from '../errors.ts';
+import { createGateway, type Gateway } from '../gateway/gateway.ts';
+import { VERSION } from '../version.ts';
+
+/** How long a command may take to end after SIGTERM. */
+export const STOP_GRACE_MS = 10_000;
+/** Two runs of one second draw the same name once in a million. */
+const NAME_ATTEMPTS = 10;
+
+export interface SessionRequest {
+  readonly backend: SandboxBackend;
+  readonly inForce: PolicyInForce;
+  /** Where each layer of the policy came from, for the header of the log. */
+  readonly layers: readonly string[];
+  readonly mounts: readonly MountSpec[];
+  readonly workdir: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly shares: readonly Share[];
+  readonly cache: string | null;
+  readonly timeoutMs: number | null;
+  readonly dnsPort: number;
+  readonly dnsUpstream: DnsUpstream | null;
+  readonly command: readonly string[];
+  readonly stdio: GuestCommand['stdio'];
+  readonly terminal: boolean;
+  readonly output?: GuestCommand['output'];
+  /** Signals of the caller, to be passed on to the command. */
+  readonly signals: SignalSource;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  /** Told as things happen, for `--verbose`. */
+  readonly told: (message: string) => void;
+}
+
+/** The caller's signals: `forward` while a command runs, `abort` before. Gives what ends the listening. */
+export interface SignalSource {
+  listen(receive: (signal: NodeJS.Signals) => void): () => void;
+}
+
+export interface SessionResult {
+  readonly run: RunPlace;
+  readonly exitCode: number;
+  readonly cause: RunEnd['cause'];
+  readonly durationMs: number;
+  readonly rows: readonly Row[];
+  readonly notices: readonly string[];
+  /** What went wrong in sand, if anything; the command's own failure is an exit code. */
+  readonly error: SandError | null;
+  /** Steps of the teardown that failed. */
+  readonly teardown: readonly SandError[];
+}
+
+export async function runSession(request: SessionRequest): Promise<SessionResult> {
+  const startedAt = performance.now();
+  const run = createRunDirectory(auditRoot(request.environ));
+  const log = openLog(run);
+  const summary = new Summary();
+  const notices: string[] = [];
+  const record = (entry: AuditEntry): number => {
+    const seq = log.record(entry);
+    summary.add({ ...entry, seq, time: new Date().toISOString(), guest: run.id, prev: '' });
+    if (entry.kind === 'notice') notices.push(entry.detail);
+    return seq;
+  };
+  const teardown: SandError[] = [];
+  const ending = await runToEnd(request, run, record, teardown);
+  const durationMs = Math.round(performance.now() - startedAt);
+  try {
+    record({ kind: 'run-end', exitCode: ending.exitCode, cause: ending.cause, durationMs, events: log.events });
+    log.close();
+  } catch (error) {
+    teardown.push(toSandError(error));
+  }
+  const { rows } = summary.rows();
+  return { run, ...ending, durationMs, rows, notices, teardown };
+}
+
+interface Ending {
+  readonly exitCode: number;
+  readonly cause: RunEnd['cause'];
+  readonly error: SandError | null;
+}
+
+async function runToEnd(
+  request: SessionRequest,
+  run: RunPlace,
+  record: (entry: AuditEntry) => number,
+  teardown: SandError[],
+): Promise<Ending> {
+  const { backend, inForce } = request;
+  const stop = new AbortController();
+  const undo: (() => Promise<void>)[] = [];
+  let cause: RunEnd['cause'] = 'exit';
+  const end = (why: RunEnd['cause'], reason?: unknown) => {
+    if (!stop.signal.aborted) cause = why;
+    stop.abort(reason);
+  };
+  const forwarding: { to: ((signal: NodeJS.Signals) => void) | null } = { to: null };
+  undo.push(asyncly(request.signals.listen((signal) => (forwarding.to === null ? end('signal', signal) : forwarding.to(signal)))));
+  try {
+    record(runStart(request, run));
+    writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
+    requireConfinement(inForce, backend);
+    const guest = await backend.create({
+      name: run.id,
+      mounts: request.mounts,
+      workdir: request.workdir,
+      environment: request.environment,
+      shares: request.shares,
+      cache: request.cache,
+      policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
+    });
+    undo.push(() => backend.destroy(guest));
+    const gateway = await createGateway({
+      inForce,
+      audit: { record },
+      dnsPort: request.dnsPort,
+      dnsUpstream: request.dnsUpstream,
+      lost: (error) => end('error', error),
+    });
+    undo.push(() => gateway.close());
+    tellGateway(request, gateway);
+    await backend.start(guest, gateway, stop.signal);
+    undo.push(async () => {
+      for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS)) record({ kind: 'notice', code, detail });
+    });
+    stop.signal.throwIfAborted();
+    const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
+    try {
+      const status = await backend.exec(guest, {
+        argv: request.command,
+        stdio: request.stdio,
+        terminal: request.terminal,
+        ...(request.output === undefined ? {} : { output: request.output }),
+        started: (running) => {
+          forwarding.to = (signal) => running.forward(signal);
+        },
+        signal: stop.signal,
+        graceMs: STOP_GRACE_MS,
+      });
+      return endingOf(status.code, cause, stop.signal.reason);
+    } finally {
+      if (timer !== null) clearTimeout(timer);
+    }
+  } catch (error) {
+    const failure = stop.signal.aborted && cause !== 'exit' ? stop.signal.reason : error;
+    return endingOf(125, cause === 'exit' ? 'error' : cause, failure);
+  } finally {
+    for (const step of undo.reverse()) await step().catch((error: unknown) => teardown.push(toSandError(error)));
+  }
+}
+
+function endingOf(code: number, cause: RunEnd['cause'], reason: unknown): Ending {
+  switch (cause) {
+    case 'timeout':
+      return { exitCode: 124, cause, error: null };
+    case 'signal':
+      return { exitCode: 128 + signalNumber(reason), cause, error: null };
+    case 'error':
+    case 'probe': {
+      const error = toSandError(reason);
+      return { exitCode: ERROR_CODES[error.code].exit, cause: error.code === 'probe-failed' ? 'probe' : 'error', error };
+    }
+    case 'exit':
+      return { exitCode: code, cause: code > 128 && code < 160 ? 'signal' : 'exit', error: null };
+  }
+}
+
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
+
+function signalNumber(reason: unknown): number {
+  return SIGNAL_NUMBERS[String(reason)] ?? 15;
+}
+
+function runStart(request: SessionRequest, run: RunPlace): AuditEntry {
+  const { policy } = request.inForce;
+  const { capabilities, name } = request.backend;
+  return {
+    kind: 'run-start',
+    schema: AUDIT_SCHEMA_VERSION,
+    run: run.id,
+    sand: VERSION,
+    node: process.version,
+    backend: name,
+    isolation: capabilities.isolation,
+    confinement: capabilities.confinement,
+    command: redactCommand(request.command),
+    policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: request.layers },
+    workdir: request.workdir,
+  };
+}
+
+/** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
+function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
+  const wanted = [inForce.policy, ...inForce.ceilings].find(({ requires }) => requires.confinement === 'enforced');
+  if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
+  throw new SandError(
+    'confinement-required',
+    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
+    'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
+  );
+}
+
+function tellGateway(request: SessionRequest, gateway: Gateway): void {
+  request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
+  request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
+}
+
+/** Mode 0700, made exclusively, so that no two runs share one. */
+function createRunDirectory(root: string): RunPlace {
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    for (let attempt = 1; ; attempt++) {
+      const run = runPlace(root, newRunId(Date.now, randomInt));
+      try {
+        mkdirSync(run.directory, { mode: 0o700 });
+        return run;
+      } catch (error) {
+        if (attempt >= NAME_ATTEMPTS || !(error instanceof Error && Reflect.get(error, 'code') === 'EEXIST')) throw error;
+      }
+    }
+  } catch (error) {
+    throw auditError(error, root);
+  }
+}
+
+function openLog(run: RunPlace): AuditLog {
+  try {
+    return createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
+  } catch (error) {
+    throw auditError(error, run.directory);
+  }
+}
+
+function auditError(error: unknown, path: string): SandError {
+  const detail = error instanceof Error ? error.message : String(error);
+  const hint = 'make that folder writable, or set XDG_STATE_HOME to one that is';
+  return new SandError('audit-unavailable', `the audit log cannot be written below ${path}: ${detail}`, hint, { cause: error });
+}
+
+export function toSandError(error: unknown): SandError {
+  if (error instanceof SandError) return error;
+  if (error instanceof AuditUnavailable) {
+    const hint = 'nothing is allowed without a log: free space or mend the folder, then run again';
+    return new SandError('audit-unavailable', error.message, hint, { cause: error });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new SandError('internal', message, 'report this as a fault of sand, with --verbose output', { cause: error });
+}
+
+function asyncly(step: () => void): () => Promise<void> {
+  return async () => step();
+}

@@ -1,0 +1,66 @@
+/**
+ * Builds the package into dist/: the command and the library bundled with what they import (so that a start
+ * reads few files), the planter and prober apart (they are programs), declarations, policy data, schemas, and
+ * the licences of what was bundled.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { auditLineSchema } from '../audit/schema.ts';
+import { policyJsonSchema } from '../policies/schema.ts';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const DIST = join(ROOT, 'dist');
+
+/** CommonJS packages inside the bundle ask for Node's modules by `require`. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+
+rmSync(DIST, { recursive: true, force: true });
+const result = await build({
+  absWorkingDir: ROOT,
+  entryPoints: {
+    sand: 'controller/cli/main.ts',
+    index: 'index.ts',
+    planter: 'controller/links/namespace/planter.ts',
+    prober: 'controller/links/namespace/prober.ts',
+  },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  banner: { js: REQUIRE },
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+
+execFileSync('tsc', ['--project', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
+cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), { recursive: true, filter: (path) => !path.endsWith('.ts') });
+mkdirSync(join(DIST, 'schemas'));
+writeSchema('policy', policyJsonSchema());
+writeSchema('audit', auditLineSchema());
+writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES.txt'), licences(Object.keys(result.metafile.inputs)));
+
+function writeSchema(name: string, schema: unknown): void {
+  writeFileSync(join(DIST, 'schemas', `${name}.schema.json`), `${JSON.stringify(schema, null, 2)}\n`);
+}
+
+/** The licence text of each package that a bundled file belongs to. */
+function licences(inputs: readonly string[]): string {
+  const packages = new Set(inputs.flatMap((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []));
+  return [...packages].sort().map(licence).join('\n');
+}
+
+function licence(name: string): string {
+  const folder = join(ROOT, 'node_modules', name);
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly version: string; readonly license?: unknown };
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  const text = file === undefined || !existsSync(join(folder, file)) ? `Licence: ${JSON.stringify(manifest.license)}\n` : readFileSync(join(folder, file), 'utf8');
+  return `${name} ${manifest.version}\n${'-'.repeat(40)}\n${text}`;
+}
