@@ -1,0 +1,66 @@
+/** Reads one log to its end and keeps what a report needs: header, rows, findings, bad lines. Bounded memory. */
+import type { AuditEvent } from './event.ts';
+import { READ_LIMITS } from './limits.ts';
+import { type ReadLine, type ReadOptions, readAuditLog } from './read.ts';
+import { Summary, type SummaryOptions, type SummaryRows } from './summary.ts';
+
+type EventOf<K extends AuditEvent['kind']> = Extract<AuditEvent, { kind: K }>;
+export type LineFault = Extract<ReadLine, { ok: false }>;
+
+export interface Overview extends SummaryRows {
+  readonly start: EventOf<'run-start'> | null;
+  readonly end: EventOf<'run-end'> | null;
+  readonly events: number;
+  readonly failedProbes: readonly EventOf<'probe'>[];
+  /** The first few, and how many there are in all. */
+  readonly notices: readonly EventOf<'notice'>[];
+  readonly noticeCount: number;
+  /** The first lines that are no events, and how many there are in all. */
+  readonly faults: readonly LineFault[];
+  readonly faultCount: number;
+}
+
+/** Rejects when the file cannot be read, or the signal aborts. */
+export async function readOverview(
+  path: string,
+  options: ReadOptions & SummaryOptions = {},
+): Promise<Overview> {
+  const summary = new Summary();
+  let start: Overview['start'] = null;
+  let end: Overview['end'] = null;
+  let events = 0;
+  let faultCount = 0;
+  let noticeCount = 0;
+  const failedProbes: EventOf<'probe'>[] = [];
+  const notices: EventOf<'notice'>[] = [];
+  const faults: LineFault[] = [];
+  for await (const line of readAuditLog(path, options)) {
+    if (!line.ok) {
+      faultCount += 1;
+      if (faults.length < READ_LIMITS.problems) faults.push(line);
+      continue;
+    }
+    const { event } = line;
+    events += 1;
+    summary.add(event);
+    switch (event.kind) {
+      case 'run-start':
+        start ??= event;
+        break;
+      case 'run-end':
+        end = event;
+        break;
+      case 'probe':
+        if (!event.passed && failedProbes.length < READ_LIMITS.problems) failedProbes.push(event);
+        break;
+      case 'notice':
+        noticeCount += 1;
+        if (notices.length < READ_LIMITS.problems) notices.push(event);
+        break;
+      default:
+        break;
+    }
+  }
+  const rows = summary.rows(options);
+  return { ...rows, start, end, events, failedProbes, notices, noticeCount, faults, faultCount };
+}

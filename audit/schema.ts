@@ -1,0 +1,237 @@
+/**
+ * The published JSON Schema of an audit line, and the check that the reader applies. The types of `event.ts`
+ * hold the tables below: a field that is added there and not here does not compile.
+ */
+import { REASONS } from '../policies/reasons.ts';
+import type { AuditEntry, AuditEvent, DecisionFacts, RuleFact } from './event.ts';
+import { AUDIT_SCHEMA_VERSION } from './event.ts';
+import { type Check, compileCheck, type JsonSchema } from './shape.ts';
+
+type Kind = AuditEntry['kind'];
+type EntryOf<K extends Kind> = Extract<AuditEntry, { kind: K }>;
+type OptionalKey<T> = { [K in keyof T]-?: undefined extends T[K] ? K : never }[keyof T];
+type Properties<T> = { readonly [K in keyof T]-?: JsonSchema };
+
+/** Every field of a type, and which of them may be missing. */
+interface Fields<T> {
+  readonly properties: Properties<T>;
+  readonly optional: { readonly [K in OptionalKey<T>]: true };
+}
+
+type Frame = Omit<AuditEvent, keyof AuditEntry>;
+
+const TEXT = { type: 'string' } as const;
+const TEXTS = { type: 'array', items: TEXT } as const;
+const BOOLEAN = { type: 'boolean' } as const;
+const COUNT = { type: 'integer', minimum: 0 } as const;
+const ORDINAL = { type: 'integer', minimum: 1 } as const;
+const PORT = { type: 'integer', minimum: 0, maximum: 65_535 } as const;
+const REASON = { enum: Object.keys(REASONS), description: 'a code of docs/reasons.md' } as const;
+
+function objectSchema<T>(fields: Fields<T>, description?: string): JsonSchema {
+  const required = Object.keys(fields.properties).filter((name) => !Object.hasOwn(fields.optional, name));
+  const schema = { type: 'object', properties: fields.properties, required } as const;
+  return description === undefined ? schema : { ...schema, description };
+}
+
+const FRAME: Fields<
+  Frame & { readonly seq: number; readonly time: string; readonly guest: string; readonly prev: string }
+> = {
+  properties: {
+    seq: { ...ORDINAL, description: 'from 1, without gaps' },
+    time: {
+      type: 'string',
+      pattern: '^[0-9+-]+-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}Z$',
+      description: 'RFC 3339, UTC',
+    },
+    guest: TEXT,
+    prev: {
+      type: 'string',
+      pattern: '^[0-9a-f]{64}$',
+      description: 'sha256 of the line before, without its newline; zeros for the first',
+    },
+  },
+  optional: {},
+};
+
+const RULE: Fields<RuleFact> = {
+  properties: { id: TEXT, file: TEXT, line: COUNT, because: TEXT },
+  optional: { because: true },
+};
+
+const DECISION: Fields<DecisionFacts> = {
+  properties: {
+    asker: { enum: ['guest', 'host'] },
+    verdict: { enum: ['allow', 'deny'] },
+    reason: REASON,
+    disposition: { enum: ['forwarded', 'refused', 'answered'] },
+    rule: { anyOf: [{ type: 'null' }, objectSchema(RULE)], description: 'null where no rule decided' },
+    policy: { type: 'string', description: 'digest of the policy that decided' },
+    muted: BOOLEAN,
+    detail: TEXT,
+    suggestion: TEXT,
+  },
+  optional: { muted: true, detail: true, suggestion: true },
+};
+
+const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description: string } } = {
+  'run-start': {
+    description: 'the first line: what runs, where, under which policy',
+    properties: {
+      kind: { const: 'run-start' },
+      schema: { const: AUDIT_SCHEMA_VERSION },
+      run: TEXT,
+      sand: TEXT,
+      node: TEXT,
+      backend: TEXT,
+      isolation: TEXT,
+      confinement: { enum: ['enforced', 'cooperative'] },
+      command: { ...TEXTS, description: 'arguments with secret-looking values replaced' },
+      policy: objectSchema<EntryOf<'run-start'>['policy']>({
+        properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS },
+        optional: {},
+      }),
+      workdir: TEXT,
+    },
+    optional: {},
+  },
+  probe: {
+    description: 'one start probe',
+    properties: { kind: { const: 'probe' }, name: TEXT, passed: BOOLEAN, detail: TEXT },
+    optional: {},
+  },
+  dns: {
+    description: 'one DNS question and what was decided',
+    properties: {
+      kind: { const: 'dns' },
+      ...DECISION.properties,
+      transport: { enum: ['udp', 'tcp'] },
+      name: TEXT,
+      type: { type: 'string', description: 'mnemonic, else TYPE123' },
+      rcode: TEXT,
+      answer: TEXTS,
+    },
+    optional: { ...DECISION.optional, answer: true },
+  },
+  connection: {
+    description: 'one connection or plain HTTP request, written before anything is dialled',
+    properties: {
+      kind: { const: 'connection' },
+      ...DECISION.properties,
+      connection: COUNT,
+      via: { enum: ['forward', 'connect', 'socks', 'transparent'] },
+      host: TEXT,
+      port: PORT,
+      protocol: { anyOf: [{ type: 'null' }, { enum: ['http', 'https', 'tcp'] }] },
+      method: TEXT,
+      path: { type: 'string', description: 'without its query' },
+      address: { type: 'string', description: 'the vetted address that is dialled' },
+      sni: TEXT,
+      alpn: TEXTS,
+      destination: { type: 'string', description: 'original destination of a transparent stream' },
+    },
+    optional: {
+      ...DECISION.optional,
+      method: true,
+      path: true,
+      address: true,
+      sni: true,
+      alpn: true,
+      destination: true,
+    },
+  },
+  close: {
+    description: 'the end of a connection that was forwarded',
+    properties: {
+      kind: { const: 'close' },
+      connection: COUNT,
+      host: TEXT,
+      port: PORT,
+      bytesOut: COUNT,
+      bytesIn: COUNT,
+      durationMs: COUNT,
+      reason: { ...REASON, description: 'why it ended, where not by the peers themselves' },
+      status: { type: 'integer', minimum: 100, maximum: 999 },
+    },
+    optional: { reason: true, status: true },
+  },
+  unplanted: {
+    description: 'attempts on a port that nothing listens on, told after the fact',
+    properties: {
+      kind: { const: 'unplanted' },
+      ...DECISION.properties,
+      transport: { enum: ['tcp', 'udp', 'icmp', 'other'] },
+      host: TEXT,
+      port: PORT,
+      count: COUNT,
+    },
+    optional: DECISION.optional,
+  },
+  notice: {
+    description: 'something that no single request shows',
+    properties: {
+      kind: { const: 'notice' },
+      code: TEXT,
+      detail: TEXT,
+      at: {
+        type: 'object',
+        properties: { file: TEXT, line: COUNT, column: COUNT },
+        required: ['file', 'line', 'column'],
+      },
+    },
+    optional: { at: true },
+  },
+  'run-end': {
+    description: 'the last line, the seal',
+    properties: {
+      kind: { const: 'run-end' },
+      exitCode: { type: 'integer' },
+      cause: { enum: ['exit', 'signal', 'timeout', 'error', 'probe'] },
+      durationMs: COUNT,
+      events: { ...COUNT, description: 'lines before this one' },
+    },
+    optional: {},
+  },
+};
+
+function lineSchemaOf(kind: Kind): JsonSchema {
+  const { properties, optional, description } = KINDS[kind];
+  return objectSchema<Record<string, unknown>>(
+    { properties: { ...FRAME.properties, ...properties }, optional },
+    description,
+  );
+}
+
+function kinds(): readonly Kind[] {
+  return Object.keys(KINDS) as Kind[];
+}
+
+/** A JSON Schema (2020-12) of one line. Later versions may add fields, so unknown ones are allowed. */
+export function auditLineSchema(): Readonly<Record<string, unknown>> {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: `urn:sand:audit-line:${AUDIT_SCHEMA_VERSION}`,
+    title: 'one line of a sand audit log',
+    oneOf: kinds().map(lineSchemaOf),
+  };
+}
+
+const CHECKS: ReadonlyMap<unknown, Check> = new Map(
+  kinds().map((kind) => [kind, compileCheck(lineSchemaOf(kind))] as const),
+);
+
+export type CheckedEvent =
+  | { readonly ok: true; readonly event: AuditEvent }
+  | { readonly ok: false; readonly detail: string };
+
+/** Takes any JSON value. */
+export function checkAuditEvent(value: unknown): CheckedEvent {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) {
+    return { ok: false, detail: 'not an object with a kind' };
+  }
+  const check = CHECKS.get(value.kind);
+  if (check === undefined) return { ok: false, detail: 'kind: none of the known values' };
+  const detail = check(value, '');
+  // The check covers every field of the type, so the cast holds.
+  return detail === null ? { ok: true, event: value as AuditEvent } : { ok: false, detail };
+}

@@ -1,0 +1,273 @@
+/**
+ * The resolver of one guest: judges each question, carries out its plan and records the decision before the
+ * answer leaves. It owns the guest's synthetic addresses and quotas; sockets are `server.ts`'s.
+ */
+import { performance } from 'node:perf_hooks';
+import { parseAddress } from '../policies/address.ts';
+import { evaluateAddress, evaluateName } from '../policies/evaluate.ts';
+import type { Hostname, IpAddress, PolicyInForce, Verdict } from '../policies/model.ts';
+import type { Reason } from '../policies/reasons.ts';
+import { createNameQuota, createRateLimit, type NameQuota, type RateLimit } from './admission.ts';
+import type { QueryOrigin, ResolverContext } from './context.ts';
+import { DNS_LIMITS, type DnsLimits } from './limits.ts';
+import { type Answer, type Question, TYPES } from './message.ts';
+import {
+  grantsHost,
+  type Outcome,
+  type Plan,
+  planAllocated,
+  planDenied,
+  planProbed,
+  planQuestion,
+  planUnresolved,
+  planVetted,
+  planWithheld,
+  type Resolution,
+  refuse,
+} from './plan.ts';
+import { describeDecision, describeFault } from './record.ts';
+import { classifyName, PROBE_ZONE } from './subject.ts';
+import { createSyntheticTable, type Meaning, type SyntheticTable } from './synthetic.ts';
+import { createUpstreamClient, type UpstreamClient } from './upstream.ts';
+import type { QueryFault } from './wire.ts';
+
+/** What a server asks of a resolver. */
+export interface QueryHandler {
+  /** Never rejects. The decision is recorded when it settles. */
+  answer(question: Question, origin: QueryOrigin): Promise<Answer>;
+  /** Records a message that failed inspection; it is refused whether or not the log takes it. Never throws. */
+  recordFault(fault: QueryFault, origin: QueryOrigin): void;
+}
+
+/** As the proxy takes it; a failure of sand's own making names its reason. */
+export type LookupResult =
+  | { readonly kind: 'addresses'; readonly addresses: readonly IpAddress[] }
+  | { readonly kind: 'not-found' }
+  | { readonly kind: 'failed'; readonly detail: string; readonly reason?: Reason };
+
+export interface ProbeHit {
+  readonly name: Hostname;
+  readonly origin: QueryOrigin;
+}
+
+export interface Resolver extends QueryHandler {
+  /** For the proxy: the addresses of an allowed name, not vetted. Rejects only for an aborted signal. */
+  lookup(name: Hostname, signal: AbortSignal): Promise<LookupResult>;
+  meaning(address: IpAddress): Meaning;
+  /** From now on this gateway alone answers the name, which ends in `.probe.sand`. Throws past the limit. */
+  registerProbe(name: string): void;
+  /** Tells each address question for a registered probe, once it is recorded. Returns what ends the telling. */
+  onProbe(listener: (hit: ProbeHit) => void): () => void;
+  /** Ends every lookup at once; questions are refused from then on. */
+  close(): void;
+}
+
+export interface ResolverOptions {
+  readonly limits?: DnsLimits;
+  readonly upstream?: UpstreamClient;
+  /** Milliseconds that do not run backwards. */
+  readonly now?: () => number;
+}
+
+export function createResolver(context: ResolverContext, options: ResolverOptions = {}): Resolver {
+  return new GuestResolver(context, options);
+}
+
+interface Decided {
+  readonly outcome: Outcome;
+  /** The policy that decided. */
+  readonly by: PolicyInForce;
+}
+
+type LookupPlan = Extract<Plan, { step: 'lookup' }>;
+
+class GuestResolver implements Resolver {
+  readonly #context: ResolverContext;
+  readonly #limits: DnsLimits;
+  readonly #upstream: UpstreamClient;
+  readonly #synthetic: SyntheticTable = createSyntheticTable();
+  readonly #quota: NameQuota;
+  readonly #rates: Readonly<Record<QueryOrigin['asker'], RateLimit>>;
+  readonly #probes = new Set<Hostname>();
+  readonly #probeListeners = new Set<(hit: ProbeHit) => void>();
+  readonly #closing = new AbortController();
+  #pending = 0;
+
+  constructor(context: ResolverContext, options: ResolverOptions) {
+    const limits = options.limits ?? DNS_LIMITS;
+    const now = options.now ?? (() => performance.now());
+    const rate = (): RateLimit => createRateLimit(limits.requestBurst, limits.requestsPerSecond, now);
+    this.#context = context;
+    this.#limits = limits;
+    this.#upstream =
+      options.upstream ?? createUpstreamClient({ upstreams: () => context.upstreams(), limits, now });
+    this.#quota = createNameQuota(limits.namesPerWildcard);
+    this.#rates = { guest: rate(), host: rate() };
+  }
+
+  async answer(question: Question, origin: QueryOrigin): Promise<Answer> {
+    this.#pending += 1;
+    try {
+      const { outcome, by } = await this.#decideSafely(question, origin);
+      this.#context.audit.record(describeDecision(question, origin, outcome, by.policy.digest));
+      this.#tellProbe(question, origin, outcome);
+      return outcome.answer;
+    } catch {
+      // Fail closed: what cannot be recorded is not answered.
+      return refuse('SERVFAIL', 'audit-unavailable', null).answer;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  recordFault(fault: QueryFault, origin: QueryOrigin): void {
+    try {
+      this.#context.audit.record(describeFault(fault, origin, this.#context.policy().policy.digest));
+    } catch {
+      // Fail closed: a malformed message gets its refusal whether or not the log takes the line.
+    }
+  }
+
+  async lookup(name: Hostname, signal: AbortSignal): Promise<LookupResult> {
+    signal.throwIfAborted();
+    const subject = classifyName(name);
+    if (subject.kind !== 'name' && subject.kind !== 'host') return { kind: 'not-found' };
+    const verdict = evaluateName(this.#context.policy(), subject.name);
+    // Fail closed: a name that the policy in force does not allow is never asked, whoever wants it.
+    if (verdict.decision === 'deny' || (subject.kind === 'host' && !grantsHost(verdict))) {
+      return {
+        kind: 'failed',
+        detail: 'the policy in force does not allow the name',
+        reason: 'policy-changed',
+      };
+    }
+    if (subject.kind === 'host') return { kind: 'addresses', addresses: hostLoopback() };
+    if (!this.#quota.admit(verdict, subject.name)) {
+      return { kind: 'failed', detail: 'too many distinct names under one wildcard', reason: 'limit-names' };
+    }
+    return this.#upstream.lookup(subject.name, signal);
+  }
+
+  meaning(address: IpAddress): Meaning {
+    return this.#synthetic.meaning(address);
+  }
+
+  registerProbe(name: string): void {
+    const subject = classifyName(name);
+    if (subject.kind !== 'probe') throw new Error(`a probe name must end in .${PROBE_ZONE}`);
+    if (this.#probes.size >= this.#limits.probes) throw new Error('too many probe names');
+    this.#probes.add(subject.name);
+  }
+
+  onProbe(listener: (hit: ProbeHit) => void): () => void {
+    this.#probeListeners.add(listener);
+    return () => this.#probeListeners.delete(listener);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#upstream.close();
+  }
+
+  /** A fault of sand's own is a refusal, recorded like any other. */
+  async #decideSafely(question: Question, origin: QueryOrigin): Promise<Decided> {
+    const by = this.#context.policy();
+    try {
+      return await this.#decide(question, origin, by);
+    } catch {
+      // Fail closed: an error on the way to a decision is a refusal.
+      const reason = this.#closing.signal.aborted ? 'shutting-down' : 'internal-error';
+      return { outcome: refuse('SERVFAIL', reason, null), by };
+    }
+  }
+
+  async #decide(question: Question, origin: QueryOrigin, by: PolicyInForce): Promise<Decided> {
+    const refused = this.#refuseUnadmitted(origin);
+    if (refused !== null) return { outcome: refused, by };
+    const subject = classifyName(question.name);
+    const verdict =
+      subject.kind === 'name' || subject.kind === 'host' ? evaluateName(by, subject.name) : null;
+    if (verdict !== null && subject.kind === 'name' && !this.#admitsName(verdict, subject.name, origin)) {
+      const outcome = { ...refuse('REFUSED', 'limit-names', null, verdict.rule), muted: verdict.muted };
+      return { outcome, by };
+    }
+    const plan = planQuestion({
+      question,
+      subject,
+      verdict,
+      mode: origin.mode,
+      reporting: by.policy.mode === 'report',
+      isProbe: (name) => this.#probes.has(name),
+      nameOf: (address) => {
+        const meaning = this.#synthetic.meaning(address);
+        return meaning.kind === 'name' ? meaning.name : null;
+      },
+    });
+    return this.#carryOut(plan, question, by);
+  }
+
+  #refuseUnadmitted(origin: QueryOrigin): Outcome | null {
+    if (this.#closing.signal.aborted) return refuse('REFUSED', 'shutting-down', null);
+    if (this.#pending > this.#limits.pendingRequests) {
+      return refuse('REFUSED', 'limit-requests', 'too many questions wait for an answer');
+    }
+    return this.#rates[origin.asker].take() ? null : refuse('REFUSED', 'limit-requests', null);
+  }
+
+  /** A person on the host spends nothing of the guest's. */
+  #admitsName(verdict: Verdict, name: Hostname, origin: QueryOrigin): boolean {
+    return verdict.decision === 'deny' || origin.asker === 'host' || this.#quota.admit(verdict, name);
+  }
+
+  async #carryOut(plan: Plan, question: Question, by: PolicyInForce): Promise<Decided> {
+    switch (plan.step) {
+      case 'answer':
+        return { outcome: plan.outcome, by };
+      case 'allocate':
+        return { outcome: planAllocated(plan.verdict, this.#synthetic.allocate(plan.name)), by };
+      case 'probe':
+        return { outcome: planProbed(this.#synthetic.allocate(plan.name)), by };
+      case 'lookup': {
+        const resolution = await this.#upstream.lookup(plan.name, this.#closing.signal);
+        // The policy may have changed while the upstream was asked: the one in force now decides.
+        const now = this.#context.policy();
+        const verdict = now === by ? plan.verdict : evaluateName(now, plan.name);
+        return { outcome: this.#completeLookup(plan, verdict, resolution, question, now), by: now };
+      }
+    }
+  }
+
+  #completeLookup(
+    plan: LookupPlan,
+    verdict: Verdict,
+    resolution: Resolution,
+    question: Question,
+    by: PolicyInForce,
+  ): Outcome {
+    if (verdict.decision === 'deny') return planDenied(verdict);
+    if (resolution.kind !== 'addresses') return planUnresolved(verdict, resolution);
+    if (plan.purpose === 'allocate') return planAllocated(verdict, this.#synthetic.allocate(plan.name));
+    if (plan.purpose === 'nothing') return planWithheld(question, verdict);
+    const hostAddresses = this.#context.hostAddresses();
+    const judged = resolution.addresses.map((address) => ({
+      address,
+      verdict: evaluateAddress(by, verdict, address, hostAddresses),
+    }));
+    return planVetted(question, verdict, judged);
+  }
+
+  #tellProbe(question: Question, origin: QueryOrigin, outcome: Outcome): void {
+    if (question.type !== TYPES.A || outcome.answer.records.length === 0) return;
+    const subject = classifyName(question.name);
+    if (subject.kind !== 'probe') return;
+    for (const listener of this.#probeListeners) listener({ name: subject.name, origin });
+  }
+}
+
+/** Where a service on the host's own loopback may listen. */
+function hostLoopback(): readonly IpAddress[] {
+  return ['127.0.0.1', '::1'].flatMap((text) => {
+    const parsed = parseAddress(text);
+    return parsed.ok ? [parsed.value] : [];
+  });
+}
