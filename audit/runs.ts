@@ -31,7 +31,7 @@ const RUN_ID = /^\d{8}-\d{6}-[0-9a-z]{4}$/;
 /** Digits, letters and dashes only: no separator, no dot, so a name can never leave the directory. */
 const RUN_PREFIX = /^[0-9][0-9a-z-]{0,19}$/;
 const SUFFIX_ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
-const SUFFIX_LENGTH = 4;
+const RANDOM_LENGTH = 2;
 
 /** `$XDG_STATE_HOME/sand/runs`, else `~/.local/state/sand/runs`. A relative XDG path is void, as its specification says. */
 export function auditRoot(env: Environment): string {
@@ -41,16 +41,18 @@ export function auditRoot(env: Environment): string {
 }
 
 /**
- * A name such as `20261121-201500-k3f9`: UTC, so that names sort by time. `clock` gives milliseconds since the
- * epoch, `random` a whole number from 0 up to its argument. Two runs of one second can still draw the same
- * name: create the directory exclusively, and draw again when it exists.
+ * A name such as `20261121-201500-k3f9`: UTC, then the millisecond in two digits of base 36 and two random
+ * ones, so that names sort by time. `clock` gives milliseconds since the epoch, `random` a whole number from 0
+ * up to its argument. Two runs of one millisecond can draw the same name: create the directory exclusively,
+ * and draw again when it exists.
  */
 export function newRunId(clock: () => number, random: (below: number) => number): string {
-  const [day = '', time = ''] = new Date(clock()).toISOString().split('T');
-  const suffix = Array.from({ length: SUFFIX_LENGTH }, () =>
-    SUFFIX_ALPHABET.charAt(random(SUFFIX_ALPHABET.length)),
-  );
-  return `${day.replaceAll('-', '')}-${time.slice(0, 8).replaceAll(':', '')}-${suffix.join('')}`;
+  const now = new Date(clock());
+  const [day = '', time = ''] = now.toISOString().split('T');
+  const base = SUFFIX_ALPHABET.length;
+  const millisecond = now.getUTCMilliseconds().toString(base).padStart(2, '0');
+  const drawn = Array.from({ length: RANDOM_LENGTH }, () => SUFFIX_ALPHABET.charAt(random(base)));
+  return `${day.replaceAll('-', '')}-${time.slice(0, 8).replaceAll(':', '')}-${millisecond}${drawn.join('')}`;
 }
 
 export function isRunId(text: string): boolean {

@@ -235,7 +235,8 @@ function own(records: readonly AnswerRecord[], rcode: Rcode = 'NOERROR'): Outcom
     reason: 'reserved-name',
     disposition: 'answered',
     rule: null,
-    muted: false,
+    // Nothing left the host and nobody was refused anything: on record, and out of reports.
+    muted: true,
     detail: null,
     suggestion: null,
   };

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { auditLineSchema } from '../audit/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
 
@@ -14,7 +14,21 @@ const ROOT = new URL('..', import.meta.url).pathname;
 const DIST = join(ROOT, 'dist');
 
 /** CommonJS packages inside the bundle ask for Node's modules by `require`. */
-const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+const REQUIRE = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+/**
+ * Sources that load a library only when it is needed do so by a `load` of their own making, which a bundler
+ * cannot see through; in the bundle it is a plain `require` of what stands in the bundle as well.
+ */
+const lazyLoads: Plugin = {
+  name: 'lazy-loads',
+  setup(plan) {
+    plan.onLoad({ filter: /\/policies\/[\w-]+\.ts$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      return { loader: 'ts', contents: source.replace(/\bload\('([\w@/.-]+)'\)/g, "require('$1')") };
+    });
+  },
+};
 
 rmSync(DIST, { recursive: true, force: true });
 const result = await build({
@@ -35,6 +49,7 @@ const result = await build({
   minifySyntax: true,
   minifyWhitespace: true,
   keepNames: true,
+  plugins: [lazyLoads],
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',

@@ -9,7 +9,11 @@ const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = { linux: create
 export function createBackend(name: string): SandboxBackend {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
   if (create === undefined) {
-    throw new SandError('usage', `--backend ${name}: there is no such backend`, `write one of: ${Object.keys(BACKENDS).join(', ')}`);
+    throw new SandError(
+      'usage',
+      `--backend ${name}: there is no such backend`,
+      `write one of: ${Object.keys(BACKENDS).join(', ')}`,
+    );
   }
   return create();
 }

@@ -4,7 +4,8 @@ import type { SandError } from '../errors.ts';
 
 /** Two lines: what happened, with its code, and what to do. */
 export function formatError(error: SandError): string {
-  return `sand: ${escapeTerminal(error.message)} (${error.code})\n  do: ${escapeTerminal(error.hint)}\n`;
+  const message = error.message.split('\n').map(escapeTerminal).join('\n');
+  return `sand: ${message} (${error.code})\n  do: ${escapeTerminal(error.hint)}\n`;
 }
 
 export function describeError(error: SandError) {

@@ -3,10 +3,10 @@
  * exit code. The only place that ends the process.
  */
 import { ERROR_CODES, SandError } from '../errors.ts';
-import { createProgram } from './program.ts';
 import { splitArguments } from './arguments.ts';
 import { closeInherited } from './descriptors.ts';
 import { describeError, formatError } from './errors.ts';
+import { createProgram } from './program.ts';
 
 /** Output of commands that end before stdout has drained would be cut by an exit at once. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -36,7 +36,12 @@ function explain(error: unknown, json: boolean): number {
   const failure =
     error instanceof SandError
       ? error
-      : new SandError('internal', error instanceof Error ? error.message : String(error), 'report this as a fault of sand', { cause: error });
+      : new SandError(
+          'internal',
+          error instanceof Error ? error.message : String(error),
+          'report this as a fault of sand',
+          { cause: error },
+        );
   if (json) process.stdout.write(`${JSON.stringify({ error: describeError(failure) })}\n`);
   process.stderr.write(formatError(failure));
   return ERROR_CODES[failure.code].exit;

@@ -3,6 +3,7 @@
  * name, loaded when it is called, so that `sand run` waits for nothing that it does not use.
  */
 import { Command, Option } from 'commander';
+import { wantsColour } from '../../audit/columns.ts';
 import { VERSION } from '../version.ts';
 
 export interface ProgramContext {
@@ -22,6 +23,7 @@ export function createProgram(context: ProgramContext): Command {
     .enablePositionalOptions();
   addRun(program, context);
   addAudit(program, context);
+  addInspect(program, context);
   addDoctor(program, context);
   return program;
 }
@@ -34,7 +36,12 @@ function addRun(program: Command, context: ProgramContext): void {
     .summary('run a command whose only way out is its policy')
     .description('Runs a command in a new guest: sand run [FLAGS] -- CMD [ARG...]')
     .usage('[FLAGS] -- CMD [ARG...]')
-    .option('--policy <P>', 'a preset, group:NAME, or policy file; several are a union (default: the found sand.policy.yaml, else strict)', list, [])
+    .option(
+      '--policy <P>',
+      'a preset, group:NAME, or policy file; several are a union (default: the found sand.policy.yaml, else strict)',
+      list,
+      [],
+    )
     .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
@@ -45,7 +52,11 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
     .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
     .addOption(new Option('--backend <NAME>', 'what launches the guest').default('linux'))
-    .option('--json', 'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr', false)
+    .option(
+      '--json',
+      'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',
+      false,
+    )
     .option('--verbose', 'tell on stderr what is set up', false)
     .allowExcessArguments(true)
     .addHelpText('after', RUN_HELP)
@@ -70,7 +81,7 @@ function addAudit(program: Command, context: ProgramContext): void {
     .summary('read what was decided')
     .description('Shows a run (the last one): what was denied first, repeats folded.')
     .argument('[RUN]', 'a run, or the beginning of its name')
-    .option('--json', 'print the events as JSON Lines', false)
+    .option('--json', 'print the rows as JSON', false)
     .option('--all', 'also what is muted', false)
     .action(async (run: string | undefined, flags: { readonly json: boolean; readonly all: boolean }) => {
       const { auditShow } = await import('./audit.ts');
@@ -83,8 +94,12 @@ function addAudit(program: Command, context: ProgramContext): void {
     .option('--json', 'print the events as JSON Lines', false)
     .option('--no-follow', 'stop at the end of what is written now')
     .action(async (run: string | undefined, flags: { readonly json: boolean; readonly follow: boolean }) => {
-      const { auditTail } = await import('./audit.ts');
-      context.finish(await auditTail({ ...auditContext(context), run, json: flags.json, follow: flags.follow }));
+      const [{ auditTail }, { isRunAlive }] = await Promise.all([
+        import('./audit.ts'),
+        import('../run/run-state.ts'),
+      ]);
+      const { json, follow } = flags;
+      context.finish(await auditTail({ ...auditContext(context), run, json, follow, alive: isRunAlive }));
     });
   audit
     .command('verify')
@@ -105,21 +120,41 @@ function addAudit(program: Command, context: ProgramContext): void {
     });
 }
 
+function addInspect(program: Command, context: ProgramContext): void {
+  program
+    .command('inspect')
+    .summary('show what a run is')
+    .description(
+      'Shows a run (the last one): backend, confinement, resolver port, mounts, and whether it still lives.',
+    )
+    .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--json', 'print JSON', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { inspectRun } = await import('./inspect.ts');
+      context.finish(await inspectRun({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
 function auditContext(context: ProgramContext) {
-  return { env: process.env, write: context.write };
+  const terminal = { columns: process.stdout.columns ?? null, colour: wantsColour(process.stdout, process.env) };
+  return { env: process.env, write: context.write, terminal };
 }
 
 function addDoctor(program: Command, context: ProgramContext): void {
   program
     .command('doctor')
     .summary('check this machine')
-    .description('Checks what a backend needs of this machine, a line a check, each with the command that cures it.')
+    .description(
+      'Checks what a backend needs of this machine, a line a check, each with the command that cures it.',
+    )
     .option('--backend <NAME>', 'the backend to check', 'linux')
     .option('--json', 'print JSON', false)
     .action(async (flags: { readonly backend: string; readonly json: boolean }) => {
-      const [{ runDoctor }, { createBackend }] = await Promise.all([import('./doctor.ts'), import('../backends/registry.ts')]);
+      const [{ runDoctor }, { createBackend }] = await Promise.all([
+        import('./doctor.ts'),
+        import('../backends/registry.ts'),
+      ]);
       const backend = createBackend(flags.backend);
       context.finish(await runDoctor({ json: flags.json, backend, write: context.write }));
     });
 }
-

@@ -2,18 +2,25 @@
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { auditRoot } from '../../audit/runs.ts';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
-import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
+import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
 import { createBackend } from '../backends/registry.ts';
-import { parseDnsPort, parseDuration, parseEnvFlag, parseMountFlag, parseShares, usage } from '../run/options.ts';
+import { cacheFolder } from '../run/cache.ts';
+import {
+  parseDnsPort,
+  parseDuration,
+  parseEnvFlag,
+  parseMountFlag,
+  parseShares,
+  usage,
+} from '../run/options.ts';
 import { choosePolicy, configFolder } from '../run/policy-choice.ts';
 import { runSession, type SessionRequest, type SessionResult } from '../run/session.ts';
 import { processSignals } from '../run/signals.ts';
-import { cacheFolder } from '../run/cache.ts';
 import { planWorkspace } from '../run/workspace.ts';
 import { describeError, formatError } from './errors.ts';
 
@@ -39,7 +46,11 @@ export interface RunContext {
 }
 
 /** Gives the exit code of `sand run`. */
-export async function runCommandLine(flags: RunFlags, stray: readonly string[], context: RunContext): Promise<number> {
+export async function runCommandLine(
+  flags: RunFlags,
+  stray: readonly string[],
+  context: RunContext,
+): Promise<number> {
   const request = await planSession(flags, stray, context);
   const result = await runSession(request);
   const stderr = (text: string) => void process.stderr.write(text);
@@ -49,7 +60,11 @@ export async function runCommandLine(flags: RunFlags, stray: readonly string[], 
   return result.exitCode === 0 && failed !== undefined ? 125 : result.exitCode;
 }
 
-async function planSession(flags: RunFlags, stray: readonly string[], context: RunContext): Promise<SessionRequest> {
+async function planSession(
+  flags: RunFlags,
+  stray: readonly string[],
+  context: RunContext,
+): Promise<SessionRequest> {
   const command = commandOf(stray, context.command);
   const cwd = process.cwd();
   const home = process.env.HOME ?? homedir();
@@ -63,13 +78,22 @@ async function planSession(flags: RunFlags, stray: readonly string[], context: R
     home,
     own: [dirname(auditRoot(process.env)), configFolder(process.env, home)],
   });
-  const policy = await choosePolicy({ policies: flags.policy, allows: flags.allow, cwd, home, environ: process.env, told });
+  const policy = await choosePolicy({
+    policies: flags.policy,
+    allows: flags.allow,
+    cwd,
+    home,
+    environ: process.env,
+    told,
+  });
   const terminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
   return {
     backend: createBackend(flags.backend),
     ...policy,
     ...workspace,
-    environment: Object.fromEntries(flags.env.map((text) => parseEnvFlag(text, process.env)).map(({ name, value }) => [name, value])),
+    environment: Object.fromEntries(
+      flags.env.map((text) => parseEnvFlag(text, process.env)).map(({ name, value }) => [name, value]),
+    ),
     shares: parseShares(flags.share),
     cache: flags.cache ? cacheFolder(process.env, home, realpathSync(cwd)) : null,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
@@ -78,7 +102,9 @@ async function planSession(flags: RunFlags, stray: readonly string[], context: R
     command,
     // With --json, stdout holds the one object; what the command prints there goes where people look.
     stdio: ['inherit', flags.json ? 'pipe' : 'inherit', 'inherit'],
-    ...(flags.json ? { output: (_: 'stdout' | 'stderr', chunk: Buffer) => void process.stderr.write(chunk) } : {}),
+    ...(flags.json
+      ? { output: (_: 'stdout' | 'stderr', chunk: Buffer) => void process.stderr.write(chunk) }
+      : {}),
     terminal,
     signals: processSignals(terminal),
     environ: process.env,
@@ -86,19 +112,31 @@ async function planSession(flags: RunFlags, stray: readonly string[], context: R
   };
 }
 
-function commandOf(stray: readonly string[], command: readonly string[] | null): readonly [string, ...string[]] {
+function commandOf(
+  stray: readonly string[],
+  command: readonly string[] | null,
+): readonly [string, ...string[]] {
   const [first, ...rest] = command ?? [];
   if (stray.length > 0) {
-    throw usage(`${stray[0]} stands before --`, `write sand run [FLAGS] -- ${[...stray, ...(command ?? [])].join(' ')}`);
+    throw usage(
+      `${stray[0]} stands before --`,
+      `write sand run [FLAGS] -- ${[...stray, ...(command ?? [])].join(' ')}`,
+    );
   }
-  if (first === undefined || first === '') throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
-  if ([first, ...rest].some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
+  if (first === undefined || first === '')
+    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
+  if ([first, ...rest].some((word) => word.includes('\0')))
+    throw usage('the command holds a NUL', 'leave it out');
   return [first, ...rest];
 }
 
 function upstreamOf(text: string): DnsUpstream {
   const parsed = parseUpstreamFlag(text);
-  if (!parsed.ok) throw usage(`--dns-upstream ${text}: ${parsed.reason}`, 'write an address, for example 192.0.2.53 or 192.0.2.53:5300');
+  if (!parsed.ok)
+    throw usage(
+      `--dns-upstream ${text}: ${parsed.reason}`,
+      'write an address, for example 192.0.2.53 or 192.0.2.53:5300',
+    );
   return parsed.value;
 }
 
@@ -107,7 +145,10 @@ function reportEnd(result: SessionResult, stderr: (text: string) => void): void 
     stderr('sand: the guest says that a command was not found; see its PATH with `sand run -- env`\n');
   }
   for (const notice of result.notices) stderr(`sand: ${escapeTerminal(notice)}\n`);
-  const terminal = { columns: process.stderr.columns ?? null, colour: wantsColour(process.stderr, process.env) };
+  const terminal = {
+    columns: process.stderr.columns ?? null,
+    colour: wantsColour(process.stderr, process.env),
+  };
   stderr(formatDenials(result.rows, { run: result.run.id, terminal }));
   if (result.cause === 'timeout') stderr(`sand: the command was ended by --timeout\n`);
   for (const error of [result.error, ...result.teardown]) {

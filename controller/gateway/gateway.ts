@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { AuditSink, ProbeResult, UnplantedAttempt } from '../../audit/event.ts';
+import type { DnsUpstream } from '../../dns/context.ts';
 import { createResolver } from '../../dns/resolver.ts';
 import { createDnsServer } from '../../dns/server.ts';
 import { createSystemResolvers } from '../../dns/system-resolvers.ts';
-import type { DnsUpstream } from '../../dns/context.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
@@ -44,7 +44,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const policy = () => inForce;
   const hostAddresses = createHostAddresses();
   const system = createSystemResolvers();
-  const upstreams = options.dnsUpstream === null ? system : () => (options.dnsUpstream === null ? [] : [options.dnsUpstream]);
+  const upstreams =
+    options.dnsUpstream === null ? system : () => (options.dnsUpstream === null ? [] : [options.dnsUpstream]);
   const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
   const dns = createDnsServer({ handler: resolver });
   const bound = await dns.bind(LOOPBACK, options.dnsPort, { asker: 'host', mode: 'vetted' });
@@ -136,7 +137,11 @@ export function unplantedEvent(
     protocol: null,
   });
   if (verdict.decision === 'allow') return { ...named, reason: 'port-not-planted' };
-  return { ...named, reason: verdict.reason, ...(verdict.suggestion === null ? {} : { suggestion: verdict.suggestion }) };
+  return {
+    ...named,
+    reason: verdict.reason,
+    ...(verdict.suggestion === null ? {} : { suggestion: verdict.suggestion }),
+  };
 }
 
 function createHostAddresses(): () => readonly IpAddress[] {

@@ -33,6 +33,8 @@ export async function runTool(
     timeout: options.timeoutMs,
     maxBuffer: TOOL_OUTPUT_BYTES,
     killSignal: 'SIGKILL',
+    // A child of the tool that keeps its pipes open would keep the caller waiting past the limit.
+    killDescendants: true,
     stripFinalNewline: false,
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
   });
@@ -59,7 +61,11 @@ export interface GuestProcess {
 export interface GuestProcessOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** What standard input, output and error are; `inherit` is the caller's own. */
-  readonly stdio: readonly ['inherit' | 'ignore' | Readable, 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
+  readonly stdio: readonly [
+    'inherit' | 'ignore' | Readable,
+    'inherit' | 'ignore' | 'pipe',
+    'inherit' | 'ignore' | 'pipe',
+  ];
   /** From descriptor 3 on, in order: read by sand, written later by sand, or bytes handed over at once. */
   readonly descriptors: readonly ('output' | 'input' | Buffer)[];
 }
@@ -71,7 +77,9 @@ export async function startGuestProcess(
   options: GuestProcessOptions,
 ): Promise<GuestProcess> {
   const { execa } = await import('execa');
-  const extra = options.descriptors.map((descriptor) => (descriptor === 'output' ? 'pipe' : descriptorInput(descriptor)));
+  const extra = options.descriptors.map((descriptor) =>
+    descriptor === 'output' ? 'pipe' : descriptorInput(descriptor),
+  );
   const child = execa(file, args, {
     reject: false,
     buffer: false,

@@ -18,10 +18,16 @@ export function parseMountFlag(text: string): MountFlag {
   const access = last === 'ro' || last === 'rw' ? parts.pop() : undefined;
   const [source, target, ...rest] = parts;
   if (source === undefined || source === '' || target === '' || rest.length > 0) {
-    throw usage(`--mount ${text} does not read as SRC[:DST][:ro]`, 'write for example --mount ./data:/data:ro');
+    throw usage(
+      `--mount ${text} does not read as SRC[:DST][:ro]`,
+      'write for example --mount ./data:/data:ro',
+    );
   }
   if (target !== undefined && !target.startsWith('/')) {
-    throw usage(`--mount ${text}: the place in the guest must be an absolute path`, `write --mount ${source}:/${target}`);
+    throw usage(
+      `--mount ${text}: the place in the guest must be an absolute path`,
+      `write --mount ${source}:/${target}`,
+    );
   }
   return { source, target: target ?? null, writable: access !== 'ro' };
 }
@@ -34,10 +40,14 @@ export function parseEnvFlag(
   const equals = text.indexOf('=');
   const name = equals < 0 ? text : text.slice(0, equals);
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-    throw usage(`--env ${name}: not a variable name`, 'write --env NAME=VALUE, or --env NAME to pass your own value');
+    throw usage(
+      `--env ${name}: not a variable name`,
+      'write --env NAME=VALUE, or --env NAME to pass your own value',
+    );
   }
   const value = equals < 0 ? caller[name] : text.slice(equals + 1);
-  if (value === undefined) throw usage(`--env ${name}: the variable is not set here`, `write --env ${name}=VALUE`);
+  if (value === undefined)
+    throw usage(`--env ${name}: the variable is not set here`, `write --env ${name}=VALUE`);
   if (value.includes('\0')) throw usage(`--env ${name}: the value holds a NUL`, 'pass such data as a file');
   return { name, value };
 }
@@ -60,7 +70,8 @@ export function parseShares(texts: readonly string[]): readonly Share[] {
   const names = texts.flatMap((text) => text.split(','));
   return [...new Set(names)].map((name) => {
     const share = SHARES.find((known) => known === name);
-    if (share === undefined) throw usage(`--share ${name}: there is no such share`, `write one of: ${SHARES.join(', ')}`);
+    if (share === undefined)
+      throw usage(`--share ${name}: there is no such share`, `write one of: ${SHARES.join(', ')}`);
     return share;
   });
 }

@@ -17,6 +17,7 @@ import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends
 import { ERROR_CODES, SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { VERSION } from '../version.ts';
+import { writeRunState } from './run-state.ts';
 
 /** How long a command may take to end after SIGTERM. */
 export const STOP_GRACE_MS = 10_000;
@@ -81,7 +82,13 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const ending = await runToEnd(request, run, record, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
   try {
-    record({ kind: 'run-end', exitCode: ending.exitCode, cause: ending.cause, durationMs, events: log.events });
+    record({
+      kind: 'run-end',
+      exitCode: ending.exitCode,
+      cause: ending.cause,
+      durationMs,
+      events: log.events,
+    });
     log.close();
   } catch (error) {
     teardown.push(toSandError(error));
@@ -111,7 +118,13 @@ async function runToEnd(
     stop.abort(reason);
   };
   const forwarding: { to: ((signal: NodeJS.Signals) => void) | null } = { to: null };
-  undo.push(asyncly(request.signals.listen((signal) => (forwarding.to === null ? end('signal', signal) : forwarding.to(signal)))));
+  undo.push(
+    asyncly(
+      request.signals.listen((signal) =>
+        forwarding.to === null ? end('signal', signal) : forwarding.to(signal),
+      ),
+    ),
+  );
   try {
     record(runStart(request, run));
     writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
@@ -136,8 +149,19 @@ async function runToEnd(
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
     await backend.start(guest, gateway, stop.signal);
+    writeRunState(run, {
+      backend: backend.name,
+      isolation: backend.capabilities.isolation,
+      confinement: backend.capabilities.confinement,
+      dnsPort: gateway.dnsPort,
+      policy: inForce.policy.digest,
+      mounts: request.mounts,
+      workdir: request.workdir,
+      guest: (await backend.inspect(guest)).details,
+    });
     undo.push(async () => {
-      for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS)) record({ kind: 'notice', code, detail });
+      for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
+        record({ kind: 'notice', code, detail });
     });
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
@@ -161,7 +185,8 @@ async function runToEnd(
     const failure = stop.signal.aborted && cause !== 'exit' ? stop.signal.reason : error;
     return endingOf(125, cause === 'exit' ? 'error' : cause, failure);
   } finally {
-    for (const step of undo.reverse()) await step().catch((error: unknown) => teardown.push(toSandError(error)));
+    for (const step of undo.reverse())
+      await step().catch((error: unknown) => teardown.push(toSandError(error)));
   }
 }
 
@@ -174,7 +199,11 @@ function endingOf(code: number, cause: RunEnd['cause'], reason: unknown): Ending
     case 'error':
     case 'probe': {
       const error = toSandError(reason);
-      return { exitCode: ERROR_CODES[error.code].exit, cause: error.code === 'probe-failed' ? 'probe' : 'error', error };
+      return {
+        exitCode: ERROR_CODES[error.code].exit,
+        cause: error.code === 'probe-failed' ? 'probe' : 'error',
+        error,
+      };
     }
     case 'exit':
       return { exitCode: code, cause: code > 128 && code < 160 ? 'signal' : 'exit', error: null };
@@ -207,7 +236,9 @@ function runStart(request: SessionRequest, run: RunPlace): AuditEntry {
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
 function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
-  const wanted = [inForce.policy, ...inForce.ceilings].find(({ requires }) => requires.confinement === 'enforced');
+  const wanted = [inForce.policy, ...inForce.ceilings].find(
+    ({ requires }) => requires.confinement === 'enforced',
+  );
   if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
   throw new SandError(
     'confinement-required',
@@ -231,7 +262,8 @@ function createRunDirectory(root: string): RunPlace {
         mkdirSync(run.directory, { mode: 0o700 });
         return run;
       } catch (error) {
-        if (attempt >= NAME_ATTEMPTS || !(error instanceof Error && Reflect.get(error, 'code') === 'EEXIST')) throw error;
+        if (attempt >= NAME_ATTEMPTS || !(error instanceof Error && Reflect.get(error, 'code') === 'EEXIST'))
+          throw error;
       }
     }
   } catch (error) {
@@ -250,7 +282,12 @@ function openLog(run: RunPlace): AuditLog {
 function auditError(error: unknown, path: string): SandError {
   const detail = error instanceof Error ? error.message : String(error);
   const hint = 'make that folder writable, or set XDG_STATE_HOME to one that is';
-  return new SandError('audit-unavailable', `the audit log cannot be written below ${path}: ${detail}`, hint, { cause: error });
+  return new SandError(
+    'audit-unavailable',
+    `the audit log cannot be written below ${path}: ${detail}`,
+    hint,
+    { cause: error },
+  );
 }
 
 export function toSandError(error: unknown): SandError {
@@ -260,7 +297,9 @@ export function toSandError(error: unknown): SandError {
     return new SandError('audit-unavailable', error.message, hint, { cause: error });
   }
   const message = error instanceof Error ? error.message : String(error);
-  return new SandError('internal', message, 'report this as a fault of sand, with --verbose output', { cause: error });
+  return new SandError('internal', message, 'report this as a fault of sand, with --verbose output', {
+    cause: error,
+  });
 }
 
 function asyncly(step: () => void): () => Promise<void> {

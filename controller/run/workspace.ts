@@ -23,19 +23,80 @@ export interface WorkspacePlan {
 }
 
 /** Places in the guest that sand itself makes; a mount over them would undo it. */
-const RESERVED_TARGETS: readonly string[] = ['/', '/proc', '/dev', '/run', '/etc', '/usr', '/bin', '/sbin', '/lib', '/lib64', '/sys', '/var', '/tmp', '/home', '/root'];
+const RESERVED_TARGETS: readonly string[] = [
+  '/',
+  '/proc',
+  '/dev',
+  '/run',
+  '/etc',
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib64',
+  '/sys',
+  '/var',
+  '/tmp',
+  '/home',
+  '/root',
+];
 /** Below these as well. */
-const RESERVED_TREES: readonly string[] = ['/proc', '/dev', '/run', '/etc', '/usr', '/bin', '/sbin', '/lib', '/lib64', '/sys'];
+const RESERVED_TREES: readonly string[] = [
+  '/proc',
+  '/dev',
+  '/run',
+  '/etc',
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib64',
+  '/sys',
+];
 /** Folders of the host that hold more than a project; nobody means them. */
-const REFUSED_SOURCES: readonly string[] = ['/', '/home', '/root', '/etc', '/usr', '/var', '/opt', '/srv', '/mnt', '/media', '/proc', '/sys', '/dev', '/run', '/boot', '/tmp', '/Users'];
+const REFUSED_SOURCES: readonly string[] = [
+  '/',
+  '/home',
+  '/root',
+  '/etc',
+  '/usr',
+  '/var',
+  '/opt',
+  '/srv',
+  '/mnt',
+  '/media',
+  '/proc',
+  '/sys',
+  '/dev',
+  '/run',
+  '/boot',
+  '/tmp',
+  '/Users',
+];
 /** Of a home, these hold credentials. */
-const REFUSED_IN_HOME: readonly string[] = ['.ssh', '.gnupg', '.aws', '.azure', '.config', '.docker', '.kube', '.local/share/keyrings', '.password-store', '.mozilla', '.netrc'];
+const REFUSED_IN_HOME: readonly string[] = [
+  '.ssh',
+  '.gnupg',
+  '.aws',
+  '.azure',
+  '.config',
+  '.docker',
+  '.kube',
+  '.local/share/keyrings',
+  '.password-store',
+  '.mozilla',
+  '.netrc',
+];
 
 export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
-  const flags = request.mounts.length > 0 ? request.mounts : [{ source: request.cwd, target: null, writable: true }];
-  const mounts = flags.map((flag) => planMount(flag, request)).sort((a, b) => a.target.length - b.target.length);
+  const flags =
+    request.mounts.length > 0 ? request.mounts : [{ source: request.cwd, target: null, writable: true }];
+  const mounts = flags
+    .map((flag) => planMount(flag, request))
+    .sort((a, b) => a.target.length - b.target.length);
   const twice = mounts.find((mount, at) => mounts[at + 1]?.target === mount.target);
-  if (twice !== undefined) throw refused(`two mounts at ${twice.target}`, 'give each mount a place of its own');
+  if (twice !== undefined)
+    throw refused(`two mounts at ${twice.target}`, 'give each mount a place of its own');
   return { mounts, workdir: planWorkdir(request, mounts) };
 }
 
@@ -44,7 +105,11 @@ function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
   const source = realOrRefuse(named);
   refuseSource(source, request);
   const target = flag.target === null ? source : resolve('/', flag.target);
-  if (RESERVED_TARGETS.includes(target) || RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) || target === request.home) {
+  if (
+    RESERVED_TARGETS.includes(target) ||
+    RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) ||
+    target === request.home
+  ) {
     throw refused(`${target} in the guest is sand's own`, 'mount it somewhere else, for example below /work');
   }
   return { source, target, writable: flag.writable };
@@ -66,11 +131,18 @@ function refuseSource(source: string, { home, own }: WorkspaceRequest): void {
       'change to the project\u2019s own folder, or name one with --mount DIR',
     );
   }
-  const secret = REFUSED_IN_HOME.map((name) => `${realHome}/${name}`).find((path) => source === path || source.startsWith(`${path}/`));
+  const secret = REFUSED_IN_HOME.map((name) => `${realHome}/${name}`).find(
+    (path) => source === path || source.startsWith(`${path}/`),
+  );
   if (secret !== undefined) {
-    throw refused(`${source} is where credentials are kept`, 'copy what the guest needs into the project, or use --share');
+    throw refused(
+      `${source} is where credentials are kept`,
+      'copy what the guest needs into the project, or use --share',
+    );
   }
-  const state = own.find((folder) => source === folder || folder.startsWith(`${source}/`) || source.startsWith(`${folder}/`));
+  const state = own.find(
+    (folder) => source === folder || folder.startsWith(`${source}/`) || source.startsWith(`${folder}/`),
+  );
   if (state !== undefined) {
     throw refused(
       `${source} holds ${state}, where sand keeps its audit logs and approvals`,
@@ -78,12 +150,17 @@ function refuseSource(source: string, { home, own }: WorkspaceRequest): void {
     );
   }
   const stat = statSync(source);
-  if (!stat.isDirectory() && !stat.isFile()) throw refused(`${source} is no file or folder`, 'name a file or folder');
+  if (!stat.isDirectory() && !stat.isFile())
+    throw refused(`${source} is no file or folder`, 'name a file or folder');
 }
 
 function planWorkdir(request: WorkspaceRequest, mounts: readonly MountSpec[]): string {
   if (request.workdir !== null) {
-    if (!isAbsolute(request.workdir)) throw refused(`--workdir ${request.workdir} is not absolute`, 'write a path as the guest sees it, for example /work');
+    if (!isAbsolute(request.workdir))
+      throw refused(
+        `--workdir ${request.workdir} is not absolute`,
+        'write a path as the guest sees it, for example /work',
+      );
     return resolve('/', request.workdir);
   }
   const cwd = realOr(request.cwd);

@@ -5,12 +5,12 @@
 import { readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import type { ProbeResult } from '../../../audit/event.ts';
 import { SandError } from '../../errors.ts';
 import { createNamespaceLink, type NamespaceLink } from '../../links/namespace/link.ts';
 import type { ProbePlan } from '../../links/namespace/messages.ts';
-import { judgeObservations } from '../../links/namespace/probe-verdicts.ts';
+import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
-import type { ProbeResult } from '../../../audit/event.ts';
 import type {
   ExitStatus,
   GatewayPort,
@@ -23,14 +23,14 @@ import type {
 import { planLaunch } from './argv.ts';
 import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
-import { realPath, readHostFiles, readProtectedFiles } from './host-files.ts';
+import { createGuestLinkConsumer } from './guest-link.ts';
+import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
 import { isWithin, type Mount, planMounts } from './mounts.ts';
-import { planProtection, type ProtectedFile } from './protected-files.ts';
-import { compareWatched } from './watched-files.ts';
+import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
-import { createGuestLinkConsumer } from './guest-link.ts';
+import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
 const OUTSIDE = { address4: '203.0.113.7', address6: '2001:db8::7', resolver: '198.51.100.53' } as const;
@@ -45,6 +45,7 @@ interface LinuxGuest {
   /** Null until started. */
   link: NamespaceLink | null;
   gateway: GatewayPort | null;
+  plan: ProbePlan | null;
   namespace: string;
   readonly running: Set<AbortController>;
 }
@@ -53,7 +54,8 @@ export function createLinuxBackend(): SandboxBackend {
   const guests = new Map<string, LinuxGuest>();
   const known = (ref: GuestRef): LinuxGuest => {
     const guest = guests.get(ref.name);
-    if (guest === undefined) throw new SandError('internal', `no guest ${ref.name}`, 'report this as a fault of sand');
+    if (guest === undefined)
+      throw new SandError('internal', `no guest ${ref.name}`, 'report this as a fault of sand');
     return guest;
   };
   return {
@@ -85,7 +87,9 @@ export function createLinuxBackend(): SandboxBackend {
     async stop(ref): Promise<readonly Observation[]> {
       const guest = known(ref);
       for (const command of guest.running) command.abort();
-      if (guest.link !== null) guest.gateway?.refused(await guest.link.tried());
+      if (guest.link !== null && guest.plan !== null) {
+        guest.gateway?.refused(withoutProbes(await guest.link.tried(), guest.plan));
+      }
       return compareWatched(guest.watched);
     },
     async destroy(ref) {
@@ -113,7 +117,10 @@ function planGuest(ref: GuestRef, spec: GuestSpec): LinuxGuest {
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
   const visible = (path: string) => {
     const real = realPath(path);
-    return real !== null && [path, real].every((at) => shown.some((target) => isWithin(at, target)) || at.startsWith('/lib'));
+    return (
+      real !== null &&
+      [path, real].every((at) => shown.some((target) => isWithin(at, target)) || at.startsWith('/lib'))
+    );
   };
   return {
     ref,
@@ -129,6 +136,7 @@ function planGuest(ref: GuestRef, spec: GuestSpec): LinuxGuest {
     identity,
     link: null,
     gateway: null,
+    plan: null,
     namespace: '',
     running: new Set(),
   };
@@ -140,6 +148,7 @@ async function startGuest(guest: LinuxGuest, gateway: GatewayPort, signal: Abort
   guest.link = await createNamespaceLink(gateway.ports, consumer, signal);
   guest.namespace = readlinkSync(`/proc/${guest.link.holderPid}/ns/net`);
   const plan = probePlan(gateway);
+  guest.plan = plan;
   const seen = await guest.link.probe(plan);
   const results = [
     ...judgeObservations(seen, {
@@ -178,7 +187,9 @@ function probePlan(gateway: GatewayPort): ProbePlan {
     .flat()
     .filter((address) => address !== undefined && !address.internal && !address.address.startsWith('fe80'))
     .map((address) => address?.address ?? '');
-  const hostAddresses = [own.find(isIPv4), own.find((address) => !isIPv4(address))].filter((address) => address !== undefined);
+  const hostAddresses = [own.find(isIPv4), own.find((address) => !isIPv4(address))].filter(
+    (address) => address !== undefined,
+  );
   return {
     connect: [
       { address: OUTSIDE.address4, port: 443 },

@@ -41,7 +41,10 @@ export async function runCommand(
     descriptors: ['output', 'input', 'output', ...launch.data],
   });
   const status = collect(guest.outputs.get(STATUS_DESCRIPTOR), STATUS_BYTES);
-  for (const [descriptor, name] of [[1, 'stdout'], [2, 'stderr']] as const) {
+  for (const [descriptor, name] of [
+    [1, 'stdout'],
+    [2, 'stderr'],
+  ] as const) {
     guest.outputs.get(descriptor)?.on('data', (chunk: Buffer) => command.output?.(name, chunk));
   }
   const stopping = stopOnAbort(guest, status, signal, command.graceMs);

@@ -2,7 +2,15 @@
  * Looks at the host's file system and gathers the facts that `mounts.ts` and `protected-files.ts` decide by.
  * Reads only; every walk is bounded.
  */
-import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import {
+  type Dirent,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SandError } from '../../errors.ts';
 import { type HostFiles, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
@@ -44,7 +52,9 @@ export function readHostFiles(home: string, root: boolean): HostFiles {
     passwd: realPath('/etc/passwd'),
     group: realPath('/etc/group'),
     procWritable: PROC_WRITABLE.filter((path) => statOf(path) !== null),
-    toolchains: TOOLCHAIN_FOLDERS.map((name) => join(home, name)).filter((path) => statOf(path)?.isDirectory() === true),
+    toolchains: TOOLCHAIN_FOLDERS.map((name) => join(home, name)).filter(
+      (path) => statOf(path)?.isDirectory() === true,
+    ),
     sockets: listeningSockets(),
   };
 }
@@ -70,7 +80,8 @@ function unreadableBelow(folder: string, levels: number, root: boolean): HostFil
       if (--budget < 0) throw tooLarge(folder);
       const path = join(at.path, entry.name);
       if (entry.isFIFO() || entry.isSocket()) found.push({ path, folder: false });
-      else if (root && !entry.isSymbolicLink() && !readableByNobody(path)) found.push({ path, folder: entry.isDirectory() });
+      else if (root && !entry.isSymbolicLink() && !readableByNobody(path))
+        found.push({ path, folder: entry.isDirectory() });
       else if (entry.isDirectory() && at.level < levels) open.push({ path, level: at.level + 1 });
     }
   }
@@ -126,7 +137,9 @@ export function readProtectedFiles(
 function protectedBelow(root: string): readonly string[] {
   const repository = join(root, '.git');
   const hasFolder = stateOf(repository) === 'folder';
-  const names = PROTECTED_NAMES.filter((name) => hasFolder || !name.startsWith('.git/')).map((name) => join(root, name));
+  const names = PROTECTED_NAMES.filter((name) => hasFolder || !name.startsWith('.git/')).map((name) =>
+    join(root, name),
+  );
   return hasFolder ? names : [repository, ...names];
 }
 

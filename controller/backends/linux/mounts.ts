@@ -138,7 +138,9 @@ function systemMounts(host: HostFiles): readonly Mount[] {
   const seen = host.system.filter(({ path }) => !path.startsWith('/run/'));
   const masks = host.unreadable.map(
     ({ path, folder }): Mount =>
-      folder ? { kind: 'tmpfs', target: path, mode: '0755' } : { kind: 'bind', source: '/dev/null', target: path, writable: false },
+      folder
+        ? { kind: 'tmpfs', target: path, mode: '0755' }
+        : { kind: 'bind', source: '/dev/null', target: path, writable: false },
   );
   return [...seen.map(systemMount), ...masks];
 }
@@ -174,7 +176,9 @@ function homeMounts(host: HostFiles, identity: GuestIdentity): readonly Mount[] 
 /** A socket can be connected to through a read-only mount, and system call filters cannot see a path. */
 function maskSockets(request: FilesRequest): readonly Mount[] {
   const visible = [
-    ...request.host.system.filter(({ link }) => link === null).map(({ path }) => ({ source: path, target: path })),
+    ...request.host.system
+      .filter(({ link }) => link === null)
+      .map(({ path }) => ({ source: path, target: path })),
     ...request.host.toolchains.map((path) => ({ source: path, target: path })),
     ...request.workspaces,
   ];
@@ -196,7 +200,10 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
   return [
     ...file(host.resolvConf, `nameserver ${request.nameserver}\noptions timeout:5 attempts:2\n`),
     ...file(host.hosts, `127.0.0.1 localhost ${GUEST_HOSTNAME}\n::1 localhost ip6-localhost ip6-loopback\n`),
-    ...file(host.nsswitch, 'passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n'),
+    ...file(
+      host.nsswitch,
+      'passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n',
+    ),
     ...file(
       host.passwd,
       [

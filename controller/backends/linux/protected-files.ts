@@ -51,12 +51,17 @@ export interface ProtectionPlan {
  * workspace's root and the file becomes a mount point of its own (renaming one is EBUSY). A `--mount` of a
  * protected path itself, inside another mount, names it: then it stays writable.
  */
-export function planProtection(files: readonly ProtectedFile[], workspaces: readonly Workspace[]): ProtectionPlan {
+export function planProtection(
+  files: readonly ProtectedFile[],
+  workspaces: readonly Workspace[],
+): ProtectionPlan {
   const writable = workspaces.filter((workspace) => workspace.writable);
   const mounts = new Map<string, Mount>();
   const watched: ProtectedFile[] = [];
   for (const file of files) {
-    const places = writable.filter(({ source }) => isWithin(file.path, source) && (file.always || file.path !== source));
+    const places = writable.filter(
+      ({ source }) => isWithin(file.path, source) && (file.always || file.path !== source),
+    );
     if (places.length === 0 || (!file.always && isNamed(file.path, writable))) continue;
     if (file.state === 'absent' || file.state === 'symlink') watched.push(file);
     else for (const place of places) guard(file.path, place, mounts);

@@ -19,7 +19,8 @@ export interface GuestReport {
 export function parseReport(text: string): GuestReport | null {
   const lines = text.split('\n');
   if (lines.at(-2) !== 'end') return null;
-  const rest = (word: string) => lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
+  const rest = (word: string) =>
+    lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
   return {
     status: new Map(rest('status').map(splitStatus)),
     mounts: rest('mount').map(parseMountInfo),
@@ -37,7 +38,9 @@ function splitStatus(line: string): readonly [string, string] {
 /** proc(5), /proc/pid/mountinfo: the fifth field is the mount point, the sixth its options, after `-` the type. */
 function parseMountInfo(line: string): GuestReport['mounts'][number] {
   const fields = line.split(' ');
-  const target = (fields[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  const target = (fields[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
   return {
     target,
     writable: (fields[5] ?? '').split(',').includes('rw'),
@@ -63,15 +66,29 @@ export function judgeReport(report: GuestReport, expected: ReportExpectations): 
       written && !writable.has(target) && !target.startsWith('/dev') && !OWN_WRITABLE_TYPES.includes(type),
   );
   return [
-    result('guest-capabilities', capabilities.length === 0, `sets that are not empty: ${capabilities.join(', ') || 'none'}`),
+    result(
+      'guest-capabilities',
+      capabilities.length === 0,
+      `sets that are not empty: ${capabilities.join(', ') || 'none'}`,
+    ),
     result('guest-seccomp', status('Seccomp') === '2', `Seccomp: ${status('Seccomp')}`),
     result('guest-no-new-privileges', status('NoNewPrivs') === '1', `NoNewPrivs: ${status('NoNewPrivs')}`),
-    result('guest-namespace', report.namespace === expected.namespace, `the command runs in ${report.namespace}`),
-    result('guest-kernel-settings', !report.procSysWritable, report.procSysWritable ? '/proc/sys can be written' : '/proc/sys is read-only'),
+    result(
+      'guest-namespace',
+      report.namespace === expected.namespace,
+      `the command runs in ${report.namespace}`,
+    ),
+    result(
+      'guest-kernel-settings',
+      !report.procSysWritable,
+      report.procSysWritable ? '/proc/sys can be written' : '/proc/sys is read-only',
+    ),
     result(
       'guest-mounts',
       report.mounts.length > 0 && surprising.length === 0,
-      surprising.length === 0 ? 'only what was planned is writable' : `writable: ${surprising.map(({ target }) => target).join(', ')}`,
+      surprising.length === 0
+        ? 'only what was planned is writable'
+        : `writable: ${surprising.map(({ target }) => target).join(', ')}`,
     ),
   ];
 }

@@ -171,7 +171,12 @@ interface Instruction {
   readonly operand: number;
 }
 
-const load = (offset: number): Instruction => ({ code: BPF.LOAD_WORD, jumpTrue: 0, jumpFalse: 0, operand: offset });
+const load = (offset: number): Instruction => ({
+  code: BPF.LOAD_WORD,
+  jumpTrue: 0,
+  jumpFalse: 0,
+  operand: offset,
+});
 const mask = (operand: number): Instruction => ({ code: BPF.AND, jumpTrue: 0, jumpFalse: 0, operand });
 const finish = (operand: number): Instruction => ({ code: BPF.RETURN, jumpTrue: 0, jumpFalse: 0, operand });
 /** Continues with the next instruction when equal, else skips `skip` instructions. */

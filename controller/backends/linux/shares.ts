@@ -52,7 +52,11 @@ function planShare(
       const socket = caller.SSH_AUTH_SOCK ?? '';
       const real = realPath(socket);
       if (real === null || !statSync(real).isSocket()) {
-        throw unavailable(share, 'SSH_AUTH_SOCK names no socket', 'start an agent (`eval $(ssh-agent)`) and `ssh-add` a key');
+        throw unavailable(
+          share,
+          'SSH_AUTH_SOCK names no socket',
+          'start an agent (`eval $(ssh-agent)`) and `ssh-add` a key',
+        );
       }
       return {
         mounts: [{ kind: 'bind', source: real, target: AGENT_SOCKET, writable: false }],
@@ -73,7 +77,9 @@ function readOnlyFiles(share: Share, identity: GuestIdentity, names: readonly st
   if (present.length === 0) {
     throw unavailable(share, `there is no ~/${names.join(' and no ~/')}`, `leave out --share ${share}`);
   }
-  const mounts = present.map((path): Mount => ({ kind: 'bind', source: realPath(path) ?? path, target: path, writable: false }));
+  const mounts = present.map(
+    (path): Mount => ({ kind: 'bind', source: realPath(path) ?? path, target: path, writable: false }),
+  );
   return { mounts, environment: {} };
 }
 

@@ -15,13 +15,21 @@ export function compareWatched(watched: readonly ProtectedFile[]): readonly Obse
   return watched.flatMap(({ path, state }): readonly Observation[] => {
     const now = stateOf(path);
     if (now === state) return [];
-    if (state !== 'absent') return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
+    if (state !== 'absent')
+      return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
     const aside = freeName(path);
     try {
       renameSync(path, aside);
-      return [{ code: 'protected-file-created', detail: `${path} was made by the guest and moved to ${aside}` }];
+      return [
+        { code: 'protected-file-created', detail: `${path} was made by the guest and moved to ${aside}` },
+      ];
     } catch {
-      return [{ code: 'protected-file-created', detail: `${path} was made by the guest; look at it before the host uses it` }];
+      return [
+        {
+          code: 'protected-file-created',
+          detail: `${path} was made by the guest; look at it before the host uses it`,
+        },
+      ];
     }
   });
 }

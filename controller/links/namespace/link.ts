@@ -123,7 +123,17 @@ export async function createNamespaceLink(
  * stopped; `--kill-child` carries it over the fork that a user namespace needs.
  */
 function startPlanter(ports: readonly number[]): ChildProcess {
-  const args = ['--pdeathsig', 'KILL', '--', 'unshare', '--user', '--map-root-user', '--net', '--kill-child', '--'];
+  const args = [
+    '--pdeathsig',
+    'KILL',
+    '--',
+    'unshare',
+    '--user',
+    '--map-root-user',
+    '--net',
+    '--kill-child',
+    '--',
+  ];
   return spawn('setpriv', [...args, process.execPath, PLANTER, JSON.stringify(ports)], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
@@ -195,16 +205,28 @@ function closeDatagram(socket: DatagramSocket): void {
 
 function stepError(step: string, detail: string): SandError {
   if (step === 'guest-namespace') return namespacesError(detail);
-  return new SandError('link-failed', `the link could not be set up at ${step}: ${detail}`, 'run `sand doctor`');
+  return new SandError(
+    'link-failed',
+    `the link could not be set up at ${step}: ${detail}`,
+    'run `sand doctor`',
+  );
 }
 
 function linkError(detail: string, stderr: string): SandError {
   const said = stderr.trim();
   if (/unshare|uid_map|Operation not permitted/i.test(said)) return namespacesError(said);
   if (/ENOENT|No such file/i.test(detail)) {
-    return new SandError('tool-missing', `util-linux is missing: ${detail}`, 'install util-linux (`apt-get install util-linux`)');
+    return new SandError(
+      'tool-missing',
+      `util-linux is missing: ${detail}`,
+      'install util-linux (`apt-get install util-linux`)',
+    );
   }
-  return new SandError('link-failed', `the link failed: ${detail}${said ? `: ${said}` : ''}`, 'run `sand doctor`');
+  return new SandError(
+    'link-failed',
+    `the link failed: ${detail}${said ? `: ${said}` : ''}`,
+    'run `sand doctor`',
+  );
 }
 
 function namespacesError(detail: string): SandError {

@@ -31,9 +31,18 @@ interface ToolResult {
   readonly stderr: string;
 }
 
-function runTool(file: string, args: readonly string[], input: string, timeoutMs: number): Promise<ToolResult> {
+function runTool(
+  file: string,
+  args: readonly string[],
+  input: string,
+  timeoutMs: number,
+): Promise<ToolResult> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const child = spawn(file, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: timeoutMs,
+      killSignal: 'SIGKILL',
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let size = 0;
@@ -55,7 +64,8 @@ function runTool(file: string, args: readonly string[], input: string, timeoutMs
 
 async function mustRun(step: string, file: string, args: readonly string[], input: string): Promise<string> {
   const result = await runTool(file, args, input, TOOL_TIMEOUT_MS);
-  if (result.code !== 0) throw new StepFailed(step, result.stderr.trim() || `${file} ended with ${result.code}`);
+  if (result.code !== 0)
+    throw new StepFailed(step, result.stderr.trim() || `${file} ended with ${result.code}`);
   return result.stdout;
 }
 
@@ -72,8 +82,11 @@ class StepFailed extends Error {
  * the planter does. Ports below 1024 are opened to the guest, whose servers may use any.
  */
 function startHolder(): Promise<ChildProcess & { readonly pid: number }> {
-  const script = 'echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo ready; exec cat >/dev/null';
-  const holder = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const script =
+    'echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo ready; exec cat >/dev/null';
+  const holder = spawn('unshare', ['--net', '--', 'sh', '-c', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   return new Promise((resolve, reject) => {
     holder.on('error', (error) => reject(new StepFailed('guest-namespace', error.message)));
     holder.on('exit', (code) => reject(new StepFailed('guest-namespace', `the holder ended with ${code}`)));
@@ -94,7 +107,12 @@ async function joinNamespaces(holderPid: number): Promise<boolean> {
   // A kernel without IPv6 refuses these; then the guest has no IPv6 at all, which is as closed.
   const gateway6 = await runTool('ip', ['-6', '-batch', '-'], gatewayLinkCommands6(), TOOL_TIMEOUT_MS);
   if (gateway6.code !== 0) return false;
-  const guest6 = await runTool('nsenter', [...inGuest, 'ip', '-6', '-batch', '-'], guestLinkCommands6(), TOOL_TIMEOUT_MS);
+  const guest6 = await runTool(
+    'nsenter',
+    [...inGuest, 'ip', '-6', '-batch', '-'],
+    guestLinkCommands6(),
+    TOOL_TIMEOUT_MS,
+  );
   return guest6.code === 0;
 }
 
@@ -137,8 +155,17 @@ async function plantPorts(ports: readonly number[]): Promise<void> {
 }
 
 async function runProbes(holderPid: number, plan: ProbePlan): Promise<ProbeObservations> {
-  const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url).pathname;
-  const args = ['--net', '--target', String(holderPid), '--', process.execPath, program, JSON.stringify(plan)];
+  const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url)
+    .pathname;
+  const args = [
+    '--net',
+    '--target',
+    String(holderPid),
+    '--',
+    process.execPath,
+    program,
+    JSON.stringify(plan),
+  ];
   const result = await runTool('nsenter', args, '', PROBE_TIMEOUT_MS);
   if (result.code !== 0) throw new StepFailed('probe', result.stderr.trim() || 'the prober did not finish');
   return JSON.parse(result.stdout) as ProbeObservations;
@@ -162,7 +189,9 @@ async function main(): Promise<void> {
   await plantDatagram('udp4', '0.0.0.0');
   if (ipv6) await plantDatagram('udp6', '::');
   holder.removeAllListeners('exit');
-  holder.on('exit', () => fail(new StepFailed('guest-namespace', 'the holder of the guest\u2019s namespace ended')));
+  holder.on('exit', () =>
+    fail(new StepFailed('guest-namespace', 'the holder of the guest\u2019s namespace ended')),
+  );
 
   process.on('message', (message: ToPlanter) => {
     const work = answer(message, holder.pid);

@@ -4,7 +4,7 @@
  */
 import type { ProbeResult } from '../../../audit/event.ts';
 import type { ProbeObservations, ProbePlan } from './messages.ts';
-import { LINK } from './topology.ts';
+import { LINK, type TriedDestination } from './topology.ts';
 
 export interface ProbeExpectations {
   readonly plan: ProbePlan;
@@ -16,7 +16,10 @@ export interface ProbeExpectations {
 
 const GATEWAY6_HEX = 'fd73616e006400000000000000000001';
 
-export function judgeObservations(seen: ProbeObservations, expected: ProbeExpectations): readonly ProbeResult[] {
+export function judgeObservations(
+  seen: ProbeObservations,
+  expected: ProbeExpectations,
+): readonly ProbeResult[] {
   return [
     judgeInterfaces(seen),
     judgeRoutes(seen),
@@ -30,7 +33,8 @@ export function judgeObservations(seen: ProbeObservations, expected: ProbeExpect
     ...judgeAsks(seen, expected),
     result(
       'probes-complete',
-      seen.connects.length === expected.plan.connect.length && seen.asks.length === expected.plan.servers.length * 2,
+      seen.connects.length === expected.plan.connect.length &&
+        seen.asks.length === expected.plan.servers.length * 2,
       `${seen.connects.length} connects and ${seen.asks.length} questions were tried`,
     ),
   ];
@@ -47,7 +51,11 @@ function judgeRoutes(seen: ProbeObservations): ProbeResult {
     `default via ${LINK.gateway4} dev ${LINK.guestInterface}`,
     `default6 via ${GATEWAY6_HEX} dev ${LINK.guestInterface}`,
   ];
-  return result('routes', seen.routes.length > 0 && seen.routes.every((route) => own.includes(route)), seen.routes.join('; '));
+  return result(
+    'routes',
+    seen.routes.length > 0 && seen.routes.every((route) => own.includes(route)),
+    seen.routes.join('; '),
+  );
 }
 
 function judgeAsks(seen: ProbeObservations, expected: ProbeExpectations): readonly ProbeResult[] {
@@ -57,10 +65,32 @@ function judgeAsks(seen: ProbeObservations, expected: ProbeExpectations): readon
       ? ask.outcome === 'answered' && ask.addresses.every(expected.isSynthetic)
       : ask.outcome === 'not-found';
     const what = reserved ? 'a name that only the gateway knows' : 'a denied name';
-    return result('resolver', passed, `${what}, asked at ${ask.server}: ${ask.outcome} ${ask.addresses.join(' ')}`.trim());
+    return result(
+      'resolver',
+      passed,
+      `${what}, asked at ${ask.server}: ${ask.outcome} ${ask.addresses.join(' ')}`.trim(),
+    );
   });
 }
 
 function result(name: string, passed: boolean, detail: string): ProbeResult {
   return { kind: 'probe', name, passed, detail };
+}
+
+/** The kernel's counts without the packets of the probes themselves: one SYN for each refused connect. */
+export function withoutProbes(
+  tried: readonly TriedDestination[],
+  plan: ProbePlan,
+): readonly TriedDestination[] {
+  return tried
+    .map((destination) => {
+      const own = plan.connect.filter(
+        ({ address, port }) => address === destination.address && port === destination.port,
+      );
+      return {
+        ...destination,
+        count: destination.transport === 'tcp' ? destination.count - own.length : destination.count,
+      };
+    })
+    .filter(({ count }) => count > 0);
 }

@@ -42,7 +42,11 @@ async function observeAsk(server: string, name: string): Promise<AskObservation>
   } catch (error) {
     const code = error instanceof Error ? Reflect.get(error, 'code') : undefined;
     const outcome =
-      code === 'ENOTFOUND' ? 'not-found' : code === 'ECONNREFUSED' || code === 'EREFUSED' ? 'refused' : 'timeout';
+      code === 'ENOTFOUND'
+        ? 'not-found'
+        : code === 'ECONNREFUSED' || code === 'EREFUSED'
+          ? 'refused'
+          : 'timeout';
     return { server, name, outcome, addresses: [] };
   }
 }
@@ -89,7 +93,9 @@ async function main(): Promise<void> {
   const [connects, asks] = await Promise.all([
     Promise.all(plan.connect.map(({ address, port }) => observeConnect(address, port))),
     Promise.all(
-      plan.servers.flatMap((server) => [plan.reservedName, plan.deniedName].map((name) => observeAsk(server, name))),
+      plan.servers.flatMap((server) =>
+        [plan.reservedName, plan.deniedName].map((name) => observeAsk(server, name)),
+      ),
     ),
   ]);
   const observations: ProbeObservations = {

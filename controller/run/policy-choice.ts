@@ -1,0 +1,140 @@
+/**
+ * Which policy is in force for a run, and whose word counts: what the user names is consent; what is merely
+ * found applies when it is no wider than `strict` or was approved by its content; the owner's ceiling holds
+ * for everybody. Every layer is read once, here.
+ */
+import { existsSync, lstatSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
+import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
+import { widerThanStrict } from '../../policies/widening.ts';
+import { SandError } from '../errors.ts';
+import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
+import { createPolicyReader } from './policy-reader.ts';
+
+export const FOUND_NAME = 'sand.policy.yaml';
+const CEILING_PATH = '/etc/sand/ceiling.yaml';
+
+export interface PolicyChoiceRequest {
+  readonly policies: readonly string[];
+  readonly allows: readonly string[];
+  readonly cwd: string;
+  readonly home: string;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  readonly told: (message: string) => void;
+}
+
+export interface PolicyChoice {
+  readonly inForce: PolicyInForce;
+  /** For the log's header: what a person would recognise. */
+  readonly layers: readonly string[];
+}
+
+export function configFolder(environ: Readonly<Record<string, string | undefined>>, home: string): string {
+  const base = environ.XDG_CONFIG_HOME ?? '';
+  return join(base.startsWith('/') ? base : join(home, '.config'), 'sand');
+}
+
+/** Raises `policy-invalid`, `policy-missing`, `policy-unapproved`. */
+export async function choosePolicy(request: PolicyChoiceRequest): Promise<PolicyChoice> {
+  const reader = createPolicyReader(request.cwd);
+  const allows = request.allows.map((host) => ({ kind: 'allow', host }) as const);
+  const named = request.policies.map((name) => ({ kind: 'named', name }) as const);
+  const found = named.length > 0 ? null : findPolicy(request);
+  if (found !== null) await requireConsent(found, reader, request);
+  const base = named.length > 0 ? named : [{ kind: 'named', name: found ?? 'strict' } as const];
+  const policy = compileOrRefuse([...base, ...allows], reader);
+  const ceilings = ceilingPaths(request.environ).map((path) =>
+    compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
+  );
+  const layers = [...base, ...allows].map((layer) =>
+    layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
+  );
+  request.told(`policy: ${layers.join(' + ')} (${policy.digest})`);
+  return { inForce: { policy, ceilings }, layers };
+}
+
+/** Upward from the working directory to the repository's root, of the caller's own; null where none is. */
+function findPolicy(request: PolicyChoiceRequest): string | null {
+  for (let folder = resolve(request.cwd); ; folder = dirname(folder)) {
+    const path = join(folder, FOUND_NAME);
+    if (existsSync(path)) {
+      if (statSync(path).uid === process.getuid?.()) return path;
+      throw new SandError(
+        'policy-unapproved',
+        `${path} belongs to another user, so it is not used unasked`,
+        `name it with --policy ${path}, or name another policy`,
+      );
+    }
+    const isRoot = lstatSync(join(folder, '.git'), { throwIfNoEntry: false }) !== undefined;
+    if (isRoot || dirname(folder) === folder || !isInRepository(folder)) return null;
+  }
+}
+
+/** Whether some folder above this one is a repository's root; outside one, only the working directory counts. */
+function isInRepository(folder: string): boolean {
+  for (let at = dirname(folder); ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return true;
+    if (dirname(at) === at) return false;
+  }
+}
+
+/** A found policy is a stranger's word until it asks for no more than `strict`, or the user has said yes. */
+async function requireConsent(
+  path: string,
+  reader: PolicyReader,
+  request: PolicyChoiceRequest,
+): Promise<void> {
+  const found = compileOrRefuse([{ kind: 'named', name: path }], reader);
+  const strict = compileOrRefuse([{ kind: 'named', name: 'strict' }], reader);
+  const widening = widerThanStrict(found, strict);
+  if (!widening.wider) return;
+  const folder = configFolder(request.environ, request.home);
+  if (isApproved(folder, found.digest)) return;
+  const because = widening.because.slice(0, 10);
+  if (await askOnTerminal(path, because, request.environ))
+    return rememberApproval(folder, path, found.digest);
+  throw new SandError(
+    'policy-unapproved',
+    `${path} was found, not named, and is wider than strict: ${because.join('; ')}`,
+    `read it, then name it with --policy ${path} (or run once on a terminal and say yes)`,
+    { details: { path, digest: found.digest, because: widening.because } },
+  );
+}
+
+function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const added = environ.SAND_CEILING ?? '';
+  if (added !== '' && !existsSync(added)) {
+    // Fail closed: a ceiling that was asked for and is not there does not mean "no ceiling".
+    throw new SandError(
+      'policy-missing',
+      `SAND_CEILING names ${added}, which does not exist`,
+      'mend or unset SAND_CEILING',
+    );
+  }
+  return [...(existsSync(CEILING_PATH) ? [CEILING_PATH] : []), ...(added === '' ? [] : [resolve(added)])];
+}
+
+function compileOrRefuse(
+  requests: readonly PolicyRequest[],
+  reader: PolicyReader,
+  role: 'policy' | 'ceiling' = 'policy',
+): CompiledPolicy {
+  const compiled = compilePolicy(requests, reader, { role });
+  if (compiled.ok) return compiled.value;
+  const errors = compiled.issues.filter(({ severity }) => severity === 'error');
+  const [first] = errors;
+  throw new SandError(
+    'policy-invalid',
+    errors.slice(0, 20).map(formatIssue).join('\n'),
+    first === undefined ? 'mend the policy' : first.hint,
+    { details: { issues: errors } },
+  );
+}
+
+/** `file:line:column: what is wrong` and, on a line of its own, what to write instead. */
+export function formatIssue(issue: PolicyIssue): string {
+  const { file, line, column } = issue.at;
+  const place = line === 0 ? file : `${file}:${line}:${column}`;
+  return `${place}: ${issue.message}\n    ${issue.hint}`;
+}
