@@ -63,6 +63,11 @@ function formatDenial(row: Row): readonly string[] {
   const rule = row.rule === null ? '' : ` (${formatRulePlace(row.rule)})`;
   const lines = [`  ${formatAuthority(row)}: ${REASONS[row.reason]}${rule}${times}`];
   if (row.detail !== null) lines.push(`    ${row.detail}`);
-  if (row.suggestion !== null) lines.push(`    to allow it: ${row.suggestion}`);
+  if (row.suggestion !== null) lines.push(`    ${formatSuggestion(row.suggestion)}`);
   return lines.map(escapeTerminal);
+}
+
+/** A rule to paste, or a question about the pattern that was meant. */
+function formatSuggestion(suggestion: string): string {
+  return suggestion.startsWith('- ') ? `to allow it: ${suggestion}` : suggestion;
 }

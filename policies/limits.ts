@@ -8,7 +8,21 @@ export const POLICY_LIMITS = {
   files: 64,
   /** YAML nesting: the language needs four levels. */
   depth: 16,
+  /** YAML tokens of a file: the longest policy needs about eleven for each rule, and each costs microseconds. */
+  tokens: 2_400_000,
+  /** Characters of one YAML token: the longest value of a policy is a few hundred. */
+  tokenCharacters: 8192,
   /** A matcher's cost grows steeply with stars in one label. */
   starsPerLabel: 2,
   rules: 200_000,
+  /** Distinct ports that the rules of one policy may name: each becomes a listener in the guest's namespace. */
+  ports: 512,
+  /** Issues reported for one file: past this the first ones are what a person fixes. */
+  issues: 50,
+  /** A name becomes part of rule ids and file names. */
+  nameCharacters: 64,
+  /** `because` is one line of a report. */
+  becauseCharacters: 300,
+  /** Text of one pattern, name or address before it is parsed; the longest legal name has 253 characters. */
+  hostCharacters: 1024,
 } as const;

@@ -3,6 +3,7 @@
  * at the edge produce the branded types; inside, no plain string stands for a name or an address.
  */
 import type { Reason } from './reasons.ts';
+import type { RuleIndex } from './rule-index.ts';
 
 declare const brand: unique symbol;
 
@@ -42,10 +43,12 @@ export interface PolicyIssue {
   readonly message: string;
   readonly hint: string;
   readonly at: Origin;
+  /** `missing`: a policy that was named does not exist, as opposed to one that is wrong. */
+  readonly code?: 'missing';
 }
 
 export type Parsed<T> =
-  | { readonly ok: true; readonly value: T }
+  | { readonly ok: true; readonly value: T; readonly warnings?: readonly PolicyIssue[] }
   | { readonly ok: false; readonly issues: readonly PolicyIssue[] };
 
 export interface PortRange {
@@ -54,7 +57,10 @@ export interface PortRange {
   readonly to: number;
 }
 
-/** What a rule is about: names by pattern, or literal addresses by range, or the host's own loopback. */
+/**
+ * What a rule is about: names by pattern, or literal addresses by range, or the host's own loopback. The
+ * subjects of one compiled rule are all of one kind; a mixed list in a file compiles to one rule for each.
+ */
 export type Subject =
   | { readonly kind: 'names'; readonly pattern: HostPattern }
   | { readonly kind: 'range'; readonly range: IpRange }
@@ -80,6 +86,8 @@ export interface Rule {
   /** May open a cloud metadata address that a subject names exactly. */
   readonly metadata: boolean;
   readonly because: string | null;
+  /** Unix time in milliseconds from which an allow rule grants nothing; absent: no end. */
+  readonly untilMs?: number;
   readonly origin: Origin;
 }
 
@@ -113,6 +121,8 @@ export interface CompiledPolicy {
   readonly digest: string;
   /** Absolute paths of every policy file that was read, so that the guest can be kept from writing them. */
   readonly files: readonly string[];
+  /** The rules arranged for evaluation; built by compile, rebuilt where it does not belong to `rules`. */
+  readonly index?: RuleIndex;
 }
 
 /** What decides for one guest: the policy, and ceilings that must allow as well. */
@@ -137,6 +147,8 @@ export interface Verdict {
   readonly protocols: readonly Protocol[];
   /** The allow rules that cover the request; they decide which addresses may be dialled. */
   readonly grants: readonly Rule[];
+  /** The same of each ceiling, in order; absent where there is none. */
+  readonly ceilingGrants?: readonly (readonly Rule[])[];
   /** A mute rule covers it: it stays out of reports, and in the log. */
   readonly muted: boolean;
   /** For denials: a close pattern or port that would have matched, for the "did you mean" line; else null. */

@@ -31,6 +31,8 @@ export const REASONS = {
   'dns-malformed': 'the DNS message is malformed',
   'dns-opcode-refused': 'a DNS opcode other than QUERY',
   'dns-type-withheld': 'the name is allowed; this record type leaks or upgrades and is answered empty',
+  'reserved-name':
+    'a name that sand answers by itself (localhost, reverse names, *.sand); nothing leaves the host',
   'dns-not-found':
     'the name is allowed; the host\u2019s resolvers say that it does not exist or has no address',
   'dns-failed': 'the name is allowed; the host\u2019s resolvers did not answer',

@@ -35,3 +35,42 @@ export const PROXY_LIMITS: ProxyLimits = {
   /** Bytes a socket may read in one turn of the event loop, so that no tunnel starves a new one. */
   turnBytes: 64 * 1024,
 };
+
+/** Bounds that nobody has a reason to set, each with its reason. Times in milliseconds, sizes in bytes. */
+export const PROXY_BOUNDS = {
+  /** Header fields of one request: Node's own default is 2000; browsers send about 20. */
+  headFields: 200,
+  /** A chunk-size line with its extensions, which nobody sends. */
+  chunkLineBytes: 256,
+  /** Longest content-length that is exact in every JSON reader: 15 digits. */
+  lengthDigits: 15,
+  /** Records that carry one ClientHello: OpenSSL's smallest fragments make eight of a large one. */
+  helloRecords: 64,
+  /** An idle keep-alive connection between two requests; clients open a new one without notice. */
+  keepAliveMs: 60_000,
+  /** Requests on one connection; the last is answered with `connection: close`. */
+  requestsPerConnection: 100_000,
+  /** A tunnel of which one side has ended, without a byte from the other. */
+  halfOpenMs: 5 * 60_000,
+  /** A client that shut its sending side while its answer was due: some are gone, a few only half-close. */
+  halfClosedMs: 2_000,
+  /** After a refusal the client's remaining bytes are read and dropped this long, so that it can read why. */
+  lingerMs: 1_000,
+  /** And at most this many of them. */
+  lingerBytes: 1024 * 1024,
+  /** Connections over the guest's limit that are told so in words; the rest is cut off. */
+  toldOverLimit: 32,
+  /** A refused stream is looked at this long, to answer in the language that it speaks. */
+  refusalPeekMs: 1_000,
+  /** Addresses of one answer that are tried: RFC 8305 gives no number; nobody waits for more. */
+  dialAttempts: 8,
+  /** Idle connections kept to one address and port, and in all. */
+  idleUpstreamsPerOrigin: 16,
+  idleUpstreams: 64,
+  /** Below the 5 s after which common origins close an idle connection. */
+  idleUpstreamMs: 4_000,
+  /** Interim (1xx) answers that are relayed for one request; an origin could send them for ever. */
+  interimResponses: 8,
+  /** Characters of a guest's text that a refusal or a record repeats: the longest name with its port fits. */
+  echoedText: 300,
+} as const;

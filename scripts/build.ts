@@ -14,7 +14,8 @@ const ROOT = new URL('..', import.meta.url).pathname;
 const DIST = join(ROOT, 'dist');
 
 /** CommonJS packages inside the bundle ask for Node's modules by `require`. */
-const REQUIRE = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+const REQUIRE =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 /**
  * Sources that load a library only when it is needed do so by a `load` of their own making, which a bundler
@@ -56,7 +57,10 @@ const result = await build({
 });
 
 execFileSync('tsc', ['--project', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
-cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), { recursive: true, filter: (path) => !path.endsWith('.ts') });
+cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
+  recursive: true,
+  filter: (path) => !path.endsWith('.ts'),
+});
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
@@ -68,14 +72,22 @@ function writeSchema(name: string, schema: unknown): void {
 
 /** The licence text of each package that a bundled file belongs to. */
 function licences(inputs: readonly string[]): string {
-  const packages = new Set(inputs.flatMap((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []));
+  const packages = new Set(
+    inputs.flatMap((input) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? []),
+  );
   return [...packages].sort().map(licence).join('\n');
 }
 
 function licence(name: string): string {
   const folder = join(ROOT, 'node_modules', name);
-  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly version: string; readonly license?: unknown };
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    readonly version: string;
+    readonly license?: unknown;
+  };
   const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-  const text = file === undefined || !existsSync(join(folder, file)) ? `Licence: ${JSON.stringify(manifest.license)}\n` : readFileSync(join(folder, file), 'utf8');
+  const text =
+    file === undefined || !existsSync(join(folder, file))
+      ? `Licence: ${JSON.stringify(manifest.license)}\n`
+      : readFileSync(join(folder, file), 'utf8');
   return `${name} ${manifest.version}\n${'-'.repeat(40)}\n${text}`;
 }

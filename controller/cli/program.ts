@@ -22,6 +22,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
   addDoctor(program, context);
@@ -74,6 +75,28 @@ Examples:
   sand run --policy strict -- npm ci
   sand run --policy ./sand.policy.yaml --allow api.example.com -- python3 train.py
 `;
+
+function addWhy(program: Command, context: ProgramContext): void {
+  program
+    .command('why')
+    .summary('explain one verdict')
+    .description(
+      'Says what the policy makes of a host and port, by which rule, and what would turn it. Exit 0: allowed.',
+    )
+    .argument('<HOST[:PORT]>', 'a name or an address; port 443 unless told')
+    .option('--policy <P>', 'as for run', list, [])
+    .option('--allow <HOST>', 'as for run', list, [])
+    .option('--json', 'print JSON', false)
+    .action(
+      async (
+        authority: string,
+        flags: { readonly policy: string[]; readonly allow: string[]; readonly json: boolean },
+      ) => {
+        const { explainRequest } = await import('./why.ts');
+        context.finish(await explainRequest({ ...flags, authority, write: context.write }));
+      },
+    );
+}
 
 function addAudit(program: Command, context: ProgramContext): void {
   const audit = program
@@ -136,7 +159,10 @@ function addInspect(program: Command, context: ProgramContext): void {
 }
 
 function auditContext(context: ProgramContext) {
-  const terminal = { columns: process.stdout.columns ?? null, colour: wantsColour(process.stdout, process.env) };
+  const terminal = {
+    columns: process.stdout.columns ?? null,
+    colour: wantsColour(process.stdout, process.env),
+  };
   return { env: process.env, write: context.write, terminal };
 }
 

@@ -47,11 +47,10 @@ function judgeFolder(root: string, facts: FolderFacts, uid: number): Finding {
   if (!facts.directory)
     return failed(LOGS, `${path} is no folder`, `mv ${quote(path)} ${quote(`${path}.old`)}`);
   if (!facts.writable) {
-    return failed(
-      LOGS,
-      `${path} cannot be written`,
-      `sudo chown -R "$(id -u)" ${quote(path)}, or set XDG_STATE_HOME`,
-    );
+    // A folder above the logs is not sand's: no command that would change the owner of, say, / is offered.
+    const own = `sudo chown -R "$(id -u)" ${quote(path)}`;
+    const remedy = path === root ? own : 'set XDG_STATE_HOME to a folder that you can write';
+    return failed(LOGS, `${path} cannot be written`, remedy);
   }
   if (path !== root) return ok(LOGS, `${root} can be made`);
   const remedy = `chmod 700 ${quote(path)}`;

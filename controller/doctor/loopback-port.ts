@@ -16,8 +16,11 @@ const LOOPBACK = '127.0.0.1';
 export async function checkLoopbackPort(openers: Openers = OPENERS): Promise<Finding> {
   const closers: (() => void)[] = [];
   const kept = (opened: Opened): Opened => {
-    if (opened.ok) closers.push(opened.close);
-    return opened;
+    if (!opened.ok) return opened;
+    // `bindPair` closes what it does not keep, and this check closes everything.
+    const close = once(opened.close);
+    closers.push(close);
+    return { ...opened, close };
   };
   try {
     return judgeBind(
@@ -56,7 +59,7 @@ const OPENERS: Openers = {
           ok: true,
           address: socket.address().address,
           port: socket.address().port,
-          close: once(() => socket.close()),
+          close: () => socket.close(),
         }),
       );
     }),
@@ -67,12 +70,11 @@ const OPENERS: Openers = {
       server.listen({ host: LOOPBACK, port, exclusive: true }, () => {
         const place = server.address();
         const at = typeof place === 'object' && place !== null ? place : { address: '', port: 0 };
-        resolve({ ok: true, address: at.address, port: at.port, close: once(() => server.close()) });
+        resolve({ ok: true, address: at.address, port: at.port, close: () => server.close() });
       });
     }),
 };
 
-/** `bindPair` closes what it does not keep, and this check closes everything. */
 function once(close: () => void): () => void {
   let closed = false;
   return () => {

@@ -35,20 +35,20 @@ export const FIRST_DATA_DESCRIPTOR = 6;
 /**
  * Runs in the guest before the command, as the process that becomes it, under the very filter, capabilities
  * and mounts that the command will have: reports them, waits for leave, then replaces itself. When sand dies
- * first, the read ends and so does the guest. Shell builtins but for `readlink`; POSIX sh.
+ * first, the read ends and so does the guest. POSIX sh.
  */
 const PRELUDE = `
-r() { while IFS= read -r l || [ -n "$l" ]; do printf '%s %s\\n' "$1" "$l"; done <"$2"; }
-{ r status /proc/self/status; r mount /proc/self/mountinfo
-printf 'net %s\\n' "$(PATH=/usr/bin:/bin readlink /proc/self/ns/net)"
-if ( : >/proc/sys/kernel/core_pattern ) 2>/dev/null; then printf 'writable /proc/sys\\n'; fi
-if command -v -- "$1" >/dev/null 2>&1; then printf 'found yes\\n'; else printf 'found no\\n'; fi
-printf 'end\\n'; } >&3
+PATH_WAS=$PATH; PATH=/usr/bin:/bin
+{ cat /proc/self/status; echo; cat /proc/self/mountinfo; echo; readlink /proc/self/ns/net
+if ( : >/proc/sys/kernel/core_pattern ) 2>/dev/null; then echo writable; else echo read-only; fi
+PATH=$PATH_WAS
+if command -v -- "$1" >/dev/null 2>&1; then echo found; else echo missing; fi
+echo end; } >&3
 exec 3>&-
 IFS= read -r go <&4 || exit 125
 [ "$go" = go ] || exit 125
 exec 4<&-
-unset r l go
+unset go PATH_WAS
 exec "$@"
 `;
 

@@ -103,7 +103,7 @@ export async function checkLinux(host: LinuxHost = systemHost()): Promise<readon
   const blocked = namespaces.some(({ state }) => state === 'failed');
   const run = async (trial: Trial, needed: readonly ToolName[], command: readonly string[], input = '') => {
     const missing = needed.find((name) => tools[name].version === null);
-    if (blocked) return [untried(trial, 'user namespaces are blocked')];
+    if (blocked) return [untried(trial, 'no user namespace can be made')];
     if (missing !== undefined) return [untried(trial, `${missing} is not usable`)];
     const [file = '', ...args] = command;
     return judgeTrial(trial, await host.attempt(file, args, input), facts);

@@ -138,7 +138,10 @@ function stopOnAbort(guest: GuestProcess, status: Collected, signal: AbortSignal
 function forward(guest: GuestProcess, status: string, signal: NodeJS.Signals): void {
   const init = /"child-pid": *(\d+)/.exec(status)?.[1];
   const child = init === undefined ? undefined : firstChild(init);
-  if (child === undefined) return guest.kill(signal === 'SIGINT' ? 'SIGTERM' : signal);
+  if (child === undefined) {
+    guest.kill(signal === 'SIGINT' ? 'SIGTERM' : signal);
+    return;
+  }
   try {
     process.kill(child, signal);
   } catch {

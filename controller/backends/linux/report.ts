@@ -15,18 +15,18 @@ export interface GuestReport {
   readonly commandFound: boolean;
 }
 
-/** Null when the report is not whole. */
+/** Three parts with an empty line between them: status, mounts, findings. Null when the report is not whole. */
 export function parseReport(text: string): GuestReport | null {
-  const lines = text.split('\n');
-  if (lines.at(-2) !== 'end') return null;
-  const rest = (word: string) =>
-    lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
+  const [status, mounts, rest] = text.split('\n\n');
+  const [namespace, settings, found, end] = (rest ?? '').split('\n');
+  if (status === undefined || mounts === undefined || end !== 'end') return null;
   return {
-    status: new Map(rest('status').map(splitStatus)),
-    mounts: rest('mount').map(parseMountInfo),
-    namespace: rest('net').join(''),
-    procSysWritable: rest('writable').includes('/proc/sys'),
-    commandFound: rest('found').includes('yes'),
+    status: new Map(status.split('\n').map(splitStatus)),
+    mounts: mounts.split('\n').map(parseMountInfo),
+    namespace: namespace ?? '',
+    // Fail closed: anything but the two expected words counts as the worse one.
+    procSysWritable: settings !== 'read-only',
+    commandFound: found === 'found',
   };
 }
 

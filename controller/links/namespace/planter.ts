@@ -8,20 +8,21 @@ import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
 import {
+  formatLinkCommands,
   gatewayLinkCommands,
-  gatewayLinkCommands6,
   gatewayRuleset,
   guestLinkCommands,
-  guestLinkCommands6,
+  judgeLinkCommands,
   LINK,
+  type LinkCommands,
   parseTried,
   plantCommand,
 } from './topology.ts';
 
 /** A tool that sets up the link answers in milliseconds; one that does not is broken. */
 const TOOL_TIMEOUT_MS = 10_000;
-/** All probes together; each of them has a shorter bound of its own in the prober. */
-const PROBE_TIMEOUT_MS = 15_000;
+/** The prober's life, from its start beside the link's; each of its probes has a shorter bound of its own. */
+const PROBE_TIMEOUT_MS = 30_000;
 /** `nft -j list` of two full sets stays under this. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
 
@@ -34,7 +35,7 @@ interface ToolResult {
 function runTool(
   file: string,
   args: readonly string[],
-  input: string,
+  input: string | Promise<string>,
   timeoutMs: number,
 ): Promise<ToolResult> {
   return new Promise((resolve) => {
@@ -58,7 +59,7 @@ function runTool(
       resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
     );
     child.stdin.on('error', () => {});
-    child.stdin.end(input);
+    void Promise.resolve(input).then((text) => child.stdin.end(text));
   });
 }
 
@@ -100,20 +101,25 @@ function hasPid<T extends ChildProcess>(child: T): child is T & { readonly pid: 
   return child.pid !== undefined;
 }
 
+/** Whether the guest has IPv6. */
 async function joinNamespaces(holderPid: number): Promise<boolean> {
-  const inGuest = ['--net', '--target', String(holderPid), '--'];
-  await mustRun('gateway-link', 'ip', ['-batch', '-'], gatewayLinkCommands(holderPid));
-  await mustRun('guest-link', 'nsenter', [...inGuest, 'ip', '-batch', '-'], guestLinkCommands());
-  // A kernel without IPv6 refuses these; then the guest has no IPv6 at all, which is as closed.
-  const gateway6 = await runTool('ip', ['-6', '-batch', '-'], gatewayLinkCommands6(), TOOL_TIMEOUT_MS);
-  if (gateway6.code !== 0) return false;
-  const guest6 = await runTool(
-    'nsenter',
-    [...inGuest, 'ip', '-6', '-batch', '-'],
-    guestLinkCommands6(),
-    TOOL_TIMEOUT_MS,
-  );
-  return guest6.code === 0;
+  const gateway6 = await runLinkCommands('gateway-link', gatewayLinkCommands(holderPid), 'ip', []);
+  const inGuest = ['--net', '--target', String(holderPid), '--', 'ip'];
+  const guest6 = await runLinkCommands('guest-link', guestLinkCommands(), 'nsenter', inGuest);
+  return gateway6 && guest6;
+}
+
+async function runLinkCommands(
+  step: string,
+  commands: LinkCommands,
+  file: string,
+  prefix: readonly string[],
+): Promise<boolean> {
+  const args = [...prefix, '-force', '-batch', '-'];
+  const result = await runTool(file, args, formatLinkCommands(commands), TOOL_TIMEOUT_MS);
+  const { up, ipv6 } = judgeLinkCommands(commands, result);
+  if (!up) throw new StepFailed(step, result.stderr.trim() || `${file} ended with ${result.code}`);
+  return ipv6;
 }
 
 function tell(message: FromPlanter, handle?: SendHandle): Promise<void> {
@@ -154,21 +160,26 @@ async function plantPorts(ports: readonly number[]): Promise<void> {
   await tell({ type: 'planted', ports });
 }
 
-async function runProbes(holderPid: number, plan: ProbePlan): Promise<ProbeObservations> {
-  const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url)
-    .pathname;
-  const args = [
-    '--net',
-    '--target',
-    String(holderPid),
-    '--',
-    process.execPath,
-    program,
-    JSON.stringify(plan),
-  ];
-  const result = await runTool('nsenter', args, '', PROBE_TIMEOUT_MS);
-  if (result.code !== 0) throw new StepFailed('probe', result.stderr.trim() || 'the prober did not finish');
-  return JSON.parse(result.stdout) as ProbeObservations;
+interface Prober {
+  /** Gives the plan to the prober; its observations when it has ended. */
+  run(plan: ProbePlan): Promise<ProbeObservations>;
+}
+
+/** Started while the link is still being set up: Node takes longer to start than everything else together. */
+function startProber(holderPid: number): Prober {
+  const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url);
+  const { promise: input, resolve: give } = Promise.withResolvers<string>();
+  const args = ['--net', '--target', String(holderPid), '--', process.execPath, program.pathname];
+  const ended = runTool('nsenter', args, input, PROBE_TIMEOUT_MS);
+  return {
+    async run(plan) {
+      give(JSON.stringify(plan));
+      const result = await ended;
+      if (result.code !== 0)
+        throw new StepFailed('probe', result.stderr.trim() || 'the prober did not finish');
+      return JSON.parse(result.stdout) as ProbeObservations;
+    },
+  };
 }
 
 async function readTried(): Promise<void> {
@@ -184,6 +195,7 @@ async function main(): Promise<void> {
   const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
   const planting = plantPorts([53, LINK.proxyPort, ...ports]);
   const holder = await startHolder();
+  const prober = startProber(holder.pid);
   const joined = joinNamespaces(holder.pid);
   const [ipv6] = await Promise.all([joined, ruleset, planting]);
   await plantDatagram('udp4', '0.0.0.0');
@@ -194,19 +206,19 @@ async function main(): Promise<void> {
   );
 
   process.on('message', (message: ToPlanter) => {
-    const work = answer(message, holder.pid);
+    const work = answer(message, prober);
     work.catch(fail);
   });
   await tell({ type: 'ready', holderPid: holder.pid, ipv6 });
 }
 
-async function answer(message: ToPlanter, holderPid: number): Promise<void> {
+async function answer(message: ToPlanter, prober: Prober): Promise<void> {
   switch (message.type) {
     case 'plant':
       await mustRun('ruleset', 'nft', ['-f', '-'], plantCommand(message.ports));
       return plantPorts(message.ports);
     case 'probe':
-      return tell({ type: 'probed', observations: await runProbes(holderPid, message.plan) });
+      return tell({ type: 'probed', observations: await prober.run(message.plan) });
     case 'tried':
       return readTried();
   }

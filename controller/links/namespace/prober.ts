@@ -88,8 +88,15 @@ function routes6(): string[] {
     .map((cells) => `default6 via ${cells[4]} dev ${cells[9]}`);
 }
 
+/** The plan comes when the link is up; an end without one is an error, and ends the prober. */
+async function readInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString();
+}
+
 async function main(): Promise<void> {
-  const plan = JSON.parse(process.argv[2] ?? '') as ProbePlan;
+  const plan = JSON.parse(await readInput()) as ProbePlan;
   const [connects, asks] = await Promise.all([
     Promise.all(plan.connect.map(({ address, port }) => observeConnect(address, port))),
     Promise.all(

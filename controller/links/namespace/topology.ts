@@ -25,42 +25,64 @@ export const LINK = {
 /** Distinct refused destinations that the kernel counts for one guest; past it only the first are told. */
 export const TRIED_SIZE = 4096;
 
-/** For `ip -batch -` in the gateway's namespace; `guestPid` is any process in the guest's namespace. */
-export function gatewayLinkCommands(guestPid: number): string {
-  return lines(
-    `link set lo up`,
-    `link add ${LINK.gatewayInterface} type veth peer name ${LINK.guestInterface} netns ${guestPid}`,
-    `addr add ${LINK.gateway4}/${LINK.prefix4} dev ${LINK.gatewayInterface}`,
-    `link set ${LINK.gatewayInterface} up`,
-    // The guest's own address must be known in table local before everything else becomes local there.
-    `route add unicast ${LINK.guest4}/32 dev ${LINK.gatewayInterface} table local src ${LINK.gateway4}`,
-    `route add local default dev lo`,
-  );
+/**
+ * For `ip -force -batch -`: what must succeed, then what a kernel without IPv6 refuses; then the guest has no
+ * IPv6 at all, which is as closed.
+ */
+export interface LinkCommands {
+  readonly required: readonly string[];
+  readonly ipv6: readonly string[];
 }
 
-/** For `ip -6 -batch -`, apart, since a kernel without IPv6 may refuse it. */
-export function gatewayLinkCommands6(): string {
-  return lines(
-    `addr add ${LINK.gateway6}/${LINK.prefix6} dev ${LINK.gatewayInterface} nodad`,
-    `route add unicast ${LINK.guest6}/128 dev ${LINK.gatewayInterface} table local`,
-    `route add local default dev lo`,
-  );
+/** In the gateway's namespace; `guestPid` is any process in the guest's namespace. */
+export function gatewayLinkCommands(guestPid: number): LinkCommands {
+  return {
+    required: [
+      `link set lo up`,
+      `link add ${LINK.gatewayInterface} type veth peer name ${LINK.guestInterface} netns ${guestPid}`,
+      `addr add ${LINK.gateway4}/${LINK.prefix4} dev ${LINK.gatewayInterface}`,
+      `link set ${LINK.gatewayInterface} up`,
+      // The guest's own address must be known in table local before everything else becomes local there.
+      `route add unicast ${LINK.guest4}/32 dev ${LINK.gatewayInterface} table local src ${LINK.gateway4}`,
+      `route add local 0.0.0.0/0 dev lo`,
+    ],
+    ipv6: [
+      `addr add ${LINK.gateway6}/${LINK.prefix6} dev ${LINK.gatewayInterface} nodad`,
+      `route add unicast ${LINK.guest6}/128 dev ${LINK.gatewayInterface} table local`,
+      `route add local ::/0 dev lo`,
+    ],
+  };
 }
 
-export function guestLinkCommands(): string {
-  return lines(
-    `link set lo up`,
-    `addr add ${LINK.guest4}/${LINK.prefix4} dev ${LINK.guestInterface}`,
-    `link set ${LINK.guestInterface} up`,
-    `route add default via ${LINK.gateway4} dev ${LINK.guestInterface}`,
-  );
+/** In the guest's namespace. */
+export function guestLinkCommands(): LinkCommands {
+  return {
+    required: [
+      `link set lo up`,
+      `addr add ${LINK.guest4}/${LINK.prefix4} dev ${LINK.guestInterface}`,
+      `link set ${LINK.guestInterface} up`,
+      `route add 0.0.0.0/0 via ${LINK.gateway4} dev ${LINK.guestInterface}`,
+    ],
+    ipv6: [
+      `addr add ${LINK.guest6}/${LINK.prefix6} dev ${LINK.guestInterface} nodad`,
+      `route add ::/0 via ${LINK.gateway6} dev ${LINK.guestInterface}`,
+    ],
+  };
 }
 
-export function guestLinkCommands6(): string {
-  return lines(
-    `addr add ${LINK.guest6}/${LINK.prefix6} dev ${LINK.guestInterface} nodad`,
-    `route add default via ${LINK.gateway6} dev ${LINK.guestInterface}`,
-  );
+export function formatLinkCommands({ required, ipv6 }: LinkCommands): string {
+  return [...required, ...ipv6].map((command) => `${command}\n`).join('');
+}
+
+/** Which parts of a batch took, by ip's own `Command failed FILE:LINE`. A failure without a line fails all. */
+export function judgeLinkCommands(
+  commands: LinkCommands,
+  result: { readonly code: number | null; readonly stderr: string },
+): { readonly up: boolean; readonly ipv6: boolean } {
+  if (result.code === 0) return { up: true, ipv6: true };
+  const failed = [...result.stderr.matchAll(/^Command failed -:(\d+)/gm)].map(([, line]) => Number(line));
+  const up = failed.length > 0 && failed.every((line) => line > commands.required.length);
+  return { up, ipv6: false };
 }
 
 /** The gateway namespace's ruleset. Default is refusal with an answer, so that nothing hangs. */
@@ -141,8 +163,4 @@ function field(value: unknown, key: string): unknown {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function lines(...commands: readonly string[]): string {
-  return `${commands.join('\n')}\n`;
 }

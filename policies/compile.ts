@@ -1,0 +1,134 @@
+/**
+ * Compiles what the user asked for into one policy: the union of rules, and of mode, limits and requirements
+ * the strictest. What is an error in any layer leaves no policy at all.
+ */
+import { createHash } from 'node:crypto';
+import type { DraftRule } from './decode-rule.ts';
+import { formatPolicy, formatRule } from './format.ts';
+import { type Layer, type PolicyReader, type PolicyRequest, resolveLayers, strictestMode } from './layers.ts';
+import { POLICY_LIMITS } from './limits.ts';
+import type { CompiledPolicy, Parsed, PolicyIssue, PolicyLimits, Requirements, Rule } from './model.ts';
+import { countPorts, PROTOCOLS } from './port-range.ts';
+import { buildRuleIndex } from './rule-index.ts';
+import { formatSubject } from './subject.ts';
+
+export type { FileReading, PolicyReader, PolicyRequest } from './layers.ts';
+
+export interface CompileOptions {
+  /** A ceiling is only asked, nothing is planted for it, so it may name any number of ports. */
+  readonly role?: 'policy' | 'ceiling';
+}
+
+/**
+ * Union of the requests. No request at all is a policy that allows nothing. Issues of all layers are reported
+ * together, errors first; with a policy come the warnings.
+ */
+export function compilePolicy(
+  requests: readonly PolicyRequest[],
+  reader: PolicyReader,
+  options: CompileOptions = {},
+): Parsed<CompiledPolicy> {
+  const { layers, resolved, files, issues } = resolveLayers(requests, reader);
+  const rules = nameRules(layers);
+  const all = [...issues, ...boundIssues(rules, options.role ?? 'policy')];
+  const errors = all.filter((issue) => issue.severity === 'error');
+  const warnings = all.filter((issue) => issue.severity === 'warning');
+  // Fail closed: a policy with an error is no policy, whatever else in it could be used.
+  if (errors.length > 0) return { ok: false, issues: [...errors, ...warnings] };
+  const resolvedPolicy = {
+    name: joinNames(resolved.map(({ name }) => name)),
+    mode: strictestMode(resolved.map(({ mode }) => mode)) ?? 'enforce',
+    rules,
+    limits: strictestLimits(resolved.flatMap(({ limits }) => limits)),
+    requires: strictestRequirements(resolved.flatMap(({ requires }) => requires)),
+  } as const;
+  const digest = createHash('sha256').update(formatPolicy(resolvedPolicy)).digest('hex');
+  const policy = { ...resolvedPolicy, digest: `sha256:${digest}`, files, index: buildRuleIndex(rules) };
+  return { ok: true, value: policy, warnings };
+}
+
+interface NamedDraft {
+  readonly layer: Layer;
+  readonly draft: DraftRule;
+  readonly base: string;
+  readonly text: string;
+}
+
+/**
+ * Ids that stay what they are when other rules come and go: layer, verb and first subject. Where several rules
+ * would share one, each carries a mark of its own content. A rule that stands twice in a layer is one rule.
+ */
+function nameRules(layers: readonly Layer[]): readonly Rule[] {
+  const drafts = new Map<string, NamedDraft>();
+  for (const layer of layers) {
+    for (const draft of layer.rules) {
+      const base = `${layer.name}/${draft.verb}:${firstSubject(draft)}`;
+      const text = formatRule(draft);
+      const key = `${layer.file}\n${layer.name}\n${text}`;
+      if (!drafts.has(key)) drafts.set(key, { layer, draft, base, text });
+    }
+  }
+  const named = [...drafts.values()];
+  const uses = new Map<string, number>();
+  for (const { base } of named) uses.set(base, (uses.get(base) ?? 0) + 1);
+  return named.map(({ layer, draft: { at, ...rule }, base, text }) => {
+    const mark = createMark(`${layer.file}\n${text}`);
+    const id = uses.get(base) === 1 ? base : `${base}~${mark}`;
+    return { id, ...rule, origin: { file: layer.file, line: at.line, column: at.column } };
+  });
+}
+
+function firstSubject({ subjects }: DraftRule): string {
+  const [first] = subjects;
+  return first === undefined ? '' : formatSubject(first);
+}
+
+function createMark(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readonly PolicyIssue[] {
+  const issues: PolicyIssue[] = [];
+  const excess = rules[POLICY_LIMITS.rules];
+  if (excess !== undefined) {
+    issues.push({
+      severity: 'error',
+      message: `the policy has more than ${POLICY_LIMITS.rules} rules with all that it extends`,
+      hint: 'Use wildcards.',
+      at: excess.origin,
+    });
+  }
+  if (role === 'policy') {
+    const ports = (rule: Rule) => PROTOCOLS.flatMap((protocol) => rule.ports[protocol]);
+    const total = countPorts(rules.flatMap(ports));
+    if (total > POLICY_LIMITS.ports) {
+      const widest = rules.toSorted((a, b) => countPorts(ports(b)) - countPorts(ports(a)))[0];
+      issues.push({
+        severity: 'error',
+        message: `the rules name ${total} ports, and sand listens on at most ${POLICY_LIMITS.ports} for a guest`,
+        hint: 'Narrow the port ranges.',
+        at: widest?.origin ?? { file: 'policy', line: 0, column: 0 },
+      });
+    }
+  }
+  return issues;
+}
+
+function joinNames(names: readonly string[]): string {
+  const joined = [...new Set(names)].join('+').slice(0, POLICY_LIMITS.nameCharacters);
+  return joined === '' ? 'empty' : joined;
+}
+
+function strictestLimits(all: readonly PolicyLimits[]): PolicyLimits {
+  const least = (key: keyof PolicyLimits): number | null =>
+    all.reduce<number | null>((least, limits) => {
+      const value = limits[key];
+      if (value === null) return least;
+      return least === null ? value : Math.min(least, value);
+    }, null);
+  return { connections: least('connections'), bytesOut: least('bytesOut'), bytesIn: least('bytesIn') };
+}
+
+function strictestRequirements(all: readonly Requirements[]): Requirements {
+  return { confinement: all.some(({ confinement }) => confinement === 'enforced') ? 'enforced' : null };
+}

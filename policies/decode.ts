@@ -1,0 +1,188 @@
+/**
+ * The tree of a policy file → what it says, before `extends` is resolved. Every key is known, unsupported by
+ * name, or an error; nothing is ignored.
+ */
+import { type DraftRule, decodeRule } from './decode-rule.ts';
+import type { MapEntry, PolicyNode } from './document-tree.ts';
+import type { IssueList, Position } from './issue.ts';
+import { POLICY_LIMITS } from './limits.ts';
+import type { Mode, PolicyLimits, Requirements } from './model.ts';
+import {
+  describe,
+  type KeyTable,
+  readMap,
+  readText,
+  readWord,
+  shorten,
+  wholeNumber,
+} from './node-reading.ts';
+
+/** One thing that a document extends, as written. */
+export interface Extension {
+  readonly text: string;
+  readonly at: Position;
+}
+
+export interface PolicyDocument {
+  readonly name: string | null;
+  readonly extends: readonly Extension[];
+  readonly rules: readonly DraftRule[];
+  /** Null where the document does not say. */
+  readonly mode: { readonly value: Mode; readonly at: Position } | null;
+  readonly limits: PolicyLimits;
+  readonly requires: Requirements;
+}
+
+export const NO_LIMITS: PolicyLimits = { connections: null, bytesOut: null, bytesIn: null };
+
+const DOCUMENT_KEYS: KeyTable = {
+  place: 'a policy',
+  known: ['version', 'name', 'extends', 'mode', 'rules', 'requires', 'limits'],
+  later: ['phases'],
+};
+const LIMIT_KEYS: KeyTable = {
+  place: '"limits"',
+  known: ['connections', 'bytesOut', 'bytesIn'],
+  later: ['requests', 'time', 'names'],
+};
+const REQUIRE_KEYS: KeyTable = { place: '"requires"', known: ['confinement'], later: ['isolation'] };
+const MODES: readonly Mode[] = ['enforce', 'report'];
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
+
+/** Null after reporting; a document is given only where nothing in it is an error. */
+export function decodeDocument(tree: PolicyNode, issues: IssueList, shipped: boolean): PolicyDocument | null {
+  if (tree.kind === 'scalar' && tree.value === null) {
+    issues.error(tree.at, 'the file is empty', 'Write "version: 1" and rules.');
+    return null;
+  }
+  const entries = readMap(tree, DOCUMENT_KEYS, issues);
+  if (entries === null) return null;
+  readVersion(tree, entries.get('version'), issues);
+  const document: PolicyDocument = {
+    name: readName(entries.get('name'), issues),
+    extends: readExtends(entries.get('extends'), issues),
+    mode: readMode(entries.get('mode'), issues),
+    rules: readRules(entries.get('rules'), issues, shipped),
+    limits: readLimits(entries.get('limits'), issues),
+    requires: readRequires(entries.get('requires'), issues),
+  };
+  return issues.failed ? null : document;
+}
+
+function readVersion(tree: PolicyNode, entry: MapEntry | undefined, issues: IssueList): void {
+  if (entry === undefined) {
+    issues.error(tree.at, 'the policy names no version', 'Begin with "version: 1".');
+  } else if (wholeNumber(entry.value) !== 1) {
+    issues.error(
+      entry.value.at,
+      `this version of sand reads version 1, not ${describe(entry.value)}`,
+      'Write "version: 1".',
+    );
+  }
+}
+
+function readName(entry: MapEntry | undefined, issues: IssueList): string | null {
+  if (entry === undefined) return null;
+  const name = readText('name', entry.value, issues);
+  if (name === null) return null;
+  if (!NAME_PATTERN.test(name) || name.length > POLICY_LIMITS.nameCharacters) {
+    issues.error(
+      entry.value.at,
+      `"${shorten(name)}" cannot be a name, since it becomes part of rule ids`,
+      `Use up to ${POLICY_LIMITS.nameCharacters} letters, digits, ".", "_", "+" and "-".`,
+    );
+    return null;
+  }
+  return name;
+}
+
+function readExtends(entry: MapEntry | undefined, issues: IssueList): readonly Extension[] {
+  if (entry === undefined) return [];
+  const extensions: Extension[] = [];
+  for (const node of entry.value.kind === 'list' ? entry.value.items : [entry.value]) {
+    const text = readText('extends', node, issues);
+    if (text === null) continue;
+    if (text === '' || /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text)) {
+      issues.error(
+        node.at,
+        '"extends" holds an empty or unprintable name',
+        'Name a preset, a group or a file.',
+      );
+    } else extensions.push({ text, at: node.at });
+  }
+  return extensions;
+}
+
+function readMode(entry: MapEntry | undefined, issues: IssueList): PolicyDocument['mode'] {
+  if (entry === undefined) return null;
+  const value = readWord('mode', entry.value, MODES, issues);
+  return value === null ? null : { value, at: entry.value.at };
+}
+
+function readRules(entry: MapEntry | undefined, issues: IssueList, shipped: boolean): readonly DraftRule[] {
+  if (entry === undefined) return [];
+  const { value } = entry;
+  if (value.kind !== 'list') {
+    issues.error(
+      value.at,
+      `"rules" is a list, and here stands ${describe(value)}`,
+      'Begin each rule with "- ".',
+    );
+    return [];
+  }
+  if (value.items.length > POLICY_LIMITS.rules) {
+    issues.error(value.at, `a policy has at most ${POLICY_LIMITS.rules} rules`, 'Use wildcards.');
+    return [];
+  }
+  return value.items.flatMap((item) => decodeRule(item, issues, shipped));
+}
+
+function readLimits(entry: MapEntry | undefined, issues: IssueList): PolicyLimits {
+  const entries = entry === undefined ? null : readMap(entry.value, LIMIT_KEYS, issues);
+  if (entries === null) return NO_LIMITS;
+  return {
+    connections: readCount(entries.get('connections'), issues),
+    bytesOut: readBytes(entries.get('bytesOut'), issues),
+    bytesIn: readBytes(entries.get('bytesIn'), issues),
+  };
+}
+
+function readCount(entry: MapEntry | undefined, issues: IssueList): number | null {
+  if (entry === undefined) return null;
+  const count = wholeNumber(entry.value);
+  if (count !== null && count > 0) return count;
+  issues.error(
+    entry.value.at,
+    `"${entry.key}" is a whole number from 1, and here stands ${describe(entry.value)}`,
+    `Write ${entry.key}: 256.`,
+  );
+  return null;
+}
+
+const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+function readBytes(entry: MapEntry | undefined, issues: IssueList): number | null {
+  if (entry === undefined) return null;
+  const { value } = entry;
+  const bytes = wholeNumber(value) ?? parseBytes(value.kind === 'scalar' ? value.value : null);
+  if (bytes !== null && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
+  issues.error(
+    value.at,
+    `"${entry.key}" is a number of bytes, and here stands ${describe(value)}`,
+    `Write it with KiB, MiB or GiB, for example ${entry.key}: 2GiB.`,
+  );
+  return null;
+}
+
+function parseBytes(value: unknown): number | null {
+  const match = typeof value === 'string' ? /^([1-9]\d{0,14})(KiB|MiB|GiB)$/.exec(value) : null;
+  if (match === null) return null;
+  return Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
+}
+
+function readRequires(entry: MapEntry | undefined, issues: IssueList): Requirements {
+  const entries = entry === undefined ? null : readMap(entry.value, REQUIRE_KEYS, issues);
+  const confinement = entries?.get('confinement');
+  if (confinement === undefined) return { confinement: null };
+  return { confinement: readWord('confinement', confinement.value, ['enforced'] as const, issues) };
+}

@@ -1,0 +1,311 @@
+/**
+ * Resolves what was asked for (presets, groups, files, `--allow`) and everything it extends into layers of
+ * rules. Reading is the caller's: this decides what is read, in which order, and when to stop.
+ */
+import path from 'node:path';
+import { PLAIN_GRANT, parseAllowFlag } from './allow-flag.ts';
+import { decodeDocument, NAME_PATTERN, NO_LIMITS, type PolicyDocument } from './decode.ts';
+import type { DraftRule } from './decode-rule.ts';
+import { parseDocument } from './document.ts';
+import { IssueList, NOWHERE, type Position } from './issue.ts';
+import { POLICY_LIMITS } from './limits.ts';
+import type { Mode, PolicyIssue, PolicyLimits, Requirements } from './model.ts';
+import { type DataReader, PRESET_NAMES, readGroups, readPreset } from './presets.ts';
+import { closestWord } from './spelling.ts';
+import { parseSubject } from './subject.ts';
+
+/** One thing that a policy is compiled of, in the words of the user. */
+export type PolicyRequest =
+  /** A preset or group by its bare name; anything with a `/` or an ending is a file, relative to the reader's directory. */
+  | { readonly kind: 'named'; readonly name: string }
+  /** `HOST[:PORT]` as given to `--allow`, where HOST is a name, a pattern, an address or a range. */
+  | { readonly kind: 'allow'; readonly host: string }
+  /** Text that is no file (standard input, an editor's buffer). `file` is what issues call it; `directory` is what its relative files are relative to. */
+  | {
+      readonly kind: 'text';
+      readonly text: Uint8Array | string;
+      readonly file: string;
+      readonly directory: string;
+    };
+
+export type FileReading =
+  /** `realPath`: absolute, after all symbolic links. */
+  | { readonly kind: 'file'; readonly realPath: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'missing' }
+  /** `detail` completes "cannot be read: …"; a loop of links, a directory, a pipe and a lack of permission are this. */
+  | { readonly kind: 'unreadable'; readonly detail: string };
+
+export interface PolicyReader {
+  /** Absolute; what the user's relative names are relative to. */
+  readonly directory: string;
+  /**
+   * Reads a regular file by absolute path; never blocks on anything else, and need not read more than
+   * `POLICY_LIMITS.fileBytes` plus one byte.
+   */
+  readFile(absolutePath: string): FileReading;
+  readonly readData: DataReader;
+}
+
+export interface Layer {
+  /** First part of rule ids. */
+  readonly name: string;
+  readonly file: string;
+  readonly rules: readonly DraftRule[];
+}
+
+/** What one request or extension came to, with everything it extends. */
+export interface Resolved {
+  readonly name: string;
+  /** Null for what has no mode of its own: groups and flags. */
+  readonly mode: Mode | null;
+  readonly limits: readonly PolicyLimits[];
+  readonly requires: readonly Requirements[];
+}
+
+export interface LayerSet {
+  readonly layers: readonly Layer[];
+  readonly resolved: readonly Resolved[];
+  readonly files: readonly string[];
+  readonly issues: readonly PolicyIssue[];
+}
+
+export function resolveLayers(requests: readonly PolicyRequest[], reader: PolicyReader): LayerSet {
+  const resolution = new Resolution(reader);
+  const resolved = requests.map((request) => resolution.request(request));
+  return {
+    layers: resolution.layers,
+    resolved: resolved.filter((one) => one !== null),
+    files: [...resolution.files].sort(),
+    issues: resolution.issues,
+  };
+}
+
+/** Where a name stands: what its relative files are relative to, and how issues about it are placed. */
+interface Place {
+  readonly directory: string;
+  readonly at: Position;
+  readonly issues: IssueList;
+  readonly depth: number;
+}
+
+class Resolution {
+  readonly layers: Layer[] = [];
+  readonly files = new Set<string>();
+  readonly #reader: PolicyReader;
+  readonly #lists: IssueList[] = [];
+  /** By identity (real path, preset, group). What failed has been reported and is not tried again. */
+  readonly #done = new Map<string, Resolved | 'open' | 'failed'>();
+  readonly #readings = new Map<string, FileReading>();
+
+  constructor(reader: PolicyReader) {
+    this.#reader = reader;
+  }
+
+  get issues(): readonly PolicyIssue[] {
+    return this.#lists.flatMap((list) => list.issues);
+  }
+
+  request(request: PolicyRequest): Resolved | null {
+    if (request.kind === 'allow') return this.#allow(request.host);
+    if (request.kind === 'text') {
+      const issues = this.#list(request.file);
+      return this.#text(request.text, request.file, request.directory, issues, 0);
+    }
+    const place = {
+      directory: this.#reader.directory,
+      at: NOWHERE,
+      issues: this.#list('--policy'),
+      depth: 0,
+    };
+    return this.#named(request.name, place);
+  }
+
+  #list(file: string): IssueList {
+    const list = new IssueList(file);
+    this.#lists.push(list);
+    return list;
+  }
+
+  #named(text: string, place: Place): Resolved | null {
+    if (place.depth > POLICY_LIMITS.extendsDepth) {
+      const most = POLICY_LIMITS.extendsDepth;
+      place.issues.error(place.at, `extends reaches more than ${most} levels deep`, 'Extend fewer levels.');
+      return null;
+    }
+    if (text.startsWith('group:')) return this.#once(text, place, () => this.#group(text.slice(6), place));
+    if (text.startsWith('preset:')) return this.#once(text, place, () => this.#preset(text.slice(7), place));
+    if (/[/\\.]/.test(text)) return this.#file(text, place);
+    if (PRESET_NAMES.includes(text))
+      return this.#once(`preset:${text}`, place, () => this.#preset(text, place));
+    return this.#once(`group:${text}`, place, () => this.#group(text, place));
+  }
+
+  /** Everything is united once, however many paths lead to it; a path back to where it began is refused. */
+  #once(identity: string, place: Place, resolve: () => Resolved | null): Resolved | null {
+    const known = this.#done.get(identity);
+    if (known === 'failed') return null;
+    if (known === 'open') {
+      place.issues.error(place.at, 'extends leads back to the same policy', 'Remove one of the two extends.');
+      return null;
+    }
+    if (known !== undefined) return known;
+    this.#done.set(identity, 'open');
+    const resolved = resolve();
+    this.#done.set(identity, resolved ?? 'failed');
+    return resolved;
+  }
+
+  #preset(name: string, place: Place): Resolved | null {
+    if (!PRESET_NAMES.includes(name)) return this.#unknown(name, PRESET_NAMES, place);
+    const tree = readPreset(name, this.#reader.readData);
+    if (tree === null) return this.#damaged(place);
+    const file = `preset:${name}`;
+    const issues = this.#list(file);
+    const document = decodeDocument(tree, issues, true);
+    return document === null
+      ? null
+      : this.#document(document, file, this.#reader.directory, issues, place.depth);
+  }
+
+  #group(text: string, place: Place): Resolved | null {
+    const groups = readGroups(this.#reader.readData);
+    if (groups === null) return this.#damaged(place);
+    const all = text.endsWith('/all');
+    const name = all ? text.slice(0, -4) : text;
+    const group = groups.get(name);
+    if (group === undefined) return this.#unknown(name, [...PRESET_NAMES, ...groups.keys()], place);
+    const issues = this.#list(`group:${text}`);
+    const rules = (all ? group.hosts : group.usual).flatMap((host): DraftRule[] => {
+      const subject = parseSubject(host);
+      if (!subject.ok) {
+        issues.error(NOWHERE, subject.message, 'Install sand anew.');
+        return [];
+      }
+      return [{ ...PLAIN_GRANT, subjects: [subject.value] }];
+    });
+    this.layers.push({ name: text.replace('/', '-'), file: issues.file, rules });
+    return { name, mode: null, limits: [], requires: [] };
+  }
+
+  #file(text: string, place: Place): Resolved | null {
+    if (text.includes('\0')) {
+      place.issues.error(place.at, 'a file name holds a NUL', 'Name a file.');
+      return null;
+    }
+    const named = path.resolve(place.directory, text);
+    const known = this.#readings.get(named);
+    if (known === undefined && this.#readings.size >= POLICY_LIMITS.files) {
+      place.issues.error(place.at, `a policy consists of at most ${POLICY_LIMITS.files} files`, 'Join some.');
+      return null;
+    }
+    const reading = known ?? this.#reader.readFile(named);
+    this.#readings.set(named, reading);
+    if (reading.kind === 'missing') return this.#missing(text, place);
+    if (reading.kind === 'unreadable') {
+      place.issues.error(place.at, `${text} cannot be read: ${reading.detail}`, 'Name a readable file.');
+      return null;
+    }
+    // A link inside the working tree decides what is read as much as the file behind it does.
+    this.files.add(named).add(reading.realPath);
+    const label = this.#label(named);
+    return this.#once(`file:${reading.realPath}`, place, () =>
+      this.#text(reading.bytes, label, path.dirname(named), this.#list(label), place.depth),
+    );
+  }
+
+  #text(
+    text: Uint8Array | string,
+    file: string,
+    directory: string,
+    issues: IssueList,
+    depth: number,
+  ): Resolved | null {
+    const tree = parseDocument(text, file);
+    if (!tree.ok) {
+      for (const { at, message, hint } of tree.issues) issues.error(at, message, hint);
+      return null;
+    }
+    const document = decodeDocument(tree.value, issues, false);
+    return document === null ? null : this.#document(document, file, directory, issues, depth);
+  }
+
+  #document(
+    document: PolicyDocument,
+    file: string,
+    directory: string,
+    issues: IssueList,
+    depth: number,
+  ): Resolved {
+    const name = document.name ?? nameFromFile(file);
+    const bases = document.extends
+      .map(({ text, at }) => this.#named(text, { directory, at, issues, depth: depth + 1 }))
+      .filter((base) => base !== null);
+    this.layers.push({ name, file, rules: document.rules });
+    const inherited = strictestMode(bases.map((base) => base.mode));
+    if (document.mode?.value === 'report' && inherited === 'enforce') {
+      issues.warning(
+        document.mode.at,
+        'mode: report has no effect, since what this extends is enforced and the strictest holds',
+        'Remove it, or extend groups and report policies only.',
+      );
+    }
+    return {
+      name,
+      mode: strictestMode([document.mode?.value ?? null, inherited]) ?? 'enforce',
+      limits: [document.limits, ...bases.flatMap((base) => base.limits)],
+      requires: [document.requires, ...bases.flatMap((base) => base.requires)],
+    };
+  }
+
+  #allow(host: string): Resolved | null {
+    const issues = this.#list('--allow');
+    const rule = parseAllowFlag(host, issues);
+    if (rule === null) return null;
+    this.layers.push({ name: 'command-line', file: issues.file, rules: [rule] });
+    return { name: 'command-line', mode: null, limits: [NO_LIMITS], requires: [] };
+  }
+
+  #label(absolute: string): string {
+    const relative = path.relative(this.#reader.directory, absolute);
+    return relative === '' || relative.startsWith('..') ? absolute : relative;
+  }
+
+  #missing(text: string, place: Place): null {
+    const name = path.basename(text).replace(/\.[^.]*$/, '');
+    const hint = PRESET_NAMES.includes(name)
+      ? `Write ${name} for the preset, or check the path.`
+      : 'Check the path; relative files are relative to the policy that extends them.';
+    place.issues.error(place.at, `there is no file ${text}`, hint, 'missing');
+    return null;
+  }
+
+  #unknown(name: string, known: readonly string[], place: Place): null {
+    const close = closestWord(name, known);
+    const hint =
+      close === null
+        ? `Presets are ${PRESET_NAMES.join(', ')}; a file is named with its ending or a "/".`
+        : `Did you mean "${close}"?`;
+    place.issues.error(place.at, `there is no preset or group "${name}"`, hint, 'missing');
+    return null;
+  }
+
+  #damaged(place: Place): null {
+    place.issues.error(place.at, 'the data that comes with sand is missing or damaged', 'Install sand anew.');
+    return null;
+  }
+}
+
+/** `enforce` over `report`; null where nothing says. */
+export function strictestMode(modes: readonly (Mode | null)[]): Mode | null {
+  if (modes.includes('enforce')) return 'enforce';
+  return modes.includes('report') ? 'report' : null;
+}
+
+function nameFromFile(file: string): string {
+  const stem = path
+    .basename(file)
+    .replace(/\.[^.]*$/, '')
+    .replaceAll(/[^A-Za-z0-9._+-]/g, '-')
+    .slice(0, POLICY_LIMITS.nameCharacters);
+  return NAME_PATTERN.test(stem) ? stem : 'policy';
+}

@@ -1,0 +1,79 @@
+/**
+ * The shape of a policy document as a schema, from which the JSON Schema for editors is made. What decides at
+ * run time is `decode.ts`, which says more about a mistake and starts faster; a test holds the two together.
+ */
+import { z } from 'zod';
+import { POLICY_LIMITS } from './limits.ts';
+
+const text = z.string().min(1);
+const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1)]);
+
+const port = z.union([z.int().min(1).max(65_535), z.string().regex(/^[1-9]\d{0,4}(-[1-9]\d{0,4})?$/)]);
+const ports = oneOrMore(port);
+const subjects = oneOrMore(text).describe(
+  'Host patterns, addresses, ranges or host.sand. Quote what begins with "*".',
+);
+const because = z
+  .string()
+  .min(1)
+  .max(POLICY_LIMITS.becauseCharacters)
+  .describe('One line: why this rule stands here. It goes into the audit log.');
+
+const allowRule = z.strictObject({
+  allow: subjects,
+  http: ports.describe('Ports for plain HTTP. Naming any port replaces http 80 and https 443.').optional(),
+  https: ports.describe('Ports for TLS to the named host.').optional(),
+  tcp: ports.describe('Ports for bytes that sand does not read.').optional(),
+  addresses: oneOrMore(text)
+    .describe('Ranges that the name may resolve to; nothing else, and these even if private.')
+    .optional(),
+  metadata: z.literal(true).describe('Opens the cloud metadata address that allow names exactly.').optional(),
+  until: z
+    .string()
+    .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$/)
+    .describe('From then on the rule grants nothing.')
+    .optional(),
+  because: because.optional(),
+});
+const denyRule = z.strictObject({ deny: subjects, because: because.optional() });
+const muteRule = z.strictObject({ mute: subjects, because: because.optional() });
+
+const bytes = z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,14}(KiB|MiB|GiB)$/)]);
+
+const policyDocument = z
+  .strictObject({
+    version: z.literal(1),
+    name: z
+      .string()
+      .max(POLICY_LIMITS.nameCharacters)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/)
+      .optional(),
+    extends: z
+      .union([text, z.array(text)])
+      .describe('Presets, group:NAME, or files.')
+      .optional(),
+    mode: z.enum(['enforce', 'report']).optional(),
+    rules: z
+      .array(z.union([allowRule, denyRule, muteRule]))
+      .max(POLICY_LIMITS.rules)
+      .optional(),
+    requires: z.strictObject({ confinement: z.literal('enforced').optional() }).optional(),
+    limits: z
+      .strictObject({
+        connections: z.int().min(1).optional(),
+        bytesOut: bytes.optional(),
+        bytesIn: bytes.optional(),
+      })
+      .optional(),
+  })
+  .meta({ title: 'sand egress policy', description: 'What a guest of sand may reach.' });
+
+/** Whether plain data has the shape of a policy document; says nothing about the names and ranges in it. */
+export function hasPolicyShape(data: unknown): boolean {
+  return policyDocument.safeParse(data).success;
+}
+
+/** JSON Schema (2020-12) for editors. */
+export function policyJsonSchema(): unknown {
+  return z.toJSONSchema(policyDocument, { io: 'input' });
+}

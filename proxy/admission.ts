@@ -1,0 +1,63 @@
+/**
+ * The last question before a dial, asked in one turn of the event loop: is this authority still allowed, which
+ * of its resolved addresses may be dialled, and is that on record.
+ */
+import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
+import type { ProxyContext } from './context.ts';
+import { judge, vet } from './judgement.ts';
+import { type Asked, Flight } from './ledger.ts';
+import type { Parts } from './parts.ts';
+import type { Denial } from './refusal.ts';
+
+export type Admitted =
+  | {
+      readonly ok: true;
+      readonly flight: Flight;
+      readonly authority: Authority;
+      /** To be dialled as they are, and no others. */
+      readonly addresses: readonly IpAddress[];
+      readonly verdict: Verdict;
+    }
+  /** On record already; to be shown. */
+  | { readonly ok: false; readonly authority: Authority; readonly denial: Denial };
+
+/**
+ * Judges `asked` under the policy of this moment, so that a policy that changed during the lookup counts, and
+ * records the decision. Whoever gets a flight dials, and closes it.
+ */
+export function admit(
+  parts: Pick<Parts, 'context' | 'ledger'>,
+  asked: Authority,
+  protocol: Protocol,
+  addresses: readonly IpAddress[],
+  describe: (authority: Authority) => Asked,
+): Admitted {
+  const { context, ledger } = parts;
+  const judged = judge(context, asked, protocol);
+  const { authority } = judged;
+  if (!judged.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), judged.denial) };
+  const { verdict } = judged;
+  const vetted = vet(context, judged, addresses);
+  if (!vetted.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), vetted.denial) };
+  const [address] = vetted.addresses;
+  if (address === undefined) throw new Error('vetted, and no address');
+  const { rule, reason } = vetted;
+  const flight = ledger.open(describe(authority), {
+    authority,
+    protocol,
+    rule,
+    reason,
+    muted: verdict.muted,
+    address,
+  });
+  if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
+  return { ok: true, flight, authority, addresses: vetted.addresses, verdict };
+}
+
+/** Whether the policy of this moment would still admit what is open. */
+export function isStillAdmitted(context: ProxyContext, flight: Flight): boolean {
+  const { authority, protocol, address } = flight.admission;
+  const judged = judge(context, authority, protocol);
+  if (!judged.ok) return false;
+  return vet(context, judged, [address]).ok;
+}

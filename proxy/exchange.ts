@@ -1,0 +1,199 @@
+/**
+ * One judged plain-HTTP request and its answer over one upstream connection: pairs body with answer, notices
+ * who leaves first, and lets go of the other side then. Chooses no address and judges nothing.
+ */
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Authority, IpAddress } from '../policies/model.ts';
+import type { Reason } from '../policies/reasons.ts';
+import type { GuestConnection } from './guest.ts';
+import type { HeadFault, RequestHead } from './head.ts';
+import type { Flight } from './ledger.ts';
+import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
+import { RequestBody } from './request-body.ts';
+import { formatRequestFields } from './request-headers.ts';
+import { formatInterim, planResponse, relayResponse } from './response.ts';
+
+/** One judged and recorded request. Everything in it is vetted; nothing is resolved or judged again. */
+export interface ForwardJob {
+  readonly guest: GuestConnection;
+  readonly head: RequestHead;
+  readonly authority: Authority;
+  readonly path: string;
+  readonly addresses: readonly IpAddress[];
+  readonly flight: Flight;
+  readonly keepAlive: boolean;
+}
+
+export type ForwardEnd =
+  /** `isReusable`: the guest's connection stands exactly behind this request and answer. */
+  | { readonly kind: 'answered'; readonly status: number; readonly isReusable: boolean }
+  /** Nothing has been written to the guest: it can be told. */
+  | {
+      readonly kind: 'failed';
+      readonly reason: Reason;
+      readonly detail: string;
+      readonly fault: HeadFault | null;
+    }
+  /** The answer broke off, or the guest is gone. */
+  | { readonly kind: 'broken'; readonly reason: Reason | null; readonly status: number | null }
+  /** The connection was spliced after an upgrade, and the flight is closed. */
+  | { readonly kind: 'spliced' };
+
+/** What http-proxy reads of a request, and the body that it pipes. */
+export type LibraryRequest = IncomingMessage & RequestBody;
+
+/** One request and its answer, over one upstream connection. */
+export class Exchange {
+  readonly job: ForwardJob;
+  readonly #limits: ProxyLimits;
+  readonly #body: RequestBody;
+  readonly #idle: NodeJS.Timeout;
+  #upstream: ClientRequest | null = null;
+  #status: number | null = null;
+  #isOver = false;
+  #halfClosed: NodeJS.Timeout | null = null;
+  #resolve: (end: ForwardEnd) => void = () => {};
+
+  constructor(job: ForwardJob, limits: ProxyLimits) {
+    this.job = job;
+    this.#limits = limits;
+    this.#body = new RequestBody(job.guest, job.head, {
+      admit: (bytes) => {
+        this.#idle.refresh();
+        return job.flight.count(bytes, 0);
+      },
+      trailerBytes: limits.headBytes,
+    });
+    this.#idle = setTimeout(() => this.#onIdle(), limits.idleTimeoutMs);
+  }
+
+  run(send: (request: LibraryRequest) => void): Promise<ForwardEnd> {
+    const { guest, flight, head } = this.job;
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      guest.signal.addEventListener('abort', this.#onGone, { once: true });
+      guest.reader.onEnd(this.#onHalfClosed);
+      flight.onCut(this.#onGone);
+      if (guest.signal.aborted) this.#onGone();
+      if (this.#isOver) return;
+      // Before the library's own listener ends the request.
+      this.#body.on('end', () => this.#sendTrailers());
+      this.#body.on('error', (error) => this.onError(error));
+      const outgoing: LibraryRequest = Object.assign(this.#body as LibraryRequest, {
+        method: head.method,
+        // The library would repair a path; the true one is set in `onRequest`.
+        url: '/',
+        headers: formatRequestFields(head, this.job.authority),
+        socket: guest.socket,
+      });
+      try {
+        send(outgoing);
+      } catch (error) {
+        this.onError(error instanceof Error ? error : new Error('the request could not be sent'));
+      }
+    });
+  }
+
+  /** The upstream connection is assigned, nothing has been sent. */
+  onRequest(upstream: ClientRequest): void {
+    if (this.#isOver) {
+      upstream.destroy();
+      return;
+    }
+    this.#upstream = upstream;
+    upstream.path = this.job.path;
+    let interim = 0;
+    upstream.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+      interim += 1;
+      if (this.#isOver || statusCode === 100 || this.job.head.version === '1.0') return;
+      if (interim > PROXY_BOUNDS.interimResponses) return;
+      this.job.guest.write(formatInterim(statusCode, statusMessage, rawHeaders));
+    });
+    // A switch of protocols that nobody asked for, and every other end without an answer.
+    upstream.on('close', () => this.onError(new Error('the origin ended the connection without an answer')));
+  }
+
+  onResponse(response: IncomingMessage): void {
+    const status = response.statusCode ?? 0;
+    if (this.#isOver || this.#status !== null || status < 200 || status > 999) {
+      response.destroy();
+      this.onError(new Error('the origin sent a status that is none'));
+      return;
+    }
+    this.#status = status;
+    const { guest, head, keepAlive, flight } = this.job;
+    const plan = planResponse({
+      status,
+      message: response.statusMessage ?? '',
+      rawHeaders: response.rawHeaders,
+      method: head.method,
+      version: head.version,
+      keepAlive: keepAlive && this.#body.isTaken,
+    });
+    const onActivity = (): void => void this.#idle.refresh();
+    const { turnBytes } = this.#limits;
+    void relayResponse(response, plan, guest, flight, { turnBytes, onActivity }).then((isComplete) => {
+      if (isComplete) {
+        const isReusable = keepAlive && plan.isDelimited && this.#body.isTaken;
+        this.#settle({ kind: 'answered', status, isReusable });
+      } else {
+        this.#settle({ kind: 'broken', reason: guest.signal.aborted ? null : 'upstream-failed', status });
+      }
+    });
+  }
+
+  onError(error: NodeJS.ErrnoException): void {
+    if (this.#isOver || this.#status !== null) return;
+    const { fault } = this.#body;
+    if (fault !== null) {
+      this.#settle({ kind: 'failed', reason: fault.reason, detail: fault.detail, fault });
+      return;
+    }
+    const reason = error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET' ? 'upstream-refused' : null;
+    const detail = error.code ?? error.message;
+    this.#settle({ kind: 'failed', reason: reason ?? 'upstream-failed', detail, fault: null });
+  }
+
+  #onGone = (): void => {
+    const reason = this.job.flight.cutReason;
+    if (this.#status !== null || reason === null) {
+      this.#settle({ kind: 'broken', reason, status: this.#status });
+    } else {
+      this.#settle({ kind: 'failed', reason, detail: 'ended by a limit of the guest', fault: null });
+    }
+  };
+
+  /** The guest may have gone, or have shut only its sending side: it gets a moment. */
+  #onHalfClosed = (): void => {
+    this.#halfClosed ??= setTimeout(() => {
+      this.#settle({ kind: 'broken', reason: null, status: this.#status });
+    }, PROXY_BOUNDS.halfClosedMs);
+  };
+
+  #onIdle(): void {
+    if (this.#status !== null) {
+      this.#settle({ kind: 'broken', reason: 'limit-time', status: this.#status });
+    } else {
+      this.#settle({ kind: 'failed', reason: 'upstream-timeout', detail: 'no answer in time', fault: null });
+    }
+  }
+
+  #sendTrailers(): void {
+    const fields = this.#body.trailers.map(({ name, value }): [string, string] => [name, value]);
+    if (fields.length > 0) this.#upstream?.addTrailers(fields);
+  }
+
+  /** Ends the exchange once. An upstream request whose answer is not read to its end is destroyed with it. */
+  #settle(end: ForwardEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#idle);
+    if (this.#halfClosed !== null) clearTimeout(this.#halfClosed);
+    const { guest } = this.job;
+    guest.signal.removeEventListener('abort', this.#onGone);
+    guest.reader.onEnd(null);
+    if (end.kind !== 'answered' || !this.#upstream?.writableFinished) this.#upstream?.destroy();
+    if (!this.#body.readableEnded) this.#body.destroy();
+    this.#resolve(end);
+  }
+}

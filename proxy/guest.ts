@@ -1,0 +1,82 @@
+/**
+ * One connection of a guest: its socket, what it has sent and not yet been judged, and the ways to end it so
+ * that the guest learns why. Knows no protocol and no policy.
+ */
+import type { ProxyLimits } from './limits.ts';
+import { PROXY_BOUNDS } from './limits.ts';
+import { ByteReader, type GuestSocket } from './reader.ts';
+
+/** Owns the socket from construction on. `signal` is aborted once the socket is closed. */
+export class GuestConnection {
+  readonly socket: GuestSocket;
+  readonly reader: ByteReader;
+  readonly #controller = new AbortController();
+  #lingering: NodeJS.Timeout | null = null;
+
+  constructor(socket: GuestSocket, limits: ProxyLimits) {
+    this.socket = socket;
+    // The guest may end its side and still wait for an answer.
+    socket.allowHalfOpen = true;
+    socket.setNoDelay?.(true);
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      if (this.#lingering !== null) clearTimeout(this.#lingering);
+      this.#controller.abort();
+    });
+    const highWater = Math.max(limits.headBytes, limits.clientHelloBytes) + 1024;
+    this.reader = new ByteReader(socket, highWater, limits.turnBytes);
+    if (socket.destroyed) this.#controller.abort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Passes bytes on; false when the socket wants its `drain` first or is gone. */
+  write(bytes: Buffer): boolean {
+    return this.socket.writable && this.socket.write(bytes);
+  }
+
+  /**
+   * Last words. The rest of what the guest sends is read and dropped for a moment: closing on unread bytes is
+   * a reset, and a reset can overtake the words.
+   */
+  finish(bytes: Buffer | null): void {
+    const { socket } = this;
+    if (socket.destroyed || this.#lingering !== null) return;
+    this.reader.release();
+    let dropped = 0;
+    socket.on('data', (chunk: Buffer) => {
+      dropped += chunk.length;
+      if (dropped > PROXY_BOUNDS.lingerBytes) socket.destroy();
+    });
+    this.#lingering = setTimeout(() => socket.destroy(), PROXY_BOUNDS.lingerMs);
+    if (socket.writable) {
+      if (bytes === null) socket.end();
+      else socket.end(bytes);
+    }
+    socket.resume();
+  }
+
+  reset(): void {
+    resetSocket(this.socket);
+  }
+
+  /** Ends at once, for the end of the guest. */
+  destroy(): void {
+    this.reader.release();
+    this.socket.destroy();
+  }
+}
+
+/** Ends a connection as a failure: with a reset where the socket can, else by closing it. */
+export function resetSocket(socket: GuestSocket): void {
+  if (socket.destroyed) return;
+  try {
+    if (socket.resetAndDestroy === undefined) socket.destroy();
+    else socket.resetAndDestroy();
+  } catch {
+    // A Unix socket knows no reset.
+    socket.destroy();
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Serves the HTTP/1 requests of one connection in turn: each is read, judged, recorded and forwarded or refused
+ * by itself. Hands a CONNECT back to its caller. Used for the proxy port, for tunnels and for streams alike.
+ */
+import type { Via } from '../audit/event.ts';
+import { formatAuthority } from '../policies/hostname.ts';
+import type { Authority } from '../policies/model.ts';
+import { admit } from './admission.ts';
+import type { ForwardEnd, ForwardJob } from './exchange.ts';
+import type { GuestConnection } from './guest.ts';
+import { type HeadFault, listMembers, parseHead, type RequestHead, scanHead } from './head.ts';
+import { denialOf, denialOfFault, judge, meanAuthority, refuseFor, resolve } from './judgement.ts';
+import { type Asked, askedOf, type Flight } from './ledger.ts';
+import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
+import type { Parts } from './parts.ts';
+import { type Denial, formatRefusal } from './refusal.ts';
+import {
+  isSameAuthority,
+  parseRequestTarget,
+  type RequestTarget,
+  recordableTarget,
+} from './request-target.ts';
+
+/** Where the requests come from. `inside` is the authority that the tunnel or stream was asked for. */
+export interface Scope {
+  readonly via: Via;
+  readonly inside: Authority | null;
+  readonly destination: string | null;
+}
+
+/**
+ * Resolves when the connection has been ended, or to the head of a CONNECT, which is then the caller's to
+ * answer. Never rejects but for a fault in sand.
+ */
+export async function serveRequests(
+  parts: Parts,
+  guest: GuestConnection,
+  scope: Scope,
+): Promise<RequestHead | null> {
+  for (let served = 1; served <= PROXY_BOUNDS.requestsPerConnection; served += 1) {
+    const read = await readHead(guest, parts.context.limits, served === 1);
+    if (read.kind === 'gone') {
+      guest.finish(null);
+      return null;
+    }
+    if (read.kind === 'fault') {
+      refuseUnread(parts, guest, scope, read);
+      return null;
+    }
+    const { head } = read;
+    if (head.method === 'CONNECT' && scope.inside === null) return head;
+    const isLast = served === PROXY_BOUNDS.requestsPerConnection;
+    const request = new ServedRequest(parts, guest, scope, head, read.headBytes, head.persistent && !isLast);
+    if ((await request.serve()) === 'ended') return null;
+  }
+  return null;
+}
+
+type HeadRead =
+  | { readonly kind: 'head'; readonly head: RequestHead; readonly headBytes: number }
+  /** Ended or idle between two requests. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'fault'; readonly fault: HeadFault; readonly method: string; readonly target: string };
+
+const UNREAD = { method: '', target: '' } as const;
+
+/** Reads one head, bounded in bytes and time; the time runs from its first byte, and before it for a new client. */
+async function readHead(guest: GuestConnection, limits: ProxyLimits, isFirst: boolean): Promise<HeadRead> {
+  const { reader } = guest;
+  if (reader.bytes.length === 0) {
+    const wait = await reader.more(0, isFirst ? limits.headTimeoutMs : PROXY_BOUNDS.keepAliveMs);
+    if (wait !== 'bytes') return { kind: 'gone' };
+  }
+  const deadline = performance.now() + limits.headTimeoutMs;
+  let seen = 0;
+  for (;;) {
+    const bytes = reader.bytes;
+    const scan = scanHead(bytes, seen);
+    if (scan.kind === 'fault') return { kind: 'fault', fault: scan.fault, ...UNREAD };
+    const length = scan.kind === 'head' ? scan.end : bytes.length;
+    if (length > limits.headBytes) {
+      const fault: HeadFault = { status: 431, reason: 'limit-size', detail: 'the request head is too long' };
+      return { kind: 'fault', fault, ...UNREAD };
+    }
+    if (scan.kind === 'head') {
+      const parsed = parseHead(bytes.subarray(0, scan.end));
+      reader.consume(scan.end);
+      if (!parsed.ok) return { kind: 'fault', ...parsed };
+      return { kind: 'head', head: parsed.head, headBytes: scan.end };
+    }
+    seen = bytes.length;
+    const wait = await reader.more(seen, Math.max(0, deadline - performance.now()));
+    if (wait === 'end') return { kind: 'fault', fault: cutShort, ...UNREAD };
+    if (wait === 'timeout') return { kind: 'fault', fault: tooSlow, ...UNREAD };
+  }
+}
+
+const cutShort: HeadFault = {
+  status: 400,
+  reason: 'request-malformed',
+  detail: 'the request head is cut short',
+};
+const tooSlow: HeadFault = {
+  status: 408,
+  reason: 'limit-time',
+  detail: 'the request head did not come in time',
+};
+
+/** Refuses what never became a request; the connection cannot be used after it. */
+function refuseUnread(
+  parts: Parts,
+  guest: GuestConnection,
+  scope: Scope,
+  read: { readonly fault: HeadFault; readonly method: string; readonly target: string },
+): void {
+  const target = recordableTarget(read.target);
+  const asked: Asked = {
+    via: scope.via,
+    host: scope.inside === null ? target : askedOf(scope.inside, { via: scope.via, protocol: null }).host,
+    port: scope.inside?.port ?? 0,
+    protocol: 'http',
+    ...(read.method === '' ? {} : { method: read.method }),
+    ...(scope.destination === null ? {} : { destination: scope.destination }),
+  };
+  const denial = parts.ledger.refuse(asked, denialOfFault(read.fault));
+  const subject = { request: `${read.method} ${target}`.trim() || 'a request', authority: null };
+  guest.finish(formatRefusal(denial, subject, { wantsJson: false, keepAlive: false, isHead: false }).bytes);
+}
+
+/** `ended`: the connection has been given its end, or will be by who holds it. */
+type Served = 'ready' | 'ended';
+
+class ServedRequest {
+  readonly #parts: Parts;
+  readonly #guest: GuestConnection;
+  readonly #scope: Scope;
+  readonly #head: RequestHead;
+  readonly #headBytes: number;
+  readonly #keepAlive: boolean;
+
+  constructor(
+    parts: Parts,
+    guest: GuestConnection,
+    scope: Scope,
+    head: RequestHead,
+    headBytes: number,
+    keepAlive: boolean,
+  ) {
+    this.#parts = parts;
+    this.#guest = guest;
+    this.#scope = scope;
+    this.#head = head;
+    this.#headBytes = headBytes;
+    this.#keepAlive = keepAlive;
+  }
+
+  async serve(): Promise<Served> {
+    const { context } = this.#parts;
+    const parsed = parseRequestTarget(this.#head, this.#scope.inside);
+    if (this.#head.method === 'CONNECT') {
+      return this.#refuseFault({ status: 405, reason: 'method-refused', detail: 'CONNECT inside a tunnel' });
+    }
+    if (!parsed.ok) return this.#refuseFault(parsed.fault);
+    const { target } = parsed;
+    if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target);
+    const judged = judge(context, target.authority, 'http');
+    if (!judged.ok) return this.#refuse(target, judged.authority, judged.denial);
+    const found = await resolve(context, judged, this.#guest.signal);
+    if (!found.ok) return this.#refuse(target, judged.authority, found.denial);
+    const admitted = admit(this.#parts, target.authority, 'http', found.addresses, (authority) =>
+      this.#asked(target, authority),
+    );
+    if (!admitted.ok) return this.#answer(target, admitted.authority, admitted.denial);
+    const { flight, addresses, verdict } = admitted;
+    flight.count(this.#headBytes, 0);
+    const end = await this.#forward({
+      guest: this.#guest,
+      head: this.#head,
+      authority: admitted.authority,
+      path: target.path,
+      addresses,
+      flight,
+      keepAlive: this.#keepAlive,
+    });
+    return this.#conclude(end, flight, (reason, detail) => {
+      return this.#answer(target, admitted.authority, denialOf(verdict, reason, detail));
+    });
+  }
+
+  /** Inside a tunnel or a stream, the only authority is the one that it was asked for. */
+  #isMeant(authority: Authority): boolean {
+    const { inside } = this.#scope;
+    if (inside === null) return true;
+    const { context } = this.#parts;
+    const meant = meanAuthority(context, inside);
+    const named = meanAuthority(context, authority);
+    return isSameAuthority(named ?? authority, meant ?? inside);
+  }
+
+  /** Where the tunnel or stream itself is not allowed, that is the reason; a Host field cannot change it. */
+  #refuseMismatch(target: RequestTarget): Served {
+    const { inside } = this.#scope;
+    const judged = inside === null ? null : judge(this.#parts.context, inside, 'http');
+    if (judged !== null && !judged.ok) return this.#refuse(target, judged.authority, judged.denial);
+    const denial = refuseFor('host-mismatch', 'the Host field is not the authority that was asked for');
+    return this.#refuse(target, target.authority, denial);
+  }
+
+  async #forward(job: ForwardJob): Promise<ForwardEnd> {
+    try {
+      const forwarder = await this.#parts.forwarder();
+      return await (this.#head.upgrade === null ? forwarder.forward(job) : forwarder.upgrade(job));
+    } catch (error) {
+      job.flight.close('internal-error');
+      throw error;
+    }
+  }
+
+  #conclude(
+    end: ForwardEnd,
+    flight: Flight,
+    answer: (reason: Denial['reason'], detail: string) => Served,
+  ): Served {
+    switch (end.kind) {
+      case 'spliced':
+        return 'ended';
+      case 'answered':
+        flight.close(null, end.status);
+        if (end.isReusable) return 'ready';
+        this.#guest.finish(null);
+        return 'ended';
+      case 'broken':
+        flight.close(end.reason, end.status);
+        this.#guest.reset();
+        return 'ended';
+      case 'failed':
+        flight.close(end.reason);
+        if (end.fault !== null) return this.#refuseShown(end.fault);
+        return answer(end.reason, end.detail);
+    }
+  }
+
+  #asked(target: RequestTarget, authority: Authority): Asked {
+    const { via, destination } = this.#scope;
+    return askedOf(authority, {
+      via,
+      protocol: 'http',
+      method: this.#head.method,
+      path: pathWithoutQuery(target.path),
+      ...(destination === null ? {} : { destination }),
+    });
+  }
+
+  #refuse(target: RequestTarget, authority: Authority, denial: Denial): Served {
+    const shown = this.#parts.ledger.refuse(this.#asked(target, authority), denial);
+    return this.#answer(target, authority, shown);
+  }
+
+  #refuseFault(fault: HeadFault): Served {
+    refuseUnread(this.#parts, this.#guest, this.#scope, {
+      fault,
+      method: this.#head.method,
+      target: this.#head.target,
+    });
+    return 'ended';
+  }
+
+  /** A body that turned out malformed: the request is on record already. */
+  #refuseShown(fault: HeadFault): Served {
+    const subject = { request: this.#head.method, authority: null };
+    const options = { wantsJson: this.#wantsJson(), keepAlive: false, isHead: false };
+    this.#guest.finish(formatRefusal(denialOfFault(fault), subject, options).bytes);
+    return 'ended';
+  }
+
+  #answer(target: RequestTarget, authority: Authority, denial: Denial): Served {
+    // A body that nobody reads stands between this request and the next.
+    const keepAlive = this.#keepAlive && this.#head.framing.kind === 'none' && !this.#guest.reader.hasEnded;
+    const named = formatAuthority(authority);
+    const request = `${this.#head.method} http://${named}${pathWithoutQuery(target.path)}`;
+    const options = { wantsJson: this.#wantsJson(), keepAlive, isHead: this.#head.method === 'HEAD' };
+    const refusal = formatRefusal(denial, { request, authority: named }, options);
+    if (!keepAlive) {
+      this.#guest.finish(refusal.bytes);
+      return 'ended';
+    }
+    this.#guest.write(refusal.bytes);
+    return 'ready';
+  }
+
+  #wantsJson(): boolean {
+    return listMembers(this.#head.fields, 'accept').some((member) =>
+      /^application\/([a-z.+-]+\+)?json\b/.test(member),
+    );
+  }
+}
+
+function pathWithoutQuery(path: string): string {
+  return path.split('?')[0] ?? '';
+}

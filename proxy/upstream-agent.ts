@@ -1,0 +1,62 @@
+/**
+ * The pool of plain-HTTP connections to vetted addresses. Keeps what is idle for a few seconds; dials nothing.
+ */
+import { Agent, type ClientRequest } from 'node:http';
+import type { Socket } from 'node:net';
+import type { IpAddress } from '../policies/model.ts';
+import { PROXY_BOUNDS } from './limits.ts';
+
+/**
+ * Keeps idle upstream connections by address and port, and makes none of its own: a request either takes an
+ * idle one or the one that was offered, so that nothing is dialled that was not vetted for it.
+ */
+export class UpstreamAgent extends Agent {
+  #offered: Socket | null = null;
+
+  constructor() {
+    super({ keepAlive: true, maxFreeSockets: PROXY_BOUNDS.idleUpstreamsPerOrigin });
+  }
+
+  offer(socket: Socket): void {
+    this.#offered = socket;
+  }
+
+  /** Destroys what was offered and not taken: the request went out on a connection that became idle meanwhile. */
+  withdraw(): void {
+    this.#offered?.destroy();
+    this.#offered = null;
+  }
+
+  findIdle(addresses: readonly IpAddress[], port: number): IpAddress | null {
+    for (const address of addresses) {
+      const idle = this.freeSockets[this.getName({ host: address, port })] ?? [];
+      if (idle.some((socket) => socket.readable && socket.writable)) return address;
+    }
+    return null;
+  }
+
+  override createConnection(): Socket {
+    const socket = this.#offered;
+    this.#offered = null;
+    // Fail closed: the library wants a connection that nobody vetted.
+    if (socket === null) throw new Error('no vetted connection is offered');
+    return socket;
+  }
+
+  override keepSocketAlive(socket: Socket): boolean {
+    const idle = Object.values(this.freeSockets).reduce((sum, sockets) => sum + (sockets?.length ?? 0), 0);
+    if (idle >= PROXY_BOUNDS.idleUpstreams) return false;
+    const isKept: unknown = super.keepSocketAlive(socket);
+    if (isKept !== true) return false;
+    // An origin's own Keep-Alive hint has set a timeout already; the shorter one counts.
+    const hinted =
+      socket.timeout === undefined || socket.timeout === 0 ? Number.POSITIVE_INFINITY : socket.timeout;
+    socket.setTimeout(Math.min(hinted, PROXY_BOUNDS.idleUpstreamMs));
+    return true;
+  }
+
+  override reuseSocket(socket: Socket, by: ClientRequest): void {
+    super.reuseSocket(socket, by);
+    socket.setTimeout(0);
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Builds the package once for all end-to-end tests and lays it, with the Node that runs the tests, where an
+ * ordinary user can read it: what is tested is what is shipped.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, linkSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Folder of the unpacked package. */
+    readonly sandPackage: string;
+    /** The Node executable beside it. */
+    readonly sandNode: string;
+  }
+}
+
+export function setup(project: TestProject): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'sand-package-'));
+  chmodSync(folder, 0o755);
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build.ts')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const place = join(folder, 'package');
+  mkdirSync(join(place, 'controller'), { recursive: true });
+  for (const name of ['package.json', 'dist', 'controller/bin'])
+    cpSync(join(ROOT, name), join(place, name), { recursive: true });
+  mkdirSync(join(folder, 'bin'));
+  const node = join(folder, 'bin', 'node');
+  try {
+    linkSync(process.execPath, node);
+  } catch {
+    cpSync(process.execPath, node);
+  }
+  project.provide('sandPackage', place);
+  project.provide('sandNode', node);
+  return () => rmSync(folder, { recursive: true, force: true });
+}

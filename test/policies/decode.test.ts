@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { POLICY_LIMITS } from '../../policies/limits.ts';
+import { compileText, issuesOf, policyOf, rulesPolicy } from './reader.ts';
+
+const ruleIssue = (rule: string): string => issuesOf(`version: 1\nrules:\n${rule}\n`).join('\n');
+
+describe('a mistake in a policy', () => {
+  test.each([
+    ['', 'policy.yaml:1:1: error: the file is empty'],
+    ['- allow: a.example', 'policy.yaml:1:1: error: a policy is a map'],
+    ['rules: []', 'names no version'],
+    ['version: 2', 'policy.yaml:1:10:'],
+    ['version: "1"', 'Write "version: 1"'],
+    ['version: 1.0', 'Write "version: 1"'],
+    ['version: 1\nrule: []', 'Did you mean "rules"?'],
+    ['version: 1\nRules: []', 'Did you mean "rules"?'],
+    ['version: 1\nxyz: 1', 'Its keys are version'],
+    ['version: 1\nname: 5', 'Quote it: "5"'],
+    ['version: 1\nname: "a b"', 'cannot be a name'],
+    ['version: 1\nname: ../x', 'cannot be a name'],
+    [`version: 1\nname: ${'a'.repeat(65)}`, 'cannot be a name'],
+    ['version: 1\nmode: observe', 'Write "enforce" or "report"'],
+    ['version: 1\nrules:', 'is a list, and here stands nothing'],
+    ['version: 1\nrules: {allow: a.example}', 'Begin each rule with "- "'],
+    ['version: 1\nextends: 5', 'Quote it: "5"'],
+    ['version: 1\nextends: ""', 'empty or unprintable'],
+    ['version: 1\nrequires: {confinement: cooperative}', 'Write "enforced"'],
+    ['version: 1\nrequires: {isolation: vm}', 'not supported by this version'],
+    ['version: 1\nphases: []', 'not supported by this version'],
+    ['version: 1\nlimits: {connections: 0}', 'connections: 256'],
+    ['version: 1\nlimits: {connections: "5"}', 'connections: 256'],
+    ['version: 1\nlimits: {bytesOut: 2GB}', 'KiB, MiB or GiB'],
+    ['version: 1\nlimits: {bytesOut: 1.5GiB}', 'KiB, MiB or GiB'],
+    ['version: 1\nlimits: {bytesIn: 99999999999999GiB}', 'KiB, MiB or GiB'],
+    ['version: 1\nlimits: {byteOut: 1GiB}', 'Did you mean "bytesOut"?'],
+  ])('%j is told with what to write', (text, said) => {
+    expect(issuesOf(text).join('\n')).toContain(said);
+    expect(compileText(text).ok).toBe(false);
+  });
+
+  test.each([
+    ['  - a.example', 'a rule is a map'],
+    ['  - {because: x}', 'Begin it with allow:, deny: or mute:'],
+    ['  - {alow: a.example}', 'Did you mean "allow"?'],
+    ['  - {allow: a.example, deny: b.example}', 'Write two rules'],
+    ['  - allow: []', 'empty list'],
+    ['  - allow:', 'here stands nothing'],
+    ['  - allow: 1.5', 'Quote it: "1.5"'],
+    ['  - allow: true', 'here stands the word true'],
+    ['  - {allow: a.example, http: []}', 'empty list'],
+    ['  - {allow: a.example, http: 0}', 'ports from 1 to 65535'],
+    ['  - {allow: a.example, http: 0x50}', 'ports from 1 to 65535'],
+    ['  - {allow: a.example, http: 8e1}', 'ports from 1 to 65535'],
+    ['  - {allow: a.example, tcp: "10-5"}', 'ports from 1 to 65535'],
+    ['  - {allow: a.example, tcp: [65536]}', 'ports from 1 to 65535'],
+    ['  - {allow: a.example, udp: 53}', 'a rule has no key "udp"'],
+    ['  - {allow: a.example, methods: [GET]}', '"methods" in a rule is not supported by this version'],
+    ['  - {allow: a.example, paths: ["/x"]}', 'not supported by this version'],
+    ['  - {allow: a.example, limits: {bytesOut: 1KiB}}', 'not supported by this version'],
+    ['  - {allow: a.example, report: true}', 'not supported by this version'],
+    ['  - {deny: a.example, tcp: 22}', '"tcp" stands in an allow rule only'],
+    ['  - {mute: a.example, https: 443}', '"https" stands in an allow rule only'],
+    ['  - {deny: a.example, addresses: 10.0.0.0/8}', '"addresses" stands in an allow rule only'],
+    ['  - {deny: a.example, until: 2027-01-01T00:00:00Z}', '"until" stands in an allow rule only'],
+    ['  - {allow: 10.0.0.0/8, addresses: 10.0.0.0/8}', 'is no name'],
+    ['  - {allow: [a.example, 10.0.0.0/8], addresses: 10.0.0.0/8}', 'is no name'],
+    ['  - {allow: host.sand, tcp: 1, addresses: 127.0.0.1}', 'is no name'],
+    ['  - allow: host.sand', 'port by port'],
+    ['  - allow: [a.example, host.sand]', 'port by port'],
+    ['  - {allow: a.example, metadata: true}', 'needs the exact address'],
+    ['  - {allow: 169.254.0.0/16, metadata: true}', 'no single cloud metadata address'],
+    ['  - {allow: 198.51.100.7, metadata: true}', 'no single cloud metadata address'],
+    ['  - allow: 169.254.169.254', 'Add "metadata: true"'],
+    ['  - {allow: 169.254.169.254, metadata: false}', 'can only be true'],
+    ['  - {allow: a.example, addresses: 169.254.169.254}', 'no name may lead to it'],
+    ['  - {allow: a.example, addresses: 10.1.0.0/8}', 'write 10.0.0.0/8'],
+    ['  - {allow: a.example, addresses: b.example}', 'no range of addresses'],
+    ['  - {allow: a.example, addresses: []}', 'empty list'],
+    ['  - {allow: a.example, until: 2027-01-31}', '2027-01-31T18:00:00Z'],
+    ['  - {allow: a.example, until: 2027-02-30T00:00:00Z}', '2027-01-31T18:00:00Z'],
+    ['  - {allow: a.example, until: 2027-01-31T25:00:00Z}', '2027-01-31T18:00:00Z'],
+    ['  - {allow: a.example, because: ""}', 'one line'],
+    ['  - {allow: a.example, because: "a\\nb"}', 'one line'],
+    ['  - {allow: a.example, because: "\\u202e"}', 'one line'],
+    [`  - {allow: a.example, because: ${'a'.repeat(301)}}`, 'one line'],
+    ['  - allow: "*.com"', 'anybody can register under com'],
+    ['  - deny: "**.co.uk"', 'anybody can register under co.uk'],
+  ])('in a rule, %j is told with what to write', (rule, said) => {
+    expect(ruleIssue(rule)).toContain(said);
+    expect(compileText(`version: 1\nrules:\n${rule}\n`).ok).toBe(false);
+  });
+
+  test('is told together with all others, each with its line', () => {
+    const lines = issuesOf('version: 1\nnme: x\nrules:\n  - allow: "a b"\n  - deny: "*"\n').map((line) => line.split(': ')[0]);
+    expect(lines).toEqual(['policy.yaml:2:1', 'policy.yaml:4:12', 'policy.yaml:5:11']);
+  });
+
+  test('is told a bounded number of times', () => {
+    const rules = '  - allow: "*"\n'.repeat(POLICY_LIMITS.issues * 3);
+    expect(issuesOf(`version: 1\nrules:\n${rules}`)).toHaveLength(POLICY_LIMITS.issues);
+  });
+
+  test('is not hidden by a flood of warnings', () => {
+    const rules = `${'  - allow: "*.github.io"\n'.repeat(POLICY_LIMITS.issues * 2)}  - allow: "*"\n`;
+    expect(compileText(`version: 1\nrules:\n${rules}`).ok).toBe(false);
+  });
+});
+
+describe('a doubtful rule', () => {
+  test.each([
+    ['  - allow: "*.github.io"', 'every customer of github.io'],
+    ['  - allow: 127.0.0.0/8', 'host.sand'],
+    ['  - allow: 0.0.0.0/0', 'host.sand'],
+  ])('%j compiles with a warning', (rule, said) => {
+    expect(compileText(`version: 1\nrules:\n${rule}\n`).ok).toBe(true);
+    expect(ruleIssue(rule)).toContain(said);
+  });
+});
+
+describe('a rule', () => {
+  test('carries what it says', () => {
+    const [rule] = rulesPolicy(
+      '  - allow: [db.example, "*.db.example"]\n    tcp: [5432, "6000-6010", 6011]\n    http: 8080\n    addresses: 10.20.4.7\n    until: 2027-01-31T18:00:00+01:00\n    because: größer',
+    ).rules;
+    expect(rule).toMatchObject({
+      id: 'policy/allow:db.example',
+      verb: 'allow',
+      ports: { http: [{ from: 8080, to: 8080 }], https: [], tcp: [{ from: 5432, to: 5432 }, { from: 6000, to: 6011 }] },
+      addresses: ['10.20.4.7/32'],
+      metadata: false,
+      untilMs: Date.UTC(2027, 0, 31, 17),
+      because: 'größer',
+      origin: { file: 'policy.yaml', line: 3, column: 5 },
+    });
+  });
+
+  test('with subjects of several kinds is one rule for each kind', () => {
+    const { rules } = rulesPolicy('  - allow: [a.example, 198.51.100.0/24, host.sand]\n    tcp: 22');
+    expect(rules.map(({ id, subjects }) => [id, subjects.map(({ kind }) => kind)])).toEqual([
+      ['policy/allow:a.example', ['names']],
+      ['policy/allow:198.51.100.0/24', ['range']],
+      ['policy/allow:host.sand', ['host-loopback']],
+    ]);
+  });
+
+  test('that denies covers every port', () => {
+    expect(rulesPolicy('  - deny: a.example').rules[0]?.ports).toEqual({ http: [], https: [], tcp: [] });
+  });
+});
+
+describe('limits and requirements', () => {
+  test('are read in bytes', () => {
+    const policy = policyOf('version: 1\nlimits: {connections: 256, bytesOut: 2GiB, bytesIn: 512}\nrequires: {confinement: enforced}');
+    expect(policy.limits).toEqual({ connections: 256, bytesOut: 2 * 1024 ** 3, bytesIn: 512 });
+    expect(policy.requires).toEqual({ confinement: 'enforced' });
+  });
+});

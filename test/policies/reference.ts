@@ -1,0 +1,183 @@
+/**
+ * A second evaluator, written from the description of the policy language alone: slow, obvious, and sharing no
+ * code with the first. Tests hold the two to each other.
+ */
+import { BlockList, isIP } from 'node:net';
+
+/** A policy document without `extends`, as plain data: what `JSON.stringify` of it means as YAML. */
+export interface PlainPolicy {
+  readonly version: 1;
+  readonly mode: 'enforce' | 'report';
+  readonly rules: readonly PlainRule[];
+}
+
+export type PlainRule =
+  | {
+      readonly allow: readonly string[];
+      readonly http?: readonly PlainPort[];
+      readonly https?: readonly PlainPort[];
+      readonly tcp?: readonly PlainPort[];
+      readonly addresses?: readonly string[];
+      readonly metadata?: true;
+      readonly until?: string;
+    }
+  | { readonly deny: readonly string[] }
+  | { readonly mute: readonly string[] };
+
+export type PlainPort = number | string;
+type Protocol = 'http' | 'https' | 'tcp';
+type AllowRule = Extract<PlainRule, { readonly allow: readonly string[] }>;
+
+export interface PlainRequest {
+  /** A canonical name, or an address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly protocol: Protocol | null;
+}
+
+export interface PlainVerdict {
+  readonly decision: 'allow' | 'deny';
+  readonly reason: string;
+  readonly protocols: readonly Protocol[];
+  readonly muted: boolean;
+}
+
+const PROTOCOLS = ['http', 'https', 'tcp'] as const;
+const METADATA = ['169.254.169.254', '168.63.129.16', 'fd00:ec2::254'];
+
+export function referenceVerdict(
+  policy: PlainPolicy,
+  ceilings: readonly PlainPolicy[],
+  request: PlainRequest,
+  nowMs: number,
+): PlainVerdict {
+  const own = ownVerdict(policy, request, nowMs);
+  if (own.decision === 'deny') return own;
+  let { protocols } = own;
+  for (const ceiling of ceilings) {
+    const above = ownVerdict({ ...ceiling, mode: 'enforce' }, request, nowMs);
+    const shared = PROTOCOLS.filter((one) => speaks(protocols, one) && speaks(above.protocols, one));
+    // What is in neither list by name only seems shared: both sides reach it through tcp, which is then shared.
+    protocols = shared.filter((one) => protocols.includes(one) || above.protocols.includes(one));
+    const usable = request.protocol === null ? protocols.length > 0 : speaks(protocols, request.protocol);
+    if (above.decision === 'deny' || !usable) {
+      return { decision: 'deny', reason: 'ceiling', protocols: [], muted: own.muted };
+    }
+  }
+  return { ...own, protocols };
+}
+
+/** `tcp` is any bytes. */
+function speaks(protocols: readonly Protocol[], protocol: Protocol): boolean {
+  return protocols.includes(protocol) || protocols.includes('tcp');
+}
+
+function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): PlainVerdict {
+  const { host, port, protocol } = request;
+  const covering = policy.rules
+    .filter((rule) => 'allow' in rule)
+    .filter((rule) => rule.allow.some((subject) => grantsSubject(rule, subject, host)));
+  const wanted = (rule: AllowRule): boolean =>
+    PROTOCOLS.some((one) => hasPort(rule, one, port) && (protocol === null || one === protocol || one === 'tcp'));
+  const alive = covering.filter((rule) => rule.until === undefined || nowMs < Date.parse(rule.until));
+  const granting = alive.filter(wanted);
+  const isCovered = (subjects: readonly string[]): boolean =>
+    subjects.some((subject) => covers(subject, host, true));
+  const muted =
+    granting.length === 0 &&
+    policy.rules.some((rule) => 'mute' in rule && rule.mute.some((subject) => covers(subject, host, false)));
+  if (policy.rules.some((rule) => 'deny' in rule && isCovered(rule.deny))) {
+    return { decision: 'deny', reason: 'deny-rule', protocols: [], muted };
+  }
+  if (granting.length > 0) {
+    const protocols = PROTOCOLS.filter((one) => granting.some((rule) => hasPort(rule, one, port)));
+    return { decision: 'allow', reason: 'allowed-by-rule', protocols, muted };
+  }
+  const isAddress = isIP(host) !== 0;
+  const reason = ((): string => {
+    if (covering.some((rule) => !alive.includes(rule) && wanted(rule))) return 'rule-expired';
+    if (METADATA.includes(host)) return 'metadata-address';
+    if (alive.length === 0) return isAddress ? 'raw-address' : 'no-rule';
+    return alive.some((rule) => PROTOCOLS.some((one) => hasPort(rule, one, port)))
+      ? 'protocol-not-allowed'
+      : 'port-not-allowed';
+  })();
+  const guarded = METADATA.includes(host) || host === 'sand' || host.endsWith('.sand');
+  if (policy.mode === 'report' && !guarded) {
+    const usual: Protocol = port === 80 ? 'http' : port === 443 ? 'https' : 'tcp';
+    return { decision: 'allow', reason: 'would-be-denied', protocols: [protocol ?? usual], muted };
+  }
+  return { decision: 'deny', reason, protocols: [], muted };
+}
+
+function hasPort(rule: AllowRule, protocol: Protocol, port: number): boolean {
+  const named = rule.http !== undefined || rule.https !== undefined || rule.tcp !== undefined;
+  const ports = named ? (rule[protocol] ?? []) : protocol === 'http' ? [80] : protocol === 'https' ? [443] : [];
+  return ports.some((one) => {
+    const [from, to = from] = String(one).split('-').map(Number);
+    return from !== undefined && to !== undefined && from <= port && port <= to;
+  });
+}
+
+function grantsSubject(rule: AllowRule, subject: string, host: string): boolean {
+  if (METADATA.includes(host)) return rule.metadata === true && subject === host;
+  return covers(subject, host, false);
+}
+
+/** Whether one subject is about a host. A denied IPv4 range is denied inside an IPv6 address too. */
+function covers(subject: string, host: string, insideIpv6: boolean): boolean {
+  const isRange = isIP(subject.split('/')[0] ?? '') !== 0;
+  if (isIP(host) !== 0) {
+    if (!isRange) return false;
+    const mapped = /^::ffff:([\d.]+)$/.exec(host)?.[1];
+    return inRange(subject, host) || (insideIpv6 && mapped !== undefined && inRange(subject, mapped));
+  }
+  return !isRange && matchesPattern(subject, host);
+}
+
+export function inRange(range: string, address: string): boolean {
+  const [network = '', length] = range.split('/');
+  const family = isIP(network) === 4 ? 'ipv4' : 'ipv6';
+  const ownFamily = isIP(address) === 4 ? 'ipv4' : 'ipv6';
+  // BlockList looks inside mapped addresses; the language does not, so families are compared first.
+  if (family !== ownFamily) return false;
+  const list = new BlockList();
+  list.addSubnet(network, length === undefined ? (family === 'ipv4' ? 32 : 128) : Number(length), family);
+  return list.check(address, ownFamily);
+}
+
+/** Label by label, from the right. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const wanted = pattern.split('.');
+  const labels = name.split('.');
+  if (wanted[0] === '**') {
+    const rest = wanted.slice(1);
+    if (labels.length < rest.length) return false;
+    return sameLabels(rest, labels.slice(labels.length - rest.length));
+  }
+  return wanted.length === labels.length && sameLabels(wanted, labels);
+}
+
+function sameLabels(wanted: readonly string[], labels: readonly string[]): boolean {
+  return wanted.every((one, at) => matchesLabel(one, labels[at] ?? ''));
+}
+
+function matchesLabel(wanted: string, label: string): boolean {
+  if (!wanted.includes('*')) return wanted === label;
+  const star = wanted.indexOf('*');
+  const before = wanted.slice(0, star);
+  const after = wanted.slice(star + 1);
+  if (wanted === '*') return label !== '';
+  if (!label.startsWith(before)) return false;
+  for (let at = before.length; at <= label.length; at += 1) {
+    const rest = label.slice(at);
+    if (after === '' ? rest === '' || at === label.length : after.includes('*') ? matchesRest(after, rest) : rest === after) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function matchesRest(wanted: string, label: string): boolean {
+  return wanted === '*' || matchesLabel(wanted, label);
+}
