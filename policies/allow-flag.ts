@@ -1,5 +1,5 @@
 /** `--allow HOST[:PORT]` → one rule. What the host part means is decided by `subject.ts`, as in a file. */
-import { type DraftRule, judgeWildcard } from './decode-rule.ts';
+import { type DraftRule, holdRange, judgeWildcard } from './decode-rule.ts';
 import { parsePort } from './hostname.ts';
 import { type IssueList, NOWHERE } from './issue.ts';
 import type { PortRange, Protocol } from './model.ts';
@@ -25,6 +25,7 @@ export function parseAllowFlag(text: string, issues: IssueList): DraftRule | nul
     return null;
   }
   judgeWildcard({ value: subject.value, at: NOWHERE }, issues);
+  if (subject.value.kind === 'range') holdRange(subject.value.range, NOWHERE, false, issues);
   if (subject.value.kind === 'host-loopback' && port === null) {
     issues.error(NOWHERE, 'host.sand is opened port by port', `Write --allow host.sand:5432.`);
   }

@@ -284,7 +284,8 @@ function holdTogether(
   }
 }
 
-function holdRange(range: IpRange, at: Position, metadata: boolean, issues: IssueList): void {
+/** What a range demands; also for ranges that do not come from a file. */
+export function holdRange(range: IpRange, at: Position, metadata: boolean, issues: IssueList): void {
   const sole = soleAddress(range);
   const isMetadata = sole !== null && isMetadataAddress(sole);
   if (metadata && !isMetadata) {

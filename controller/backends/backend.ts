@@ -69,6 +69,8 @@ export interface GuestCommand {
   /** Aborting it ends the command: SIGTERM, and SIGKILL after `graceMs`. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
+  /** Aborting it ends the command at once. */
+  readonly kill: AbortSignal;
 }
 
 export interface ExitStatus {

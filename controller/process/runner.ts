@@ -5,6 +5,7 @@
  */
 import { Readable } from 'node:stream';
 import { SandError } from '../errors.ts';
+import { toolEnvironment } from './tool-path.ts';
 
 /** Tool output is JSON or a few lines; execa escapes what it keeps, so a large bound costs memory. */
 const TOOL_OUTPUT_BYTES = 4 * 1024 * 1024;
@@ -29,6 +30,8 @@ export async function runTool(
   const { execa } = await import('execa');
   const result = await execa(file, args, {
     reject: false,
+    extendEnv: false,
+    env: toolEnvironment(process.env),
     input: options.input ?? '',
     timeout: options.timeoutMs,
     maxBuffer: TOOL_OUTPUT_BYTES,
@@ -68,6 +71,8 @@ export interface GuestProcessOptions {
   ];
   /** From descriptor 3 on, in order: read by sand, written later by sand, or bytes handed over at once. */
   readonly descriptors: readonly ('output' | 'input' | Buffer)[];
+  /** Whether it stays in the caller's session, for job control; in one of its own no signal to the caller's group meets it. */
+  readonly sharesSession: boolean;
 }
 
 /** Raises `tool-missing`. The caller reads every output, else the guest stalls. */
@@ -86,6 +91,7 @@ export async function startGuestProcess(
     extendEnv: false,
     env: options.environment,
     cleanup: false,
+    detached: !options.sharesSession,
     stdio: [...options.stdio, ...extra],
   });
   const pid = child.pid;

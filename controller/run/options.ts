@@ -1,6 +1,7 @@
 /**
  * The values of `sand run`'s flags: text → typed options, every mistake with what to write instead. Pure.
  */
+import { REFUSED_PORTS } from '../../dns/limits.ts';
 import { SHARES, type Share } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 
@@ -76,17 +77,14 @@ export function parseShares(texts: readonly string[]): readonly Share[] {
   });
 }
 
-/** Ports that sand never listens on: 53 is the host's, and the others are other resolvers' habits. */
-export const REFUSED_PORTS: readonly number[] = [53, 1053, 2053, 5353];
-
 /** 0 for any free one. */
 export function parseDnsPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port >= 1024 && port <= 65_535) || REFUSED_PORTS.includes(port)) {
+  if (!(port >= 1024 && port <= 65_535) || REFUSED_PORTS.has(port)) {
     throw new SandError(
       'port-refused',
       `--dns-port ${text}: sand never listens there`,
-      `write a port from 1024 to 65535 other than ${REFUSED_PORTS.join(', ')}, or leave the flag out`,
+      `write a port from 1024 to 65535 other than ${[...REFUSED_PORTS].join(', ')}, or leave the flag out`,
     );
   }
   return port;

@@ -17,10 +17,17 @@ import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends
 import { ERROR_CODES, SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { VERSION } from '../version.ts';
+import { exposedCode } from './own-code.ts';
 import { writeRunState } from './run-state.ts';
 
 /** How long a command may take to end after SIGTERM. */
 export const STOP_GRACE_MS = 10_000;
+/**
+ * A command may outlive the signals that ask it to end, as in a plain shell; the caller who sends this many
+ * means it, and the guest is ended by force.
+ */
+export const FORCE_AFTER_SIGNALS = 3;
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 /** Two runs of one second draw the same name once in a million. */
 const NAME_ATTEMPTS = 10;
 
@@ -48,9 +55,9 @@ export interface SessionRequest {
   readonly told: (message: string) => void;
 }
 
-/** The caller's signals: `forward` while a command runs, `abort` before. Gives what ends the listening. */
 export interface SignalSource {
-  listen(receive: (signal: NodeJS.Signals) => void): () => void;
+  /** `shared`: the terminal gives that signal to a running command by itself. Gives what ends the listening. */
+  listen(receive: (signal: NodeJS.Signals, shared: boolean) => void): () => void;
 }
 
 export interface SessionResult {
@@ -117,16 +124,13 @@ async function runToEnd(
     if (!stop.signal.aborted) cause = why;
     stop.abort(reason);
   };
-  const forwarding: { to: ((signal: NodeJS.Signals) => void) | null } = { to: null };
-  undo.push(
-    asyncly(
-      request.signals.listen((signal) =>
-        forwarding.to === null ? end('signal', signal) : forwarding.to(signal),
-      ),
-    ),
-  );
+  const kill = new AbortController();
+  const signals = createSignalRelay({ early: (signal) => end('signal', signal), force: () => kill.abort() });
+  undo.push(asyncly(request.signals.listen(signals.receive)));
   try {
     record(runStart(request, run));
+    for (const detail of exposedCode(request.mounts))
+      record({ kind: 'notice', code: 'own-code-writable', detail });
     writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
     requireConfinement(inForce, backend);
     const guest = await backend.create({
@@ -144,7 +148,11 @@ async function runToEnd(
       audit: { record },
       dnsPort: request.dnsPort,
       dnsUpstream: request.dnsUpstream,
-      lost: (error) => end('error', error),
+      lost: (error) => {
+        end('error', error);
+        // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
+        kill.abort();
+      },
     });
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
@@ -171,11 +179,10 @@ async function runToEnd(
         stdio: request.stdio,
         terminal: request.terminal,
         ...(request.output === undefined ? {} : { output: request.output }),
-        started: (running) => {
-          forwarding.to = (signal) => running.forward(signal);
-        },
+        started: signals.started,
         signal: stop.signal,
         graceMs: STOP_GRACE_MS,
+        kill: kill.signal,
       });
       return endingOf(status.code, cause, stop.signal.reason);
     } finally {
@@ -188,6 +195,27 @@ async function runToEnd(
     for (const step of undo.reverse())
       await step().catch((error: unknown) => teardown.push(toSandError(error)));
   }
+}
+
+/** Before a command runs, a signal ends the run; then it is the command's, until there were too many. */
+function createSignalRelay(on: {
+  readonly early: (signal: NodeJS.Signals) => void;
+  readonly force: () => void;
+}) {
+  let command: { forward(signal: NodeJS.Signals): void } | null = null;
+  let asked = 0;
+  return {
+    started: (running: { forward(signal: NodeJS.Signals): void }) => {
+      command = running;
+    },
+    receive: (signal: NodeJS.Signals, shared: boolean) => {
+      if (command === null) return on.early(signal);
+      if (shared) return;
+      command.forward(signal);
+      if (ENDING_SIGNALS.includes(signal)) asked += 1;
+      if (asked >= FORCE_AFTER_SIGNALS) on.force();
+    },
+  };
 }
 
 function endingOf(code: number, cause: RunEnd['cause'], reason: unknown): Ending {

@@ -1,7 +1,4 @@
-/**
- * The caller's signals during a run. On a terminal the kernel gives the keyboard's signals to the guest's
- * command itself, so sand only must not die of them; others are passed on.
- */
+/** The caller's signals during a run, and which of them the terminal has given to the guest's command as well. */
 import type { SignalSource } from './session.ts';
 
 const KEYBOARD: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
@@ -11,10 +8,8 @@ export function processSignals(terminal: boolean): SignalSource {
   return {
     listen(receive) {
       const handlers = [...KEYBOARD, ...PASSED].map((signal) => {
-        const ignored = terminal && KEYBOARD.includes(signal);
-        const handler = () => {
-          if (!ignored) receive(signal);
-        };
+        const shared = terminal && KEYBOARD.includes(signal);
+        const handler = () => receive(signal, shared);
         process.on(signal, handler);
         return { signal, handler };
       });

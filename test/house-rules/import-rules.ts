@@ -13,7 +13,8 @@ export interface Import {
 
 const STATEMENT = /^[ \t]*(import|export)\s+(type\s+)?([\w$*{][^;'"]*?)\bfrom\s+['"]([^'"]+)['"]/gm;
 const BARE = /^[ \t]*import\s+['"]([^'"]+)['"]/gm;
-const DYNAMIC = /\b(?:import|require)\(\s*['"]([^'"]+)['"]/g;
+/** `load` is what a lazily required library is loaded with. */
+const DYNAMIC = /\b(?:import|require|load)\(\s*['"]([^'"]+)['"]/g;
 
 export function importsOf(text: string): readonly Import[] {
   const statements = [...text.matchAll(STATEMENT)].map(([, , type, names, specifier]) => ({

@@ -55,6 +55,7 @@ describe('the reading of imports', () => {
       "import 'seven';",
       "const h = await import('eight');",
       "export type { I } from 'nine';",
+      "const j = load('ten').parse(text);",
     ].join('\n');
     expect(importsOf(text)).toEqual([
       { specifier: 'one', typeOnly: false },
@@ -66,6 +67,7 @@ describe('the reading of imports', () => {
       { specifier: 'nine', typeOnly: true },
       { specifier: 'seven', typeOnly: false },
       { specifier: 'eight', typeOnly: false },
+      { specifier: 'ten', typeOnly: false },
     ]);
   });
 });

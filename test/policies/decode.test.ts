@@ -91,7 +91,9 @@ describe('a mistake in a policy', () => {
   });
 
   test('is told together with all others, each with its line', () => {
-    const lines = issuesOf('version: 1\nnme: x\nrules:\n  - allow: "a b"\n  - deny: "*"\n').map((line) => line.split(': ')[0]);
+    const lines = issuesOf('version: 1\nnme: x\nrules:\n  - allow: "a b"\n  - deny: "*"\n').map(
+      (line) => line.split(': ')[0],
+    );
     expect(lines).toEqual(['policy.yaml:2:1', 'policy.yaml:4:12', 'policy.yaml:5:11']);
   });
 
@@ -125,7 +127,14 @@ describe('a rule', () => {
     expect(rule).toMatchObject({
       id: 'policy/allow:db.example',
       verb: 'allow',
-      ports: { http: [{ from: 8080, to: 8080 }], https: [], tcp: [{ from: 5432, to: 5432 }, { from: 6000, to: 6011 }] },
+      ports: {
+        http: [{ from: 8080, to: 8080 }],
+        https: [],
+        tcp: [
+          { from: 5432, to: 5432 },
+          { from: 6000, to: 6011 },
+        ],
+      },
       addresses: ['10.20.4.7/32'],
       metadata: false,
       untilMs: Date.UTC(2027, 0, 31, 17),
@@ -150,7 +159,9 @@ describe('a rule', () => {
 
 describe('limits and requirements', () => {
   test('are read in bytes', () => {
-    const policy = policyOf('version: 1\nlimits: {connections: 256, bytesOut: 2GiB, bytesIn: 512}\nrequires: {confinement: enforced}');
+    const policy = policyOf(
+      'version: 1\nlimits: {connections: 256, bytesOut: 2GiB, bytesIn: 512}\nrequires: {confinement: enforced}',
+    );
     expect(policy.limits).toEqual({ connections: 256, bytesOut: 2 * 1024 ** 3, bytesIn: 512 });
     expect(policy.requires).toEqual({ confinement: 'enforced' });
   });

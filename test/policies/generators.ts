@@ -45,7 +45,10 @@ export const anyAddress = fc.constantFrom(
   '127.0.0.1',
 );
 const anyPort = fc.constantFrom(80, 443, 22, 5432, 8443, 6000, 6005);
-const anyPorts = fc.array(fc.oneof(anyPort, fc.constantFrom('6000-6010', '443', '1-100')), { minLength: 1, maxLength: 3 });
+const anyPorts = fc.array(fc.oneof(anyPort, fc.constantFrom('6000-6010', '443', '1-100')), {
+  minLength: 1,
+  maxLength: 3,
+});
 const ports = {
   http: fc.option(anyPorts, { nil: undefined }),
   https: fc.option(anyPorts, { nil: undefined }),
@@ -53,7 +56,9 @@ const ports = {
 };
 /** Requests are asked at the moment that lies between the two. */
 export const NOW_MS = Date.UTC(2027, 0, 1);
-const until = fc.option(fc.constantFrom('2026-06-01T00:00:00Z', '2027-06-01T00:00:00+02:00'), { nil: undefined });
+const until = fc.option(fc.constantFrom('2026-06-01T00:00:00Z', '2027-06-01T00:00:00+02:00'), {
+  nil: undefined,
+});
 
 const subjects = fc.oneof(
   { weight: 3, arbitrary: fc.array(anyPattern, { minLength: 1, maxLength: 3 }) },
@@ -65,7 +70,11 @@ export const anyAllowRule: fc.Arbitrary<PlainRule> = fc
     fc.record({ allow: subjects, until, ...ports }),
     fc.record({ allow: fc.constant(['host.sand']), tcp: anyPorts }),
     fc.record({ allow: fc.constant(['169.254.169.254']), metadata: fc.constant(true as const), ...ports }),
-    fc.record({ allow: fc.array(anyPattern, { minLength: 1, maxLength: 2 }), addresses: fc.array(anyRange, { minLength: 1 }), ...ports }),
+    fc.record({
+      allow: fc.array(anyPattern, { minLength: 1, maxLength: 2 }),
+      addresses: fc.array(anyRange, { minLength: 1 }),
+      ...ports,
+    }),
   )
   .map(withoutUndefined) as fc.Arbitrary<PlainRule>;
 
@@ -84,7 +93,11 @@ export const anyPolicy: fc.Arbitrary<PlainPolicy> = fc.record({
 });
 
 export const anyRequest: fc.Arbitrary<PlainRequest> = fc.record({
-  host: fc.oneof({ weight: 6, arbitrary: anyName }, { weight: 2, arbitrary: anyAddress }, fc.constantFrom('host.sand', 'gateway.sand')),
+  host: fc.oneof(
+    { weight: 6, arbitrary: anyName },
+    { weight: 2, arbitrary: anyAddress },
+    fc.constantFrom('host.sand', 'gateway.sand'),
+  ),
   port: anyPort,
   protocol: fc.constantFrom(null, 'http' as const, 'https' as const, 'tcp' as const),
 });

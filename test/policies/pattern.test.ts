@@ -24,7 +24,11 @@ describe('the table of the policy language', () => {
   test.each([
     ['example.com', ['example.com'], ['www.example.com', 'badexample.com']],
     ['*.example.com', ['www.example.com'], ['example.com', 'a.b.example.com', '.example.com']],
-    ['**.example.com', ['example.com', 'www.example.com', 'a.b.example.com'], ['badexample.com', 'example.com.evil.org']],
+    [
+      '**.example.com',
+      ['example.com', 'www.example.com', 'a.b.example.com'],
+      ['badexample.com', 'example.com.evil.org'],
+    ],
     ['api-*.example.com', ['api-7.example.com'], ['api-7.eu.example.com', 'xapi-7.example.com']],
     ['*.corp', ['wiki.corp'], ['a.wiki.corp', 'corp']],
     ['a.*.example.com', ['a.b.example.com'], ['a.b.c.example.com', 'a.example.com']],
@@ -41,10 +45,14 @@ describe('a pattern', () => {
       fc.property(anyPattern, anyName, (text, name) => {
         const { text: canonical } = pattern(text);
         const matched = matches(text, name);
-        expect([text, name, matched]).toEqual([text, name, compileGlob(canonical).test(name.replaceAll('.', '/'))]);
+        expect([text, name, matched]).toEqual([
+          text,
+          name,
+          compileGlob(canonical).test(name.replaceAll('.', '/')),
+        ]);
         expect([text, name, matched]).toEqual([text, name, matchesPattern(text, name)]);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -60,7 +68,10 @@ describe('a pattern', () => {
 
   test('matches in bounded time, whatever the name', () => {
     const worst = pattern('*a*.example.com');
-    const name = `${'a'.repeat(63)}.`.repeat(3) + 'b.example.com';
+    const name = ['a', 'a', 'a']
+      .map((one) => one.repeat(63))
+      .concat('b.example.com')
+      .join('.');
     for (let round = 0; round < 1000; round += 1) expect(worst.matches(name as Hostname)).toBe(false);
   });
 
@@ -104,14 +115,23 @@ describe('a pattern', () => {
   });
 
   test('of any text is read or refused with a hint', () => {
-    const fragments = fc.array(fc.constantFrom('*', '**', '.', 'a', '1', '/', ':', '[', '!', 'ü', '-', ' ', '\0', '@'));
+    const fragments = fc.array(
+      fc.constantFrom('*', '**', '.', 'a', '1', '/', ':', '[', '!', 'ü', '-', ' ', '\0', '@'),
+    );
     fc.assert(
-      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fragments.map((parts) => parts.join(''))), (text) => {
-        const subject = parseSubject(text);
-        if (!subject.ok) expect(subject.hint).toMatch(/\.$/);
-        else if (subject.value.kind === 'names') expect(subject.value.pattern.text).toMatch(/^[a-z0-9._*-]+$/);
-      }),
-      { numRuns: 3000 },
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fragments.map((parts) => parts.join('')),
+        ),
+        (text) => {
+          const subject = parseSubject(text);
+          if (!subject.ok) expect(subject.hint).toMatch(/\.$/);
+          else if (subject.value.kind === 'names')
+            expect(subject.value.pattern.text).toMatch(/^[a-z0-9._*-]+$/);
+        },
+      ),
+      { numRuns: 1000 },
     );
   });
 });
@@ -119,23 +139,39 @@ describe('a pattern', () => {
 describe('a wildcard', () => {
   const scope = (text: string): string => wildcardScope(pattern(text)).kind;
 
-  test.each(['*.com', '**.co.uk', '**.uk', 'a*.com', '*.*.com', 'www.*.com', '*.ck', '*.foo.ck', '**.kawasaki.jp', '*.xn--p1ai'])(
-    '%s stands on a registry suffix',
-    (text) => {
-      expect(scope(text)).toBe('icann');
-    },
-  );
-
-  test.each(['*.github.io', '**.s3.amazonaws.com', '*.blob.core.windows.net'])('%s stands on a company suffix', (text) => {
-    expect(scope(text)).toBe('private');
+  test.each([
+    '*.com',
+    '**.co.uk',
+    '**.uk',
+    'a*.com',
+    '*.*.com',
+    'www.*.com',
+    '*.ck',
+    '*.foo.ck',
+    '**.kawasaki.jp',
+    '*.xn--p1ai',
+  ])('%s stands on a registry suffix', (text) => {
+    expect(scope(text)).toBe('icann');
   });
 
-  test.each(['*.corp', '*.example.com', '**.example.co.uk', '*.internal.example', '*.city.kawasaki.jp', '*.www.ck', '*.a.github.io'])(
-    '%s stands on a name of one owner',
+  test.each(['*.github.io', '**.s3.amazonaws.com', '*.blob.core.windows.net'])(
+    '%s stands on a company suffix',
     (text) => {
-      expect(scope(text)).toBe('owned');
+      expect(scope(text)).toBe('private');
     },
   );
+
+  test.each([
+    '*.corp',
+    '*.example.com',
+    '**.example.co.uk',
+    '*.internal.example',
+    '*.city.kawasaki.jp',
+    '*.www.ck',
+    '*.a.github.io',
+  ])('%s stands on a name of one owner', (text) => {
+    expect(scope(text)).toBe('owned');
+  });
 });
 
 describe('containment of patterns', () => {
@@ -163,9 +199,10 @@ describe('containment of patterns', () => {
     fc.assert(
       fc.property(anyPattern, anyPattern, fc.array(anyName, { minLength: 10 }), (outer, inner, names) => {
         if (!subsumes(pattern(outer), pattern(inner))) return;
-        for (const name of names) if (matches(inner, name)) expect([outer, name, matches(outer, name)]).toEqual([outer, name, true]);
+        for (const name of names)
+          if (matches(inner, name)) expect([outer, name, matches(outer, name)]).toEqual([outer, name, true]);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 });

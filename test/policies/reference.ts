@@ -78,7 +78,9 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
     .filter((rule) => 'allow' in rule)
     .filter((rule) => rule.allow.some((subject) => grantsSubject(rule, subject, host)));
   const wanted = (rule: AllowRule): boolean =>
-    PROTOCOLS.some((one) => hasPort(rule, one, port) && (protocol === null || one === protocol || one === 'tcp'));
+    PROTOCOLS.some(
+      (one) => hasPort(rule, one, port) && (protocol === null || one === protocol || one === 'tcp'),
+    );
   const alive = covering.filter((rule) => rule.until === undefined || nowMs < Date.parse(rule.until));
   const granting = alive.filter(wanted);
   const isCovered = (subjects: readonly string[]): boolean =>
@@ -112,7 +114,13 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
 
 function hasPort(rule: AllowRule, protocol: Protocol, port: number): boolean {
   const named = rule.http !== undefined || rule.https !== undefined || rule.tcp !== undefined;
-  const ports = named ? (rule[protocol] ?? []) : protocol === 'http' ? [80] : protocol === 'https' ? [443] : [];
+  const ports = named
+    ? (rule[protocol] ?? [])
+    : protocol === 'http'
+      ? [80]
+      : protocol === 'https'
+        ? [443]
+        : [];
   return ports.some((one) => {
     const [from, to = from] = String(one).split('-').map(Number);
     return from !== undefined && to !== undefined && from <= port && port <= to;
@@ -171,7 +179,13 @@ function matchesLabel(wanted: string, label: string): boolean {
   if (!label.startsWith(before)) return false;
   for (let at = before.length; at <= label.length; at += 1) {
     const rest = label.slice(at);
-    if (after === '' ? rest === '' || at === label.length : after.includes('*') ? matchesRest(after, rest) : rest === after) {
+    if (
+      after === ''
+        ? rest === '' || at === label.length
+        : after.includes('*')
+          ? matchesRest(after, rest)
+          : rest === after
+    ) {
       return true;
     }
   }

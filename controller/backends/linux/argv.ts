@@ -19,7 +19,7 @@ export interface LaunchSpec {
 }
 
 export interface Launch {
-  readonly file: 'nsenter';
+  readonly file: 'setpriv';
   readonly args: readonly string[];
   /** Bytes for descriptors from `FIRST_DATA_DESCRIPTOR` on, in order. */
   readonly data: readonly Buffer[];
@@ -49,8 +49,21 @@ IFS= read -r go <&4 || exit 125
 [ "$go" = go ] || exit 125
 exec 4<&-
 unset go PATH_WAS
-exec "$@"
 `;
+
+/** Signals that a terminal or a caller sends to a whole process group, in which bubblewrap's own process stands. */
+const GROUP_SIGNALS = 'HUP,INT,QUIT,TERM';
+/**
+ * On a terminal the guest's command shares its process group with the bubblewrap process on the host, which
+ * would die of the command's Ctrl-C and take the guest along. So that process ignores such signals, and the
+ * command gets its own dispositions back; a shell cannot give back what it was started with, `env` can.
+ * Where the host's `env` cannot, everything keeps the dispositions that it has.
+ */
+const CAN_RESTORE = `/usr/bin/env --default-signal=${GROUP_SIGNALS} /bin/sh -c : 2>/dev/null`;
+const OUTLIVE_GROUP_SIGNALS = `${CAN_RESTORE} && trap '' HUP INT QUIT TERM; exec "$@"`;
+const RUN = 'exec "$@"\n';
+const RUN_RESTORED = `${CAN_RESTORE} && exec /usr/bin/env --default-signal=${GROUP_SIGNALS} /bin/sh -c 'exec "$@"' sand "$@"
+${RUN}`;
 
 export function planLaunch(spec: LaunchSpec): Launch {
   const data: Buffer[] = [];
@@ -68,9 +81,21 @@ export function planLaunch(spec: LaunchSpec): Launch {
   ];
   // On a descriptor, since the arguments of a process can be read by every user of the host.
   const handed = give(Buffer.from(options.map((option) => `${option}\0`).join('')));
-  const command = ['--', '/bin/sh', '-c', PRELUDE, 'sand', ...spec.command];
-  const args = [...namespaces, '--preserve-credentials', '--', 'bwrap', '--args', handed, ...command];
-  return { file: 'nsenter', args, data };
+  const prelude = PRELUDE + (spec.terminal ? RUN_RESTORED : RUN);
+  const command = ['--', '/bin/sh', '-c', prelude, 'sand', ...spec.command];
+  const outliving = spec.terminal ? ['/bin/sh', '-c', OUTLIVE_GROUP_SIGNALS, 'sand'] : [];
+  // Until bubblewrap's own --die-with-parent holds, this one does.
+  const args = [
+    '--pdeathsig',
+    'KILL',
+    '--',
+    ...outliving,
+    'nsenter',
+    ...namespaces,
+    '--preserve-credentials',
+    '--',
+  ];
+  return { file: 'setpriv', args: [...args, 'bwrap', '--args', handed, ...command], data };
 }
 
 function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly string[] {

@@ -88,7 +88,9 @@ export function createLinuxBackend(): SandboxBackend {
       const guest = known(ref);
       for (const command of guest.running) command.abort();
       if (guest.link !== null && guest.plan !== null) {
-        guest.gateway?.refused(withoutProbes(await guest.link.tried(), guest.plan));
+        // A link that was lost counts nothing any more; the workspace is looked at all the same.
+        const tried = await guest.link.tried().catch(() => []);
+        guest.gateway?.refused(withoutProbes(tried, guest.plan));
       }
       return compareWatched(guest.watched);
     },
@@ -149,7 +151,7 @@ async function startGuest(guest: LinuxGuest, gateway: GatewayPort, signal: Abort
   guest.namespace = readlinkSync(`/proc/${guest.link.holderPid}/ns/net`);
   const plan = probePlan(gateway);
   guest.plan = plan;
-  const seen = await guest.link.probe(plan);
+  const seen = await guest.link.probe(plan, signal);
   const results = [
     ...judgeObservations(seen, {
       plan,

@@ -63,22 +63,13 @@ export interface ToolVerdict {
   readonly finding: Finding;
 }
 
-/** `elsewhere` is a folder outside PATH that holds the tool, if there is one. */
-export function judgeTool(
-  check: string,
-  tool: Tool,
-  attempt: Attempt,
-  cure: { readonly install: Install; readonly elsewhere: string | null },
-): ToolVerdict {
-  const install = cure.install(tool.package);
+export function judgeTool(check: string, tool: Tool, attempt: Attempt, installation: Install): ToolVerdict {
+  const install = installation(tool.package);
   const named = check === tool.file ? '' : `${tool.file} `;
   const unusable = (message: string, remedy: string): ToolVerdict => ({
     version: null,
     finding: failed(check, `${named}${message}`, remedy),
   });
-  if (attempt.kind === 'missing' && cure.elsewhere !== null) {
-    return unusable(`is in ${cure.elsewhere}, which is not in PATH`, `export PATH="$PATH:${cure.elsewhere}"`);
-  }
   if (attempt.kind === 'missing') return unusable('is not installed', install);
   if (attempt.kind !== 'ran') {
     const why = excerpt(describeAttempt(attempt));

@@ -3,7 +3,6 @@
  * namespaces what starting a guest does. Changes nothing; `check-verdicts.ts` and `namespace-blockers.ts` judge.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Attempt, attemptTool } from '../../doctor/attempt.ts';
 import { failed, ok } from '../../doctor/finding.ts';
 import { type Install, planInstall } from '../../doctor/packages.ts';
@@ -39,9 +38,6 @@ export interface LinuxHost {
   /** Never rejects, and always ends. */
   attempt(file: string, args: readonly string[], input?: string): Promise<Attempt>;
 }
-
-/** Folders of system programs that are missing from the PATH of ordinary users on some distributions. */
-const SYSTEM_FOLDERS: readonly string[] = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
 
 /** What the planter enters, less its own program. */
 const NAMESPACE = ['--user', '--map-root-user', '--net'] as const;
@@ -190,8 +186,7 @@ async function tryTools(host: LinuxHost, install: Install): Promise<Readonly<Rec
   const judged = async (name: ToolName) => {
     const tool: Tool = TOOLS[name];
     const attempt = await host.attempt(tool.file, tool.versionArgs);
-    const elsewhere = SYSTEM_FOLDERS.find((folder) => host.exists(join(folder, tool.file))) ?? null;
-    return judgeTool(CHECK_OF[name], tool, attempt, { install, elsewhere });
+    return judgeTool(CHECK_OF[name], tool, attempt, install);
   };
   const [bwrap, unshare, nsenter, setpriv, ip, nft] = await Promise.all([
     judged('bwrap'),

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import type { ProbeResult } from '../../../audit/event.ts';
 import { SandError } from '../../errors.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
+import { toolEnvironment } from '../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
 import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR, STATUS_DESCRIPTOR } from './argv.ts';
 import type { Mount } from './mounts.ts';
@@ -36,9 +37,10 @@ export async function runCommand(
 ): Promise<ExitStatus> {
   const guest = await startGuestProcess(launch.file, launch.args, {
     // Only what nsenter and bwrap need; the guest's own environment is among the handed-over arguments.
-    environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    environment: toolEnvironment(process.env),
     stdio: command.stdio,
     descriptors: ['output', 'input', 'output', ...launch.data],
+    sharesSession: command.terminal,
   });
   const status = collect(guest.outputs.get(STATUS_DESCRIPTOR), STATUS_BYTES);
   for (const [descriptor, name] of [
@@ -47,25 +49,43 @@ export async function runCommand(
   ] as const) {
     guest.outputs.get(descriptor)?.on('data', (chunk: Buffer) => command.output?.(name, chunk));
   }
-  const stopping = stopOnAbort(guest, status, signal, command.graceMs);
+  let state: 'held' | 'running' | 'ended' = 'held';
+  const send = (name: NodeJS.Signals) => {
+    // After the end, the pid may be another process's.
+    if (state === 'running') forward(guest, status.text(), name);
+    else if (state === 'held') guest.kill('SIGKILL');
+  };
+  const stopping = stopOnAbort(guest, send, signal, command);
   try {
     const found = await admit(guest, expected);
+    signal.throwIfAborted();
     if (!found) {
       guest.kill('SIGKILL');
       await guest.ended;
       return { code: 127 };
     }
-    command.started?.({ forward: (name) => forward(guest, status.text(), name) });
+    state = 'running';
+    command.started?.({ forward: send });
     guest.finish(GO_DESCRIPTOR, 'go\n');
     const ended = await guest.ended;
-    return { code: ended.exitCode ?? (stopping.stopped() ? 137 : 125) };
+    if (ended.exitCode === null && !stopping.stopped()) throw monitorKilled(ended.signal);
+    return { code: ended.exitCode ?? 137 };
   } catch (error) {
     guest.kill('SIGKILL');
     await guest.ended;
     throw error;
   } finally {
+    state = 'ended';
     stopping.release();
   }
+}
+
+function monitorKilled(signal: string | null): SandError {
+  return new SandError(
+    'guest-failed',
+    `the guest was ended from outside: somebody killed its bubblewrap process on the host (${signal ?? 'no signal'})`,
+    'look for what ends processes on this machine, such as a memory limit',
+  );
 }
 
 /** Reads and judges the report; whether the command exists in the guest. */
@@ -115,20 +135,35 @@ function delayed(timeoutMs: number): Promise<null> {
 }
 
 /** SIGTERM to the command, then SIGKILL to bubblewrap, which takes everything in the guest with it. */
-function stopOnAbort(guest: GuestProcess, status: Collected, signal: AbortSignal, graceMs: number) {
+function stopOnAbort(
+  guest: GuestProcess,
+  send: (name: NodeJS.Signals) => void,
+  signal: AbortSignal,
+  { graceMs, kill }: Pick<GuestCommand, 'graceMs' | 'kill'>,
+) {
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
+  const end = () => {
+    stopped = true;
+    guest.kill('SIGKILL');
+  };
   const stop = () => {
     stopped = true;
-    forward(guest, status.text(), 'SIGTERM');
-    timer = setTimeout(() => guest.kill('SIGKILL'), graceMs);
+    send('SIGTERM');
+    timer = setTimeout(end, graceMs);
   };
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
+  const steps = [
+    { on: signal, step: stop },
+    { on: kill, step: end },
+  ];
+  for (const { on, step } of steps) {
+    if (on.aborted) step();
+    else on.addEventListener('abort', step, { once: true });
+  }
   return {
     stopped: () => stopped,
     release() {
-      signal.removeEventListener('abort', stop);
+      for (const { on, step } of steps) on.removeEventListener('abort', step);
       if (timer !== null) clearTimeout(timer);
     },
   };

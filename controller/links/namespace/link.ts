@@ -7,6 +7,7 @@ import { Socket as DatagramSocket } from 'node:dgram';
 import { Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { SandError } from '../../errors.ts';
+import { toolEnvironment } from '../../process/tool-path.ts';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
 import type { TriedDestination } from './topology.ts';
 
@@ -15,6 +16,8 @@ const START_TIMEOUT_MS = 30_000;
 /** The planter answers a question within its own tools' bound; this is a little longer. */
 const ANSWER_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 2_000;
+/** How long after the channel's end the exit is waited for: it says more, but does not come from a stopped `unshare`. */
+const EXIT_AFTER_MS = 500;
 /** What is kept of a failing planter's standard error, for the message. */
 const STDERR_BYTES = 4_096;
 
@@ -34,7 +37,8 @@ export interface NamespaceLink {
   readonly planterPid: number;
   readonly ipv6: boolean;
   plant(ports: readonly number[]): Promise<void>;
-  probe(plan: ProbePlan): Promise<ProbeObservations>;
+  /** An abort ends the link. */
+  probe(plan: ProbePlan, signal: AbortSignal): Promise<ProbeObservations>;
   /** Destinations that the kernel refused because nothing is planted there; counters since the start. */
   tried(): Promise<readonly TriedDestination[]>;
   /** Ends the planter and every listener. Idempotent. */
@@ -51,6 +55,7 @@ export async function createNamespaceLink(
   consumer: LinkConsumer,
   signal: AbortSignal,
 ): Promise<NamespaceLink> {
+  signal.throwIfAborted();
   const planter = startPlanter(ports);
   const listeners = new Set<Server>();
   const sockets = new Set<DatagramSocket>();
@@ -81,12 +86,12 @@ export async function createNamespaceLink(
     }
   });
   const gone = (detail: string) => {
-    const error = linkError(detail, stderr);
-    mailbox.fail(error);
+    const error = mailbox.fail(linkError(detail, stderr));
     if (!closing) consumer.lost(error);
   };
   planter.on('error', (error) => gone(error.message));
-  planter.on('exit', (code, killedBy) => gone(`the planter ended (${killedBy ?? code})`));
+  planter.on('close', (code, killedBy) => gone(`the planter ended (${killedBy ?? code})`));
+  planter.on('disconnect', () => setTimeout(gone, EXIT_AFTER_MS, 'the planter ended').unref());
 
   const abort = () => void close();
   signal.addEventListener('abort', abort, { once: true });
@@ -100,9 +105,16 @@ export async function createNamespaceLink(
         mailbox.send({ type: 'plant', ports: more });
         await mailbox.wait('planted', ANSWER_TIMEOUT_MS);
       },
-      async probe(plan) {
-        mailbox.send({ type: 'probe', plan });
-        return (await mailbox.wait('probed', ANSWER_TIMEOUT_MS)).observations;
+      async probe(plan, probing) {
+        const giveUp = () => void close();
+        probing.addEventListener('abort', giveUp, { once: true });
+        try {
+          probing.throwIfAborted();
+          mailbox.send({ type: 'probe', plan });
+          return (await mailbox.wait('probed', ANSWER_TIMEOUT_MS)).observations;
+        } finally {
+          probing.removeEventListener('abort', giveUp);
+        }
       },
       async tried() {
         mailbox.send({ type: 'tried' });
@@ -120,7 +132,8 @@ export async function createNamespaceLink(
 
 /**
  * `--pdeathsig` first: when this process is killed the whole chain is, also while the planter hangs or is
- * stopped; `--kill-child` carries it over the fork that a user namespace needs.
+ * stopped; `--kill-child` carries it over the fork that a PID namespace needs, and that namespace to all that
+ * the planter starts. A session of its own keeps the terminal's signals away.
  */
 function startPlanter(ports: readonly number[]): ChildProcess {
   const args = [
@@ -131,12 +144,14 @@ function startPlanter(ports: readonly number[]): ChildProcess {
     '--user',
     '--map-root-user',
     '--net',
+    '--pid',
     '--kill-child',
     '--',
   ];
   return spawn('setpriv', [...args, process.execPath, PLANTER, JSON.stringify(ports)], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    detached: true,
+    env: toolEnvironment(process.env),
   });
 }
 
@@ -154,6 +169,7 @@ function createMailbox(planter: ChildProcess) {
   const fail = (error: SandError) => {
     failure ??= error;
     for (const waiter of waiting.splice(0)) waiter.reject(failure);
+    return failure;
   };
   return {
     fail,
@@ -161,7 +177,7 @@ function createMailbox(planter: ChildProcess) {
       if (planter.connected) planter.send(message);
     },
     deliver(message: FromPlanter) {
-      if (message.type === 'failed') return fail(stepError(message.step, message.detail));
+      if (message.type === 'failed') return void fail(stepError(message.step, message.detail));
       const at = waiting.findIndex((waiter) => waiter.type === message.type);
       waiting.splice(at, at < 0 ? 0 : 1)[0]?.resolve(message);
     },

@@ -1,7 +1,8 @@
 /**
  * The planter: a program that runs as root of the guest's own user namespace, in the gateway's network
  * namespace. It joins the guest's namespace to it, opens the listeners there and hands them to the gateway's
- * process; then it keeps nothing but the namespaces. Uses only Node's own modules.
+ * process; then it keeps nothing but the namespaces. It is the first process of a PID namespace of its own, so
+ * whatever it started ends with it, also what is stopped or hangs. Uses only Node's own modules.
  */
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -78,33 +79,36 @@ class StepFailed extends Error {
   }
 }
 
+interface Holder {
+  readonly child: ChildProcess;
+  /** In the planter's PID namespace: what the kernel takes for a pid in a request of the planter's tools. */
+  readonly pid: number;
+  /** In the PID namespace that /proc shows, which is the gateway's process's: its name as a path. */
+  readonly procPid: number;
+}
+
 /**
  * Starts the process that holds the guest's namespace: it ends when its standard input does, which is when
  * the planter does. Ports below 1024 are opened to the guest, whose servers may use any.
  */
-function startHolder(): Promise<ChildProcess & { readonly pid: number }> {
-  const script =
-    'echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo ready; exec cat >/dev/null';
-  const holder = spawn('unshare', ['--net', '--', 'sh', '-c', script], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+function startHolder(): Promise<Holder> {
+  const script = `echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start
+read -r pid rest </proc/self/stat && echo "$pid" && exec cat >/dev/null`;
+  const child = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   return new Promise((resolve, reject) => {
-    holder.on('error', (error) => reject(new StepFailed('guest-namespace', error.message)));
-    holder.on('exit', (code) => reject(new StepFailed('guest-namespace', `the holder ended with ${code}`)));
-    holder.stdout.once('data', () => {
-      if (hasPid(holder)) resolve(holder);
+    child.on('error', (error) => reject(new StepFailed('guest-namespace', error.message)));
+    child.on('exit', (code) => reject(new StepFailed('guest-namespace', `the holder ended with ${code}`)));
+    child.stdout.once('data', (said: Buffer) => {
+      const procPid = Number(said.toString());
+      if (child.pid !== undefined && Number.isInteger(procPid)) resolve({ child, pid: child.pid, procPid });
     });
   });
 }
 
-function hasPid<T extends ChildProcess>(child: T): child is T & { readonly pid: number } {
-  return child.pid !== undefined;
-}
-
 /** Whether the guest has IPv6. */
-async function joinNamespaces(holderPid: number): Promise<boolean> {
-  const gateway6 = await runLinkCommands('gateway-link', gatewayLinkCommands(holderPid), 'ip', []);
-  const inGuest = ['--net', '--target', String(holderPid), '--', 'ip'];
+async function joinNamespaces(holder: Holder): Promise<boolean> {
+  const gateway6 = await runLinkCommands('gateway-link', gatewayLinkCommands(holder.pid), 'ip', []);
+  const inGuest = ['--net', '--target', String(holder.procPid), '--', 'ip'];
   const guest6 = await runLinkCommands('guest-link', guestLinkCommands(), 'nsenter', inGuest);
   return gateway6 && guest6;
 }
@@ -166,10 +170,10 @@ interface Prober {
 }
 
 /** Started while the link is still being set up: Node takes longer to start than everything else together. */
-function startProber(holderPid: number): Prober {
+function startProber(holder: Holder): Prober {
   const program = new URL(import.meta.url.endsWith('.ts') ? './prober.ts' : './prober.js', import.meta.url);
   const { promise: input, resolve: give } = Promise.withResolvers<string>();
-  const args = ['--net', '--target', String(holderPid), '--', process.execPath, program.pathname];
+  const args = ['--net', '--target', String(holder.procPid), '--', process.execPath, program.pathname];
   const ended = runTool('nsenter', args, input, PROBE_TIMEOUT_MS);
   return {
     async run(plan) {
@@ -195,13 +199,13 @@ async function main(): Promise<void> {
   const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
   const planting = plantPorts([53, LINK.proxyPort, ...ports]);
   const holder = await startHolder();
-  const prober = startProber(holder.pid);
-  const joined = joinNamespaces(holder.pid);
+  const prober = startProber(holder);
+  const joined = joinNamespaces(holder);
   const [ipv6] = await Promise.all([joined, ruleset, planting]);
   await plantDatagram('udp4', '0.0.0.0');
   if (ipv6) await plantDatagram('udp6', '::');
-  holder.removeAllListeners('exit');
-  holder.on('exit', () =>
+  holder.child.removeAllListeners('exit');
+  holder.child.on('exit', () =>
     fail(new StepFailed('guest-namespace', 'the holder of the guest\u2019s namespace ended')),
   );
 
@@ -209,7 +213,7 @@ async function main(): Promise<void> {
     const work = answer(message, prober);
     work.catch(fail);
   });
-  await tell({ type: 'ready', holderPid: holder.pid, ipv6 });
+  await tell({ type: 'ready', holderPid: holder.procPid, ipv6 });
 }
 
 async function answer(message: ToPlanter, prober: Prober): Promise<void> {

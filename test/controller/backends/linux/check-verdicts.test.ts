@@ -20,7 +20,6 @@ const ran = (stdout: string, exitCode = 0, stderr = ''): Attempt => ({
   stderr,
 });
 const install = (name: string) => `sudo apt-get install ${name}`;
-const cure = { install, elsewhere: null };
 
 const FACTS: NamespaceFacts = {
   hasUserNamespaces: true,
@@ -47,7 +46,7 @@ describe('the version of a tool', () => {
     ['ip of Debian 10', TOOLS.ip, 'ip utility, iproute2-ss190107\n', 'ss190107'],
     ['nft of Debian 12', TOOLS.nft, 'nftables v1.0.6 (Lester Gooch #5)\n', '1.0.6'],
   ])('is read from %s', (_, tool, output, version) => {
-    expect(judgeTool(tool.file, tool, ran(output), cure)).toMatchObject({
+    expect(judgeTool(tool.file, tool, ran(output), install)).toMatchObject({
       version,
       finding: { state: 'ok', message: version },
     });
@@ -61,12 +60,12 @@ describe('the version of a tool', () => {
     ['0.10.1', 'ok'],
     ['1.0.0', 'ok'],
   ])('of bubblewrap %s is %s against the floor 0.8.0', (version, state) => {
-    const { finding } = judgeTool('bubblewrap', TOOLS.bwrap, ran(`bubblewrap ${version}\n`), cure);
+    const { finding } = judgeTool('bubblewrap', TOOLS.bwrap, ran(`bubblewrap ${version}\n`), install);
     expect(finding.state).toBe(state);
   });
 
   it('too old names the version found, what the floor brought, and the command', () => {
-    const { finding, version } = judgeTool('bubblewrap', TOOLS.bwrap, ran('bubblewrap 0.6.1\n'), cure);
+    const { finding, version } = judgeTool('bubblewrap', TOOLS.bwrap, ran('bubblewrap 0.6.1\n'), install);
     expect(version).toBeNull();
     expect(finding.message).toBe('bwrap 0.6.1 is older than 0.8.0, which brought --disable-userns');
     expect(finding.remedy).toMatch(/^sudo apt-get install bubblewrap/);
@@ -82,21 +81,10 @@ describe('the version of a tool', () => {
     ['hangs', TOOLS.nft, { kind: 'slow', timeoutMs: 5000 }],
     ['was killed', TOOLS.nft, { kind: 'broken', detail: 'it did not end by itself' }],
   ])('of a tool that %s is none, and there is a remedy', (_, tool, attempt) => {
-    const { version, finding } = judgeTool(tool.file, tool, attempt, cure);
+    const { version, finding } = judgeTool(tool.file, tool, attempt, install);
     expect(version).toBeNull();
     expect(finding.state).toBe('failed');
     expect(finding.remedy).toContain(install(tool.package));
-  });
-
-  it('of a tool outside PATH is cured by PATH, not by installing', () => {
-    const { finding } = judgeTool(
-      'nftables',
-      TOOLS.nft,
-      { kind: 'missing' },
-      { install, elsewhere: '/usr/sbin' },
-    );
-    expect(finding.message).toBe('nft is in /usr/sbin, which is not in PATH');
-    expect(finding.remedy).toBe('export PATH="$PATH:/usr/sbin"');
   });
 
   it('is never found in what does not begin with the tool’s own name, whatever it prints', () => {
@@ -108,7 +96,7 @@ describe('the version of a tool', () => {
           text.map((rest) => `bubblewrap 0.9.${rest}`),
         ),
         (printed) => {
-          const { version, finding } = judgeTool('bubblewrap', TOOLS.bwrap, ran(printed), cure);
+          const { version, finding } = judgeTool('bubblewrap', TOOLS.bwrap, ran(printed), install);
           if (version !== null) expect(printed.trimEnd()).toBe(`bubblewrap ${version}`);
           expect(finding.message.length).toBeLessThan(400);
           expect(finding.message).not.toContain('\n');
@@ -127,8 +115,8 @@ describe('the version of a tool', () => {
   });
 
   it('of three programs of one package is told once, and each that is wrong by itself', () => {
-    const good = judgeTool('util-linux', TOOLS.unshare, ran('unshare from util-linux 2.38.1\n'), cure);
-    const missing = judgeTool('util-linux', TOOLS.setpriv, { kind: 'missing' }, cure);
+    const good = judgeTool('util-linux', TOOLS.unshare, ran('unshare from util-linux 2.38.1\n'), install);
+    const missing = judgeTool('util-linux', TOOLS.setpriv, { kind: 'missing' }, install);
     expect(joinVerdicts('util-linux', [good, good])).toMatchObject([{ state: 'ok', message: '2.38.1' }]);
     expect(joinVerdicts('util-linux', [good, missing])).toMatchObject([
       { state: 'failed', message: 'setpriv is not installed' },

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkLinux, type LinuxHost, systemHost } from '../../../../controller/backends/linux/checks.ts';
 import type { Attempt } from '../../../../controller/doctor/attempt.ts';
+import { toolPath } from '../../../../controller/process/tool-path.ts';
 
 const ran = (stdout: string, exitCode = 0, stderr = ''): Attempt => ({
   kind: 'ran',
@@ -153,32 +154,18 @@ describe('the checks of the linux backend', () => {
     expect(failed).toHaveLength(1);
     expect(failed[0]?.remedy).toContain('docker run --security-opt seccomp=unconfined');
   });
-
-  it('name a tool that stands outside PATH, and do not try what needs it', async () => {
-    const findings = await checkLinux(
-      stubHost({
-        files: { '/usr/sbin/nft': '' },
-        answer: (command) => (command.startsWith('nft ') ? { kind: 'missing' } : undefined),
-      }),
-    );
-    expect(findings.find(({ check }) => check === 'nftables')?.remedy).toBe('export PATH="$PATH:/usr/sbin"');
-    expect(findings.find(({ check }) => check === 'nftables ruleset')).toMatchObject({
-      state: 'warning',
-      message: 'not tried: nft is not usable',
-    });
-  });
 });
 
 describe('bad tools', () => {
-  const path = process.env.PATH ?? '';
+  const path = toolPath({});
   let folder = '';
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sand-doctor-'));
-    process.env.PATH = `${folder}:${path}`;
+    process.env.SAND_TOOL_PATH = `${folder}:${path}`;
   });
   afterEach(() => {
-    process.env.PATH = path;
+    delete process.env.SAND_TOOL_PATH;
     rmSync(folder, { recursive: true });
   });
 
@@ -195,15 +182,15 @@ describe('bad tools', () => {
       const real = found.stdout.toString().trim();
       if (real.startsWith('/')) symlinkSync(real, join(folder, name));
     }
-    process.env.PATH = folder;
+    process.env.SAND_TOOL_PATH = folder;
     const host = { ...systemHost(), exists: (path: string) => existsSync(path) && !path.endsWith('/bwrap') };
     const bubblewrap = (await checkLinux(host)).find(({ check }) => check === 'bubblewrap');
     expect(bubblewrap).toMatchObject({ state: 'failed', message: 'bwrap is not installed' });
     expect(bubblewrap?.remedy).toContain('bubblewrap');
   });
 
-  it('an empty PATH is findings only', async () => {
-    process.env.PATH = folder;
+  it('a path without any tool is findings only', async () => {
+    process.env.SAND_TOOL_PATH = folder;
     const findings = await checkLinux(systemHost());
     expect(findings.filter(({ state }) => state === 'failed').map(({ check }) => check)).toEqual([
       'user namespaces',
