@@ -1,15 +1,31 @@
 /**
- * The library: the policy engine, and a run from a program. What the `sand` command does beyond them (reading
- * flags, printing) is in `controller/cli`.
+ * The library: the policy engine, the audit log's readers, and a run from a program. What the `sand` command
+ * does beyond them (reading flags, printing) is in `controller/cli`.
  */
+import { planRun, type RunRequest } from './controller/run/plan.ts';
+import { runSession, type SessionResult } from './controller/run/session.ts';
+
 export type { AuditEntry, AuditEvent } from './audit/event.ts';
 export { readAuditLog } from './audit/read.ts';
 export { verifyAuditLog } from './audit/verify.ts';
-export { createBackend } from './controller/backends/registry.ts';
 export { ERROR_CODES, type ErrorCode, SandError } from './controller/errors.ts';
-export { choosePolicy } from './controller/run/policy-choice.ts';
-export { runSession, type SessionRequest, type SessionResult } from './controller/run/session.ts';
-export { planWorkspace } from './controller/run/workspace.ts';
-export { parseHost } from './policies/hostname.ts';
+export { createPolicyReader } from './controller/run/policy-reader.ts';
+export { compilePolicy, type PolicyReader, type PolicyRequest } from './policies/compile.ts';
+export { evaluate, evaluateAddress, evaluateName } from './policies/evaluate.ts';
+export { formatPolicy } from './policies/format.ts';
+export { parseAuthority, parseHost } from './policies/hostname.ts';
 export type * from './policies/model.ts';
 export { REASONS, type Reason } from './policies/reasons.ts';
+export type { RunRequest, SessionResult };
+
+/**
+ * Runs a command in a new guest and waits for its end. A command that fails is a result; what is wrong with the
+ * request is a `SandError`, raised before anything was made.
+ *
+ *     const { exitCode, rows } = await run({ command: ['npm', 'ci'], policies: ['strict'], cwd: '/srv/project' });
+ */
+export async function run(
+  request: Pick<RunRequest, 'command'> & Partial<RunRequest>,
+): Promise<SessionResult> {
+  return runSession(await planRun(request));
+}

@@ -5,28 +5,20 @@
  */
 import { createRequire } from 'node:module';
 import type * as yaml from 'yaml';
-import { convertTree, type PolicyNode, type YamlLibrary } from './document-tree.ts';
+import { decodeText, type Fault, unreadableText } from './document-text.ts';
+import type { MapEntry, PolicyNode, ScalarNode } from './document-tree.ts';
 import { IssueList, type Position } from './issue.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import { LineTable } from './line-table.ts';
 import type { Parsed } from './model.ts';
 
+type YamlLibrary = typeof yaml;
+
 /** The library costs milliseconds to load, and the shipped presets do without it. */
 const load: (name: string) => YamlLibrary = createRequire(import.meta.url);
 
-/** A problem of the text as such; reading stops at the first. */
-interface Fault {
-  readonly offset: number;
-  readonly message: string;
-  readonly hint: string;
-}
-
 /** Nesting of the concrete syntax: a collection and the document itself each take a place. */
 const PARSER_STACK = POLICY_LIMITS.depth + 2;
-/** C0 and C1 controls but tab and line ends, noncharacters, and the marks that reorder text on a screen. */
-const INVISIBLE =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]|\r(?!\n)/;
-
 export function parseDocument(content: Uint8Array | string, file: string): Parsed<PolicyNode> {
   const text = decodeText(content);
   if (typeof text !== 'string') return failed(file, { line: 1, column: 1 }, text.message, text.hint);
@@ -38,40 +30,6 @@ export function parseDocument(content: Uint8Array | string, file: string): Parse
     // Fail closed: the library raises for some text that no person writes; such a file is no policy.
     return failed(file, { line: 1, column: 1 }, 'the file cannot be read as YAML', 'Write it anew.');
   }
-}
-
-function decodeText(
-  content: Uint8Array | string,
-): string | { readonly message: string; readonly hint: string } {
-  const bytes = typeof content === 'string' ? content.length : content.byteLength;
-  if (bytes > POLICY_LIMITS.fileBytes) {
-    return {
-      message: `the file is larger than ${POLICY_LIMITS.fileBytes} bytes`,
-      hint: 'Split it, or use wildcards.',
-    };
-  }
-  if (typeof content === 'string') return content;
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(content);
-  } catch {
-    return { message: 'the file is not valid UTF-8', hint: 'Save it as UTF-8.' };
-  }
-}
-
-function unreadableText(text: string): Fault | null {
-  const at = text.search(INVISIBLE);
-  if (at !== -1) {
-    const code = (text.codePointAt(at) ?? 0).toString(16).toUpperCase().padStart(4, '0');
-    return {
-      offset: at,
-      message: `the character U+${code} is invisible or reorders text, so a reviewer cannot see what it does`,
-      hint: 'Remove it.',
-    };
-  }
-  if (!text.isWellFormed()) {
-    return { offset: 0, message: 'the text holds half of a surrogate pair', hint: 'Save the file as UTF-8.' };
-  }
-  return null;
 }
 
 function readYaml(library: YamlLibrary, text: string, file: string): Parsed<PolicyNode> {
@@ -207,6 +165,79 @@ function forbidden(type: yaml.CST.TokenType | null, lexeme: string, offset: numb
     };
   }
   return null;
+}
+
+function convertTree(
+  library: YamlLibrary,
+  node: yaml.Node | null,
+  lines: LineTable,
+  issues: IssueList,
+  depth: number,
+): PolicyNode {
+  const at = lines.at(node?.range?.[0] ?? 0);
+  const nothing: ScalarNode = { kind: 'scalar', at, value: null, source: '' };
+  if (node === null) return nothing;
+  if (library.isMap(node)) {
+    return { kind: 'map', at, entries: convertEntries(library, node.items, lines, issues, depth) };
+  }
+  if (library.isSeq(node)) {
+    const items = node.items.map((item) =>
+      convertTree(library, library.isNode(item) ? item : null, lines, issues, depth + 1),
+    );
+    return { kind: 'list', at, items };
+  }
+  const value: unknown = library.isScalar(node) ? node.value : undefined;
+  if (
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    typeof value === 'boolean'
+  ) {
+    const source = library.isScalar(node) && typeof node.source === 'string' ? node.source : '';
+    return { kind: 'scalar', at, value, source };
+  }
+  // Fail closed: an alias or any other kind of node that the token pass should have refused.
+  issues.error(at, 'this kind of YAML value has no place in a policy', 'Write plain text, a list or a map.');
+  return nothing;
+}
+
+function convertEntries(
+  library: YamlLibrary,
+  pairs: readonly yaml.Pair[],
+  lines: LineTable,
+  issues: IssueList,
+  depth: number,
+): readonly MapEntry[] {
+  const seen = new Set<string>();
+  const entries: MapEntry[] = [];
+  for (const pair of pairs) {
+    const keyNode = library.isNode(pair.key) ? pair.key : null;
+    const at = lines.at(keyNode?.range?.[0] ?? 0);
+    const key: unknown = library.isScalar(keyNode) ? keyNode.value : null;
+    if (typeof key !== 'string') {
+      issues.error(at, 'a key is a word', 'Write one of the keys of the policy language.');
+      continue;
+    }
+    if (key === '<<') {
+      issues.error(at, 'merge keys have no place in a policy', 'Write the keys out, or use extends.');
+      continue;
+    }
+    if (seen.has(key)) {
+      issues.error(at, `"${key}" stands here a second time`, 'Keep one of the two.');
+      continue;
+    }
+    seen.add(key);
+    const value = convertTree(
+      library,
+      library.isNode(pair.value) ? pair.value : null,
+      lines,
+      issues,
+      depth + 1,
+    );
+    // An empty value has no place of its own in the text.
+    entries.push({ key, at, value: pair.value === null ? { ...value, at } : value });
+  }
+  return entries;
 }
 
 function positionOf(text: string, offset: number): Position {

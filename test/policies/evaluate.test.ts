@@ -422,6 +422,21 @@ describe('ceilings', () => {
     expect(ask(inForce(wide, narrow), 'a.example', 'http').reason).toBe('ceiling');
   });
 
+  test('refuse where nothing is left that may be spoken', () => {
+    const tls = rulesPolicy('  - allow: a.example\n    https: [8443]');
+    const plain = rulesPolicy('  - allow: a.example\n    http: [8443]');
+    expect(ask(inForce(tls, plain), 'a.example:8443').reason).toBe('ceiling');
+  });
+
+  test('deny before they allow', () => {
+    const denying = rulesPolicy('  - allow: "**.example"\n  - deny: a.example');
+    expect(ask(inForce(policy, denying), 'a.example')).toMatchObject({
+      reason: 'ceiling',
+      rule: { id: 'policy/deny:a.example' },
+    });
+    expect(ask(inForce(policy, denying), 'b.example').decision).toBe('allow');
+  });
+
   test('refuse an address under a verdict that was made without them', () => {
     const verdict = ask(policy, 'a.example');
     expect(evaluateAddress(inForce(policy, ceiling), verdict, at('198.51.100.1'), []).reason).toBe('ceiling');

@@ -44,6 +44,12 @@ describe('a found policy', () => {
     expect(because(text)).toContain(said);
   });
 
+  test('is wider than what strict allows for a while only', () => {
+    const brief = policyOf(`${HEAD}rules:\n  - allow: a.example\n    until: 2027-01-01T00:00:00Z\n`);
+    const found = policyOf(`${HEAD}rules:\n  - allow: a.example\n`);
+    expect(widerThanStrict(found, brief).wider).toBe(true);
+  });
+
   test('that is reported as no wider allows no request that strict does not', () => {
     fc.assert(
       fc.property(anyPolicy, anyPolicy, fc.array(anyRequest, { minLength: 10 }), (one, two, requests) => {

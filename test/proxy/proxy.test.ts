@@ -181,6 +181,16 @@ describe('limits', () => {
     expect(rig.decisions.length).toBe(1);
   });
 
+  it('of the time that a refused client may stay', async () => {
+    const { rig, port } = await withTcpOrigin();
+    await using _ = rig;
+    const client = await rig.client(port);
+    client.send('CONNECT c.example:443 HTTP/1.1\r\nHost: c.example:443\r\n\r\n');
+    await client.until(/no-rule/);
+    // The client neither ends its side nor goes away.
+    await eventually(() => rig.proxy.stats().connections === 0, 'it is gone');
+  });
+
   it('of an idle tunnel', async () => {
     const { rig, tunnel } = await withTcpOrigin({ limits: { idleTimeoutMs: 60 } });
     await using _ = rig;

@@ -1,0 +1,113 @@
+/**
+ * A run as its caller describes it → the session that it will be: defaults, working directory, policy. The
+ * command line and the library both come through here.
+ */
+import { realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname } from 'node:path';
+import { auditRoot } from '../../audit/runs.ts';
+import type { DnsUpstream } from '../../dns/context.ts';
+import type { GuestCommand, Share } from '../backends/backend.ts';
+import { createBackend } from '../backends/registry.ts';
+import { cacheFolder } from './cache.ts';
+import { type MountFlag, usage } from './options.ts';
+import { choosePolicy, configFolder } from './policy-choice.ts';
+import type { SessionRequest, SignalSource } from './session.ts';
+import { planWorkspace } from './workspace.ts';
+
+export interface RunRequest {
+  /** Program and arguments; never a shell's text. */
+  readonly command: readonly string[];
+  /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
+  readonly policies: readonly string[];
+  /** `HOST[:PORT]`, on top of the policies. */
+  readonly allow: readonly string[];
+  /** None: the working directory, writable. */
+  readonly mounts: readonly MountFlag[];
+  /** As the guest sees it; null: where `cwd` is mounted. */
+  readonly workdir: string | null;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly shares: readonly Share[];
+  /** Whether package caches are kept for the next run in this folder. */
+  readonly cache: boolean;
+  readonly timeoutMs: number | null;
+  /** 0: any free one. */
+  readonly dnsPort: number;
+  readonly dnsUpstream: DnsUpstream | null;
+  readonly backend: string;
+  readonly stdio: GuestCommand['stdio'];
+  /** Called with what the command prints where `stdio` says `pipe`. */
+  readonly output: NonNullable<GuestCommand['output']>;
+  /** Whether a standard stream is a terminal. */
+  readonly terminal: boolean;
+  readonly signals: SignalSource;
+  readonly cwd: string;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  readonly told: (message: string) => void;
+}
+
+export const RUN_DEFAULTS = {
+  policies: [],
+  allow: [],
+  mounts: [],
+  workdir: null,
+  environment: {},
+  shares: [],
+  cache: false,
+  timeoutMs: null,
+  dnsPort: 0,
+  dnsUpstream: null,
+  backend: 'linux',
+  stdio: ['ignore', 'inherit', 'inherit'],
+  output: () => {},
+  terminal: false,
+  signals: { listen: () => () => {} },
+  told: () => {},
+} as const satisfies Partial<RunRequest>;
+
+/** Raises every error of use, of policies and of the workspace; nothing has been made when it does. */
+export async function planRun(
+  asked: Pick<RunRequest, 'command'> & Partial<RunRequest>,
+): Promise<SessionRequest> {
+  const request: RunRequest = { ...RUN_DEFAULTS, cwd: process.cwd(), environ: process.env, ...asked };
+  const { cwd, environ, told } = request;
+  const home = environ.HOME ?? homedir();
+  const command = checkCommand(request.command);
+  const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
+  const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
+  const policy = await choosePolicy({
+    policies: request.policies,
+    allows: request.allow,
+    cwd,
+    home,
+    environ,
+    told,
+  });
+  return {
+    ...policy,
+    ...workspace,
+    command,
+    backend: createBackend(request.backend),
+    environment: request.environment,
+    shares: request.shares,
+    cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    timeoutMs: request.timeoutMs,
+    dnsPort: request.dnsPort,
+    dnsUpstream: request.dnsUpstream,
+    stdio: request.stdio,
+    output: request.output,
+    terminal: request.terminal,
+    signals: request.signals,
+    environ,
+    told,
+  };
+}
+
+function checkCommand(command: readonly string[]): readonly string[] {
+  const [program] = command;
+  if (program === undefined || program === '') {
+    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
+  }
+  if (command.some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
+  return command;
+}
