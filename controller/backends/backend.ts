@@ -7,6 +7,9 @@ import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 
+/** Where neither a flag nor a file names one. */
+export const DEFAULT_BACKEND = 'linux';
+
 export interface Capabilities {
   readonly guestSystem: 'linux' | 'macos';
   readonly link: 'namespace' | 'relay' | 'ethernet';

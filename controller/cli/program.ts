@@ -4,6 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
+import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 
 export interface ProgramContext {
@@ -52,7 +53,7 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
     .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
-    .addOption(new Option('--backend <NAME>', 'what launches the guest').default('linux'))
+    .addOption(new Option('--backend <NAME>', 'what launches the guest').default(DEFAULT_BACKEND))
     .option(
       '--json',
       'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',
@@ -173,7 +174,7 @@ function addDoctor(program: Command, context: ProgramContext): void {
     .description(
       'Checks what a backend needs of this machine, a line a check, each with the command that cures it.',
     )
-    .option('--backend <NAME>', 'the backend to check', 'linux')
+    .option('--backend <NAME>', 'the backend to check', DEFAULT_BACKEND)
     .option('--json', 'print JSON', false)
     .action(async (flags: { readonly backend: string; readonly json: boolean }) => {
       const [{ runDoctor }, { createBackend }] = await Promise.all([

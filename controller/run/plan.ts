@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
-import type { GuestCommand, Share } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
@@ -57,7 +57,7 @@ export const RUN_DEFAULTS = {
   timeoutMs: null,
   dnsPort: 0,
   dnsUpstream: null,
-  backend: 'linux',
+  backend: DEFAULT_BACKEND,
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
   terminal: false,

@@ -28,7 +28,7 @@ export function setup(project: TestProject): () => void {
   });
   const place = join(folder, 'package');
   mkdirSync(join(place, 'controller'), { recursive: true });
-  for (const name of ['package.json', 'dist', 'controller/bin'])
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'NOTICE', 'dist', 'controller/bin'])
     cpSync(join(ROOT, name), join(place, name), { recursive: true });
   mkdirSync(join(folder, 'bin'));
   const node = join(folder, 'bin', 'node');
