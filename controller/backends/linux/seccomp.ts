@@ -1,8 +1,8 @@
 /**
  * The guest's system call filter as a table, and the table as a classic BPF program (seccomp(2), the layout
  * of struct sock_filter in linux/filter.h). It closes what a network namespace does not: other socket
- * families, io_uring (which opens sockets past a filter), the caller's keyrings, terminal injection, and
- * kernel surfaces that no build needs. Pure.
+ * families, io_uring (which opens sockets past a filter), the caller's keyrings, terminal injection, files in
+ * a workspace that would run as the caller for whoever finds them, and kernel surfaces that no build needs. Pure.
  */
 
 export type Architecture = 'x64' | 'arm64';
@@ -52,9 +52,22 @@ const DENIED = {
   vhangup: 'EPERM',
   iopl: 'EPERM',
   ioperm: 'EPERM',
+  // Its mode lies in memory, where a filter cannot look; every caller falls back to openat.
+  openat2: 'ENOSYS',
 } as const;
 
-type SyscallName = keyof typeof DENIED | 'socket' | 'socketpair' | 'ioctl';
+/** Calls that set a file's mode, by the argument that holds it. */
+const MODE_CALLS = { chmod: 1, fchmod: 1, fchmodat: 2, fchmodat2: 2, creat: 1, mknod: 1, mknodat: 2 } as const;
+/** Calls that set it only where their flags say that a file is made; else the argument is whatever lay there. */
+const OPEN_CALLS = { open: { flags: 1, mode: 2 }, openat: { flags: 2, mode: 3 } } as const;
+
+type SyscallName =
+  | keyof typeof DENIED
+  | keyof typeof MODE_CALLS
+  | keyof typeof OPEN_CALLS
+  | 'socket'
+  | 'socketpair'
+  | 'ioctl';
 
 /** System call numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h. */
 const FACTS: Readonly<Record<Architecture, ArchitectureFacts>> = {
@@ -100,6 +113,16 @@ const FACTS: Readonly<Record<Architecture, ArchitectureFacts>> = {
       vhangup: 153,
       iopl: 172,
       ioperm: 173,
+      openat2: 437,
+      chmod: 90,
+      fchmod: 91,
+      fchmodat: 268,
+      fchmodat2: 452,
+      creat: 85,
+      mknod: 133,
+      mknodat: 259,
+      open: 2,
+      openat: 257,
     },
   },
   arm64: {
@@ -144,6 +167,16 @@ const FACTS: Readonly<Record<Architecture, ArchitectureFacts>> = {
       vhangup: 58,
       iopl: null,
       ioperm: null,
+      openat2: 437,
+      chmod: null,
+      fchmod: 52,
+      fchmodat: 53,
+      fchmodat2: 452,
+      creat: null,
+      mknod: null,
+      mknodat: 33,
+      open: null,
+      openat: 56,
     },
   },
 };
@@ -156,9 +189,14 @@ const SOCKET_TYPE_MASK = 0xf;
 const SOCKET_TYPE = { STREAM: 1, DGRAM: 2 } as const;
 /** asm-generic/ioctls.h. The kernel reads 32 bits of the request, so the filter compares the same 32. */
 const TERMINAL_INJECTION = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const;
+/** S_ISUID and S_ISGID of linux/stat.h. */
+const RUNS_AS_OWNER = 0o6000;
+/** O_CREAT and __O_TMPFILE of asm-generic/fcntl.h. */
+const MAKES_FILE = 0o100 | 0o20000000;
 
 /** struct seccomp_data: nr, arch, instruction pointer (64 bits), then six 64-bit arguments, low word first. */
 const OFFSET = { nr: 0, arch: 4, arg0: 16, arg1: 24 } as const;
+const argument = (index: number): number => OFFSET.arg0 + index * 8;
 
 const BPF = { LOAD_WORD: 0x20, AND: 0x54, JUMP_EQ: 0x15, JUMP_SET: 0x45, RETURN: 0x06 } as const;
 const ALLOW = 0x7fff0000;
@@ -192,6 +230,13 @@ const ifEqualSkip = (operand: number, skip: number): Instruction => ({
   jumpFalse: 0,
   operand,
 });
+/** Continues with the next instruction when any of the bits is set, else skips `skip` instructions. */
+const unlessAnySetSkip = (operand: number, skip: number): Instruction => ({
+  code: BPF.JUMP_SET,
+  jumpTrue: 0,
+  jumpFalse: skip,
+  operand,
+});
 
 /** The filter for `bwrap --seccomp FD`, 8 bytes an instruction, little-endian; both architectures are. */
 export function seccompFilter(architecture: Architecture): Buffer {
@@ -208,14 +253,19 @@ export function seccompFilter(architecture: Architecture): Buffer {
     ...onCall(facts.numbers.socket, socketRules()),
     ...onCall(facts.numbers.socketpair, socketpairRules()),
     ...onCall(facts.numbers.ioctl, ioctlRules()),
+    ...Object.entries(MODE_CALLS).flatMap(([name, mode]) =>
+      onCall(facts.numbers[name as keyof typeof MODE_CALLS], modeRules(mode)),
+    ),
+    ...Object.entries(OPEN_CALLS).flatMap(([name, { flags, mode }]) =>
+      onCall(facts.numbers[name as keyof typeof OPEN_CALLS], openRules(flags, mode)),
+    ),
     finish(ALLOW),
   ];
   return encode(program);
 }
 
 function refuseForeign(bit: number | null): readonly Instruction[] {
-  if (bit === null) return [];
-  return [{ code: BPF.JUMP_SET, jumpTrue: 0, jumpFalse: 1, operand: bit }, finish(errno('ENOSYS'))];
+  return bit === null ? [] : [unlessAnySetSkip(bit, 1), finish(errno('ENOSYS'))];
 }
 
 function refuseCall(number: number | null, error: keyof typeof ERRNO): readonly Instruction[] {
@@ -256,6 +306,19 @@ function ioctlRules(): readonly Instruction[] {
     finish(errno('EPERM')),
     finish(ALLOW),
   ];
+}
+
+/**
+ * No set-user-id or set-group-id file: a guest of a root caller writes its workspace as the host's uid 0, and
+ * no-new-privileges binds the guest alone, not the host's other users.
+ */
+function modeRules(mode: number): readonly Instruction[] {
+  return [load(argument(mode)), unlessAnySetSkip(RUNS_AS_OWNER, 1), finish(errno('EPERM')), finish(ALLOW)];
+}
+
+function openRules(flags: number, mode: number): readonly Instruction[] {
+  const rules = modeRules(mode);
+  return [load(argument(flags)), unlessAnySetSkip(MAKES_FILE, rules.length), ...rules, finish(ALLOW)];
 }
 
 function encode(program: readonly Instruction[]): Buffer {

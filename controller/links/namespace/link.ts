@@ -230,7 +230,7 @@ function stepError(step: string, detail: string): SandError {
 
 function linkError(detail: string, stderr: string): SandError {
   const said = stderr.trim();
-  if (/unshare|uid_map|Operation not permitted/i.test(said)) return namespacesError(said);
+  if (/unshare failed|uid_map|Operation not permitted/i.test(said)) return namespacesError(said);
   if (/ENOENT|No such file/i.test(detail)) {
     return new SandError(
       'tool-missing',

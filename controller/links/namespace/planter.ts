@@ -4,7 +4,7 @@
  * process; then it keeps nothing but the namespaces. It is the first process of a PID namespace of its own, so
  * whatever it started ends with it, also what is stopped or hangs. Uses only Node's own modules.
  */
-import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
+import { type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
@@ -80,7 +80,6 @@ class StepFailed extends Error {
 }
 
 interface Holder {
-  readonly child: ChildProcess;
   /** In the planter's PID namespace: what the kernel takes for a pid in a request of the planter's tools. */
   readonly pid: number;
   /** In the PID namespace that /proc shows, which is the gateway's process's: its name as a path. */
@@ -95,12 +94,19 @@ function startHolder(): Promise<Holder> {
   const script = `echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start
 read -r pid rest </proc/self/stat && echo "$pid" && exec cat >/dev/null`;
   const child = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let isUp = false;
   return new Promise((resolve, reject) => {
     child.on('error', (error) => reject(new StepFailed('guest-namespace', error.message)));
-    child.on('exit', (code) => reject(new StepFailed('guest-namespace', `the holder ended with ${code}`)));
+    child.on('exit', (code, signal) => {
+      reject(new StepFailed('guest-namespace', `the holder ended with ${signal ?? code}`));
+      // Fail closed: its namespace may be gone, and its pid another process's soon.
+      if (isUp) fail(new StepFailed('holder', `what holds the guest\u2019s namespace ended with ${signal ?? code}`));
+    });
     child.stdout.once('data', (said: Buffer) => {
       const procPid = Number(said.toString());
-      if (child.pid !== undefined && Number.isInteger(procPid)) resolve({ child, pid: child.pid, procPid });
+      if (child.pid === undefined || !Number.isInteger(procPid)) return;
+      isUp = true;
+      resolve({ pid: child.pid, procPid });
     });
   });
 }
@@ -197,17 +203,13 @@ async function main(): Promise<void> {
   const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
 
   const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
-  const planting = plantPorts([53, LINK.proxyPort, ...ports]);
+  const planting = plantPorts([...new Set([53, LINK.proxyPort, ...ports])]);
   const holder = await startHolder();
   const prober = startProber(holder);
   const joined = joinNamespaces(holder);
   const [ipv6] = await Promise.all([joined, ruleset, planting]);
   await plantDatagram('udp4', '0.0.0.0');
   if (ipv6) await plantDatagram('udp6', '::');
-  holder.child.removeAllListeners('exit');
-  holder.child.on('exit', () =>
-    fail(new StepFailed('guest-namespace', 'the holder of the guest\u2019s namespace ended')),
-  );
 
   process.on('message', (message: ToPlanter) => {
     const work = answer(message, prober);
