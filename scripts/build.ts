@@ -31,6 +31,18 @@ const lazyLoads: Plugin = {
   },
 };
 
+/** Of dns2 only the codec and the UDP server: its clients and its DoH server would load HTTP/2 at every start. */
+const partOfDns2: Plugin = {
+  name: 'part-of-dns2',
+  setup(plan) {
+    plan.onResolve({ filter: /^dns2$/ }, () => ({ path: 'dns2', namespace: 'part' }));
+    plan.onLoad({ filter: /^dns2$/, namespace: 'part' }, () => ({
+      resolveDir: join(ROOT, 'node_modules/dns2'),
+      contents: "exports.Packet = require('./packet.js'); exports.UDPServer = require('./server/udp.js');",
+    }));
+  },
+};
+
 rmSync(DIST, { recursive: true, force: true });
 const result = await build({
   absWorkingDir: ROOT,
@@ -50,7 +62,7 @@ const result = await build({
   minifySyntax: true,
   minifyWhitespace: true,
   keepNames: true,
-  plugins: [lazyLoads],
+  plugins: [lazyLoads, partOfDns2],
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
