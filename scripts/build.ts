@@ -1,17 +1,18 @@
 /**
- * Builds the package into dist/: the command and the library bundled with what they import (so that a start
+ * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
  * reads few files), the planter and prober apart (they are programs), declarations, policy data, schemas, and
  * the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { auditLineSchema } from '../audit/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
-const DIST = join(ROOT, 'dist');
+/** The first argument, else dist/ of this folder. */
+const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 
 /** CommonJS packages inside the bundle ask for Node's modules by `require`. */
 const REQUIRE =
@@ -52,7 +53,7 @@ const result = await build({
     planter: 'controller/links/namespace/planter.ts',
     prober: 'controller/links/namespace/prober.ts',
   },
-  outdir: 'dist',
+  outdir: DIST,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -68,7 +69,7 @@ const result = await build({
   logLevel: 'warning',
 });
 
-execFileSync('tsc', ['--project', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
+execFileSync('tsc', ['--project', 'tsconfig.build.json', '--outDir', DIST], { cwd: ROOT, stdio: 'inherit' });
 cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
   recursive: true,
   filter: (path) => !path.endsWith('.ts'),

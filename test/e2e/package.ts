@@ -22,14 +22,15 @@ declare module 'vitest' {
 export function setup(project: TestProject): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'sand-package-'));
   chmodSync(folder, 0o755);
-  execFileSync(process.execPath, [join(ROOT, 'scripts/build.ts')], {
+  const place = join(folder, 'package');
+  mkdirSync(join(place, 'controller'), { recursive: true });
+  execFileSync(process.execPath, [join(ROOT, 'scripts/build.ts'), join(place, 'dist')], {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const place = join(folder, 'package');
-  mkdirSync(join(place, 'controller'), { recursive: true });
-  for (const name of ['package.json', 'README.md', 'LICENSE', 'NOTICE', 'dist', 'controller/bin'])
+  for (const name of ['package.json', 'README.md', 'LICENSE', 'NOTICE', 'controller/bin']) {
     cpSync(join(ROOT, name), join(place, name), { recursive: true });
+  }
   mkdirSync(join(folder, 'bin'));
   const node = join(folder, 'bin', 'node');
   try {
