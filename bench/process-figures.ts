@@ -6,10 +6,20 @@ const TICK_MS = 10;
 
 /** Processor time of a process so far, its ended threads included, in milliseconds. */
 export function processorMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name may hold spaces; utime and stime are the 12th and 13th field behind it.
+  return timesOf(String(pid)).own;
+}
+
+/** The same of the children of this process that have ended, and of theirs. */
+export function endedChildrenMs(): number {
+  return timesOf('self').children;
+}
+
+function timesOf(process: string): { readonly own: number; readonly children: number } {
+  const stat = readFileSync(`/proc/${process}/stat`, 'latin1');
+  // The name may hold spaces; behind it utime, stime, cutime and cstime are the fields from the 12th on.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields.slice(11, 15).map(Number);
+  return { own: (user + system) * TICK_MS, children: (childUser + childSystem) * TICK_MS };
 }
 
 export function residentBytes(pid: number): number {

@@ -7,7 +7,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildPackage } from './built-package.ts';
 import { fetchPackage, requirePrograms } from './peers.ts';
-import { median, pairedRatio } from './statistics.ts';
+import { endedChildrenMs } from './process-figures.ts';
+import { mean, median, pairedRatio } from './statistics.ts';
 import { formatRatio, formatTable } from './table.ts';
 import { findProgram, Workplace } from './workplace.ts';
 
@@ -30,10 +31,11 @@ interface Case {
   readonly name: string;
   readonly argv: readonly string[];
   readonly times: number[];
+  readonly processorTimes: number[];
 }
 
 export async function run(): Promise<void> {
-  using workplace = new Workplace();
+  await using workplace = new Workplace();
   const folders = ['workspace', 'workspace/w', 'home', 'state', 'config', 'cache'];
   for (const folder of folders) mkdirSync(join(workplace.folder, folder));
   const notes: string[] = [];
@@ -45,16 +47,19 @@ export async function run(): Promise<void> {
     createCase('node -e 0', [process.execPath, '-e', '0']),
   ];
   for (let round = -WARM_UPS; round < ROUNDS; round += 1) {
-    for (const { argv, times } of cases) {
+    for (const { argv, times, processorTimes } of cases) {
+      const before = endedChildrenMs();
       const timeMs = timeOnce(argv, workplace.folder);
-      if (round >= 0) times.push(timeMs);
+      if (round < 0) continue;
+      times.push(timeMs);
+      processorTimes.push(endedChildrenMs() - before);
     }
   }
   process.stdout.write(formatTable(tableOf(cases, notes)));
 }
 
 function createCase(title: string, argv: readonly string[]): Case {
-  return { name: title, argv, times: [] };
+  return { name: title, argv, times: [], processorTimes: [] };
 }
 
 function srtCase(folder: string, notes: string[]): readonly Case[] {
@@ -104,18 +109,21 @@ function timeOnce(argv: readonly string[], folder: string): number {
 
 function tableOf(cases: readonly Case[], notes: readonly string[]) {
   const [sand] = cases;
-  const rows = cases.map(({ name: title, times }) => [
+  const rows = cases.map(({ name: title, times, processorTimes }) => [
     title,
     median(times).toFixed(0),
     Math.min(...times).toFixed(0),
     Math.max(...times).toFixed(0),
     formatRatio(pairedRatio(sand?.times ?? [], times)),
+    mean(processorTimes).toFixed(0),
+    formatRatio(mean(sand?.processorTimes ?? []) / mean(processorTimes)),
   ]);
   return {
-    head: ['', 'median ms', 'min', 'max', 'sand ÷ it'],
+    head: ['', 'median ms', 'min', 'max', 'sand ÷ it', 'CPU ms', 'sand ÷ it'],
     rows,
     notes: [
-      `${ROUNDS} alternating rounds after ${WARM_UPS} warm-ups; ratios are medians of each round's own`,
+      `${ROUNDS} alternating rounds after ${WARM_UPS} warm-ups; ratios of times are medians of each round's own`,
+      'CPU is the mean of all its processes together, which a busy machine changes least',
       `aim: sand ÷ srt at most ${AIM}`,
       ...notes,
     ],

@@ -4,6 +4,10 @@ export function median(samples: readonly number[]): number {
   return quantile(samples, 0.5);
 }
 
+export function mean(samples: readonly number[]): number {
+  return samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+}
+
 /** Between the two nearest samples where none stands at that very place. */
 export function quantile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b);

@@ -18,7 +18,7 @@ const TASK_TIMEOUT_MS = 60_000;
 /** Which processors a process may use: the measured servers one, everything else the others. */
 export type Processors = 'server' | 'load';
 
-export class Workplace implements Disposable {
+export class Workplace implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'sand-bench-'));
   readonly #children = new Set<ChildProcess>();
   readonly #onExit = (): void => this.#clear();
@@ -53,7 +53,8 @@ export class Workplace implements Disposable {
     await ended;
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of [...this.#children]) await this.stop(child);
     process.off('exit', this.#onExit);
     this.#clear();
   }

@@ -128,7 +128,7 @@ export interface SandboxBackend {
   probe(): Promise<readonly Finding[]>;
   /** Idempotent for the same spec; boots nothing. */
   create(spec: GuestSpec): Promise<GuestRef>;
-  /** Resolves when commands can run, the link is up and the start probes have passed. */
+  /** Resolves when the link is up; a command is held until the start probes have passed. */
   start(guest: GuestRef, gateway: GatewayPort, signal: AbortSignal): Promise<void>;
   exec(guest: GuestRef, command: GuestCommand): Promise<ExitStatus>;
   inspect(guest: GuestRef): Promise<Inspection>;

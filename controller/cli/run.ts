@@ -5,6 +5,7 @@ import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
+import { saveTerminal } from '../process/terminal-state.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -46,7 +47,9 @@ export async function runCommandLine(
   context: RunContext,
 ): Promise<number> {
   const request = await planRun(readFlags(flags, commandOf(stray, context.command)));
+  const saving = request.terminal ? saveTerminal() : null;
   const result = await runSession(request);
+  if (result.cause !== 'exit') await (await saving)?.();
   if (flags.json) context.write(`${JSON.stringify(describeRun(result))}\n`);
   reportEnd(result, (text) => void process.stderr.write(text));
   const [failed] = result.teardown;

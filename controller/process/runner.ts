@@ -10,6 +10,11 @@ import { toolEnvironment } from './tool-path.ts';
 /** Tool output is JSON or a few lines; execa escapes what it keeps, so a large bound costs memory. */
 const TOOL_OUTPUT_BYTES = 4 * 1024 * 1024;
 
+/** Begins to load what a process is run with, so that the first one does not wait for it. */
+export function preloadRunner(): void {
+  void import('execa');
+}
+
 export interface ToolOutput {
   /** Null where the tool did not end by itself (killed, timed out). */
   readonly exitCode: number | null;

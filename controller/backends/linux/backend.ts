@@ -11,6 +11,7 @@ import { createNamespaceLink, type NamespaceLink } from '../../links/namespace/l
 import type { ProbePlan } from '../../links/namespace/messages.ts';
 import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
+import { preloadRunner } from '../../process/runner.ts';
 import type {
   ExitStatus,
   GatewayPort,
@@ -26,7 +27,7 @@ import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
-import { isWithin, type Mount, planMounts } from './mounts.ts';
+import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
@@ -35,18 +36,30 @@ import { compareWatched } from './watched-files.ts';
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
 const OUTSIDE = { address4: '203.0.113.7', address6: '2001:db8::7', resolver: '198.51.100.53' } as const;
 
-interface LinuxGuest {
-  readonly ref: GuestRef;
+/** What a guest sees and is; decided once, when it starts. */
+interface GuestPlan {
   readonly mounts: readonly Mount[];
   readonly watched: readonly ProtectedFile[];
   readonly environment: Readonly<Record<string, string>>;
-  readonly workdir: string;
-  readonly identity: ReturnType<typeof callerIdentity>;
-  /** Null until started. */
-  link: NamespaceLink | null;
-  gateway: GatewayPort | null;
-  plan: ProbePlan | null;
-  namespace: string;
+  readonly identity: GuestIdentity;
+}
+
+/** A guest whose link is up. */
+interface StartedGuest {
+  readonly plan: GuestPlan;
+  readonly link: NamespaceLink;
+  readonly gateway: GatewayPort;
+  readonly probes: ProbePlan;
+  /** `net:[inode]` of the guest's namespace. */
+  readonly namespace: string;
+  /** Settles when the start probes have: rejects with `probe-failed`. No command is let go before. */
+  readonly confined: Promise<void>;
+}
+
+interface LinuxGuest {
+  readonly ref: GuestRef;
+  readonly spec: GuestSpec;
+  started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
 
@@ -72,40 +85,42 @@ export function createLinuxBackend(): SandboxBackend {
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
       const ref = { name: spec.name };
-      if (!guests.has(spec.name)) guests.set(spec.name, planGuest(ref, spec));
+      if (!guests.has(spec.name)) guests.set(spec.name, { ref, spec, started: null, running: new Set() });
       return ref;
     },
-    start: (ref, gateway, signal) => startGuest(known(ref), gateway, signal),
+    async start(ref, gateway, signal) {
+      const guest = known(ref);
+      guest.started = await startGuest(guest.spec, gateway, signal);
+    },
     exec: (ref, command) => execIn(known(ref), command),
     async inspect(ref) {
-      const { link, namespace } = known(ref);
-      return {
-        running: link !== null,
-        details: link === null ? {} : { holder: link.holderPid, planter: link.planterPid, namespace },
-      };
+      const { started } = known(ref);
+      if (started === null) return { running: false, details: {} };
+      const { link, namespace } = started;
+      return { running: true, details: { holder: link.holderPid, planter: link.planterPid, namespace } };
     },
     async stop(ref): Promise<readonly Observation[]> {
-      const guest = known(ref);
-      for (const command of guest.running) command.abort();
-      if (guest.link !== null && guest.plan !== null) {
-        // A link that was lost counts nothing any more; the workspace is looked at all the same.
-        const tried = await guest.link.tried().catch(() => []);
-        guest.gateway?.refused(withoutProbes(tried, guest.plan));
-      }
-      return compareWatched(guest.watched);
+      const { running, started } = known(ref);
+      for (const command of running) command.abort();
+      if (started === null) return [];
+      // A link that was lost counts nothing any more; the workspace is looked at all the same.
+      const tried = await started.link.tried().catch(() => []);
+      started.gateway.refused(withoutProbes(tried, started.probes));
+      return compareWatched(started.plan.watched);
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
-      await guest?.link?.close();
+      await guest?.started?.link.close();
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
 }
 
-function planGuest(ref: GuestRef, spec: GuestSpec): LinuxGuest {
+function planGuest(spec: GuestSpec): GuestPlan {
   const identity = callerIdentity();
-  const host = readHostFiles(identity.home, process.getuid?.() === 0);
+  const sources = spec.mounts.map(({ source }) => source);
+  const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
   const shares = planShares(spec.shares, spec.cache, identity, process.env);
   const mounts = planMounts({
@@ -117,52 +132,61 @@ function planGuest(ref: GuestRef, spec: GuestSpec): LinuxGuest {
     nameserver: LINK.gateway4,
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
-  const visible = (path: string) => {
-    const real = realPath(path);
-    return (
-      real !== null &&
-      [path, real].every((at) => shown.some((target) => isWithin(at, target)) || at.startsWith('/lib'))
-    );
-  };
-  return {
-    ref,
-    mounts,
-    watched: protection.watched,
-    environment: planEnvironment({
-      caller: process.env,
-      identity,
-      named: { ...shares.environment, ...spec.environment },
-      visible,
-    }),
-    workdir: spec.workdir,
+  const isShown = (path: string) => shown.some((target) => isWithin(path, target)) || path.startsWith('/lib');
+  const environment = planEnvironment({
+    caller: process.env,
     identity,
-    link: null,
-    gateway: null,
-    plan: null,
-    namespace: '',
-    running: new Set(),
-  };
+    named: { ...shares.environment, ...spec.environment },
+    visible: (path) => {
+      const real = realPath(path);
+      return real !== null && isShown(path) && isShown(real);
+    },
+  });
+  return { mounts, watched: protection.watched, environment, identity };
 }
 
-async function startGuest(guest: LinuxGuest, gateway: GatewayPort, signal: AbortSignal): Promise<void> {
-  guest.gateway = gateway;
+/** The planter needs longest, so it is started first and the rest is done while it comes up. */
+async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSignal): Promise<StartedGuest> {
   const consumer = createGuestLinkConsumer(gateway);
-  guest.link = await createNamespaceLink(gateway.ports, consumer, signal);
-  guest.namespace = readlinkSync(`/proc/${guest.link.holderPid}/ns/net`);
-  const plan = probePlan(gateway);
-  guest.plan = plan;
-  const seen = await guest.link.probe(plan, signal);
-  const results = [
-    ...judgeObservations(seen, {
-      plan,
-      greeting: gateway.probe.greeting,
-      isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
-    }),
-    namespaceResult(seen.namespace, guest.namespace),
-  ];
-  requirePassed(gateway, results);
-  consumer.open();
-  gateway.open();
+  const linking = createNamespaceLink(gateway.ports, consumer, signal);
+  // Its failure is awaited below; until then it is nobody's.
+  linking.catch(() => {});
+  preloadRunner();
+  let plan: GuestPlan;
+  try {
+    plan = planGuest(spec);
+  } catch (error) {
+    await linking.then(
+      (link) => link.close(),
+      () => {},
+    );
+    throw error;
+  }
+  const link = await linking;
+  const namespace = readlinkSync(`/proc/${link.holderPid}/ns/net`);
+  const probes = probePlan(gateway);
+  const confined = confine(link, gateway, probes, namespace, signal).then(() => {
+    consumer.open();
+    gateway.open();
+  });
+  confined.catch(() => {});
+  return { plan, link, gateway, probes, namespace, confined };
+}
+
+async function confine(
+  link: NamespaceLink,
+  gateway: GatewayPort,
+  plan: ProbePlan,
+  namespace: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const seen = await link.probe(plan, signal);
+  const results = judgeObservations(seen, {
+    plan,
+    greeting: gateway.probe.greeting,
+    isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
+  });
+  requirePassed(gateway, [...results, namespaceResult(seen.namespace, namespace)]);
 }
 
 function namespaceResult(seen: string, expected: string): ProbeResult {
@@ -206,31 +230,32 @@ function probePlan(gateway: GatewayPort): ProbePlan {
   };
 }
 
-async function execIn(guest: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
-  const { link, gateway } = guest;
-  if (link === null || gateway === null) {
+async function execIn({ spec, started, running }: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
+  if (started === null) {
     throw new SandError('internal', 'the guest was not started', 'report this as a fault of sand');
   }
+  const { plan, link, gateway, namespace, confined } = started;
   const launch = planLaunch({
     holderPid: link.holderPid,
-    mounts: guest.mounts,
-    identity: guest.identity,
-    environment: guest.environment,
-    workdir: guest.workdir,
+    mounts: plan.mounts,
+    identity: plan.identity,
+    environment: plan.environment,
+    workdir: spec.workdir,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     command: command.argv,
   });
   const stopping = new AbortController();
-  guest.running.add(stopping);
+  running.add(stopping);
   try {
     return await runCommand(launch, command, AbortSignal.any([command.signal, stopping.signal]), {
-      namespace: guest.namespace,
-      mounts: guest.mounts,
+      namespace,
+      mounts: plan.mounts,
       judged: (results) => requirePassed(gateway, results),
+      confined,
     });
   } finally {
-    guest.running.delete(stopping);
+    running.delete(stopping);
   }
 }
 

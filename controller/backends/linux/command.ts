@@ -27,6 +27,8 @@ export interface CommandExpectations {
   readonly mounts: readonly Mount[];
   /** Throws when one did not pass. */
   readonly judged: (results: readonly ProbeResult[]) => void;
+  /** The start probes of the guest's link; the command is held until they have passed. */
+  readonly confined: Promise<void>;
 }
 
 export async function runCommand(
@@ -58,6 +60,7 @@ export async function runCommand(
   const stopping = stopOnAbort(guest, send, signal, command);
   try {
     const found = await admit(guest, expected);
+    await expected.confined;
     signal.throwIfAborted();
     if (!found) {
       guest.kill('SIGKILL');

@@ -11,13 +11,14 @@ import {
   realpathSync,
   type Stats,
 } from 'node:fs';
-import { join } from 'node:path';
-import { SandError } from '../../errors.ts';
+import { dirname, join } from 'node:path';
 import { type HostFiles, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
 import { type FileState, PROTECTED_NAMES, type ProtectedFile } from './protected-files.ts';
 
-/** Entries of /etc and of the top of /opt and /usr/local that are looked at; real ones hold some thousands. */
+/** Entries that one walk looks at; real /etc, /opt and /usr/local hold some thousands, 100 ms at the most. */
 const WALK_ENTRIES = 100_000;
+/** The same for FIFOs that an ordinary caller could open, where the host's own permissions guard the files. */
+const FIFO_WALK_ENTRIES = 10_000;
 
 /** Writable by uid 0 of the host whatever its namespace; the list of proc(5), as far as it exists. */
 const PROC_WRITABLE: readonly string[] = [
@@ -33,18 +34,24 @@ const PROC_WRITABLE: readonly string[] = [
   '/proc/dynamic_debug',
   '/proc/pressure',
   '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/kcore',
-  '/proc/kmsg',
-  '/proc/keys',
 ];
 
-export function readHostFiles(home: string, root: boolean): HostFiles {
+/** Names the keys that its reader possesses: for a guest, those of its caller's session. */
+const PROC_HIDDEN: readonly string[] = ['/proc/keys'];
+
+/** `workspaces`: what else of the host the guest will see, by its paths there. */
+export function readHostFiles(home: string, root: boolean, workspaces: readonly string[]): HostFiles {
+  const toolchains = TOOLCHAIN_FOLDERS.map((name) => join(home, name)).filter(
+    (path) => statOf(path)?.isDirectory() === true,
+  );
+  const shown = [...workspaces, ...toolchains];
   return {
     system: SYSTEM_FOLDERS.flatMap(systemEntry),
     unreadable: [
-      ...unreadableBelow('/etc', Number.POSITIVE_INFINITY, root),
-      ...(root ? ['/opt', '/usr/local'].flatMap((folder) => unreadableBelow(folder, 2, root)) : []),
+      ...unreadableBelow('/etc', WALK_ENTRIES, root),
+      ...['/opt', '/usr/local'].flatMap((folder) =>
+        unreadableBelow(folder, root ? WALK_ENTRIES : FIFO_WALK_ENTRIES, root),
+      ),
     ],
     resolvConf: realPath('/etc/resolv.conf') ?? '/etc/resolv.conf',
     hosts: realPath('/etc/hosts'),
@@ -52,11 +59,21 @@ export function readHostFiles(home: string, root: boolean): HostFiles {
     passwd: realPath('/etc/passwd'),
     group: realPath('/etc/group'),
     procWritable: PROC_WRITABLE.filter((path) => statOf(path) !== null),
+    procHidden: hiddenInProc(root),
     toolchains: TOOLCHAIN_FOLDERS.map((name) => join(home, name)).filter(
       (path) => statOf(path)?.isDirectory() === true,
     ),
-    sockets: listeningSockets(),
+    sockets: listeningSockets(shown),
   };
+}
+
+/** For a root caller's guest also what is root's alone: it is uid 0 to procfs, which asks for no capability there. */
+function hiddenInProc(root: boolean): readonly string[] {
+  const files = entriesOf('/proc')
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => join('/proc', name));
+  const hidden = (path: string) => PROC_HIDDEN.includes(path) || (root && !readableByNobody(path));
+  return files.filter((path) => hidden(path) && !PROC_WRITABLE.includes(path));
 }
 
 function systemEntry(path: string): HostFiles['system'] {
@@ -69,31 +86,26 @@ function systemEntry(path: string): HostFiles['system'] {
 /**
  * What the guest must not see below a system folder: for a root caller all that `nobody` cannot read (the
  * guest is uid 0 to the host's files); for everybody FIFOs and sockets, which no read-only mount closes.
+ * Nearest to the top first; folders past the bound are not shown to a root caller's guest.
  */
-function unreadableBelow(folder: string, levels: number, root: boolean): HostFiles['unreadable'] {
+function unreadableBelow(folder: string, bound: number, root: boolean): HostFiles['unreadable'] {
   const found: { readonly path: string; readonly folder: boolean }[] = [];
-  const open: { readonly path: string; readonly level: number }[] = [{ path: folder, level: 1 }];
-  let budget = WALK_ENTRIES;
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    for (const entry of entriesOf(at.path)) {
-      // Fail closed: what was not looked at is not shown.
-      if (--budget < 0) throw tooLarge(folder);
-      const path = join(at.path, entry.name);
+  const open = [folder];
+  let budget = bound;
+  for (const at of open) {
+    // Fail closed: what was not looked at is not shown. An ordinary guest reads no more there than its caller.
+    if (budget <= 0 && root) found.push({ path: at, folder: true });
+    if (budget <= 0) continue;
+    for (const entry of entriesOf(at)) {
+      budget -= 1;
+      const path = join(at, entry.name);
       if (entry.isFIFO() || entry.isSocket()) found.push({ path, folder: false });
       else if (root && !entry.isSymbolicLink() && !readableByNobody(path))
         found.push({ path, folder: entry.isDirectory() });
-      else if (entry.isDirectory() && at.level < levels) open.push({ path, level: at.level + 1 });
+      else if (entry.isDirectory()) open.push(path);
     }
   }
   return found;
-}
-
-function tooLarge(folder: string): SandError {
-  return new SandError(
-    'workspace-refused',
-    `${folder} holds more than ${WALK_ENTRIES} files, so sand cannot tell which of them a guest may read`,
-    `move data out of ${folder}`,
-  );
 }
 
 /** /dev/null over a file keeps it from being read; a folder needs its search bit as well. */
@@ -111,12 +123,44 @@ function entriesOf(folder: string): readonly Dirent[] {
   }
 }
 
-/** /proc/net/unix: the path is the eighth column; abstract names begin with @ and are cut off by the namespace. */
-function listeningSockets(): readonly string[] {
+/**
+ * /proc/net/unix: the path is the eighth column; abstract names begin with @ and are cut off by the namespace.
+ * It is the name that was bound: one that is relative, or that is gone since, is looked for in what is `shown`.
+ */
+function listeningSockets(shown: readonly string[]): readonly string[] {
   const rows = readFileSync('/proc/net/unix', 'utf8').split('\n').slice(1);
-  const paths = rows.map((row) => row.replace(/^\S+ \S+ \S+ \S+ \S+ \S+ +\d+ ?/, ''));
-  const real = paths.filter((path) => path.startsWith('/')).map(realPath);
-  return [...new Set(real.filter((path) => path !== null))];
+  const paths = rows
+    .map((row) => row.replace(/^\S+ \S+ \S+ \S+ \S+ \S+ +\d+ ?/, ''))
+    .filter((path) => path !== '');
+  const absolute = [...new Set(paths.filter((path) => path.startsWith('/')))];
+  const isRelative = paths.some((path) => !path.startsWith('/') && !path.startsWith('@'));
+  const real = absolute.map(realPath).filter((path) => path !== null);
+  const moved = absolute.filter((path) => statOf(path) === null).map(dirname);
+  return [
+    ...new Set([...real, ...moved.flatMap(socketsIn), ...(isRelative ? shown.flatMap(socketsBelow) : [])]),
+  ];
+}
+
+function socketsIn(folder: string): readonly string[] {
+  const real = realPath(folder);
+  const entries = real === null ? [] : entriesOf(real);
+  return entries.filter((entry) => entry.isSocket()).map(({ name }) => join(real ?? folder, name));
+}
+
+/** Nearest to the top first, where sockets are; past the bound a relative one stays open to the guest. */
+function socketsBelow(folder: string): readonly string[] {
+  const found: string[] = [];
+  const open = [folder];
+  let budget = WALK_ENTRIES;
+  for (const at of open) {
+    if (budget <= 0) break;
+    for (const entry of entriesOf(at)) {
+      budget -= 1;
+      if (entry.isSocket()) found.push(join(at, entry.name));
+      else if (entry.isDirectory()) open.push(join(at, entry.name));
+    }
+  }
+  return found;
 }
 
 /** The protected names of each workspace and the policy files in force, with what stands there now. */
@@ -143,10 +187,11 @@ function protectedBelow(root: string): readonly string[] {
   return hasFolder ? names : [repository, ...names];
 }
 
+/** A file behind a symlinked folder counts as a symlink: a mount there would open the folder that it leads to. */
 export function stateOf(path: string): FileState {
   const stat = statOf(path);
   if (stat === null) return 'absent';
-  if (stat.isSymbolicLink()) return 'symlink';
+  if (stat.isSymbolicLink() || realPath(path) !== path) return 'symlink';
   return stat.isDirectory() ? 'folder' : 'file';
 }
 

@@ -29,6 +29,8 @@ export interface HostFiles {
   readonly group: string | null;
   /** Top-level entries of /proc that a root caller's guest could write. */
   readonly procWritable: readonly string[];
+  /** Top-level files of /proc that a guest must not read. */
+  readonly procHidden: readonly string[];
   /** Toolchain folders of the caller's home that exist. */
   readonly toolchains: readonly string[];
   /** Listening Unix sockets of the host, by path. */
@@ -158,7 +160,10 @@ function procMounts(host: HostFiles): readonly Mount[] {
   const settings = host.procWritable.map(
     (path): Mount => ({ kind: 'bind', source: path, target: path, writable: false }),
   );
-  return [{ kind: 'proc' }, ...settings];
+  const hidden = host.procHidden.map(
+    (target): Mount => ({ kind: 'bind', source: '/dev/null', target, writable: false }),
+  );
+  return [{ kind: 'proc' }, ...settings, ...hidden];
 }
 
 function homeMounts(host: HostFiles, identity: GuestIdentity): readonly Mount[] {

@@ -57,7 +57,15 @@ const DENIED = {
 } as const;
 
 /** Calls that set a file's mode, by the argument that holds it. */
-const MODE_CALLS = { chmod: 1, fchmod: 1, fchmodat: 2, fchmodat2: 2, creat: 1, mknod: 1, mknodat: 2 } as const;
+const MODE_CALLS = {
+  chmod: 1,
+  fchmod: 1,
+  fchmodat: 2,
+  fchmodat2: 2,
+  creat: 1,
+  mknod: 1,
+  mknodat: 2,
+} as const;
 /** Calls that set it only where their flags say that a file is made; else the argument is whatever lay there. */
 const OPEN_CALLS = { open: { flags: 1, mode: 2 }, openat: { flags: 2, mode: 3 } } as const;
 

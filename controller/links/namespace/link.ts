@@ -221,6 +221,7 @@ function closeDatagram(socket: DatagramSocket): void {
 
 function stepError(step: string, detail: string): SandError {
   if (step === 'guest-namespace') return namespacesError(detail);
+  if (step === 'holder') return linkError(detail, '');
   return new SandError(
     'link-failed',
     `the link could not be set up at ${step}: ${detail}`,

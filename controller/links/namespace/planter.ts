@@ -100,7 +100,8 @@ read -r pid rest </proc/self/stat && echo "$pid" && exec cat >/dev/null`;
     child.on('exit', (code, signal) => {
       reject(new StepFailed('guest-namespace', `the holder ended with ${signal ?? code}`));
       // Fail closed: its namespace may be gone, and its pid another process's soon.
-      if (isUp) fail(new StepFailed('holder', `what holds the guest\u2019s namespace ended with ${signal ?? code}`));
+      if (isUp)
+        fail(new StepFailed('holder', `what holds the guest\u2019s namespace ended with ${signal ?? code}`));
     });
     child.stdout.once('data', (said: Buffer) => {
       const procPid = Number(said.toString());
