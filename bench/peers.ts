@@ -22,7 +22,16 @@ export interface NpmPackage {
 export function fetchPackage(name: string, folder: string): Found<NpmPackage> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
-  const args = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--silent', name];
+  const args = [
+    'install',
+    '--prefix',
+    folder,
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--silent',
+    name,
+  ];
   try {
     execFileSync('npm', args, { cwd: folder, stdio: 'ignore', timeout: FETCH_TIMEOUT_MS });
     const place = join(folder, 'node_modules', name);

@@ -29,5 +29,7 @@ export function residentBytes(pid: number): number {
 
 /** How many files and sockets one process may have open here. */
 export function descriptorLimit(): number {
-  return Number(/^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? 1024);
+  return Number(
+    /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? 1024,
+  );
 }

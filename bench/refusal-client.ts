@@ -84,7 +84,10 @@ async function refusedByName(): Promise<void> {
 }
 
 const CONNECTIONS: readonly (readonly [string, Attempt])[] = [
-  ['plain HTTP through the proxy: 403', refusedByStatus(`GET http://${DENIED}/ HTTP/1.1\r\nHost: ${DENIED}\r\n\r\n`)],
+  [
+    'plain HTTP through the proxy: 403',
+    refusedByStatus(`GET http://${DENIED}/ HTTP/1.1\r\nHost: ${DENIED}\r\n\r\n`),
+  ],
   ['CONNECT: 403', refusedByStatus(`CONNECT ${DENIED}:443 HTTP/1.1\r\nHost: ${DENIED}:443\r\n\r\n`)],
   ['TLS without a proxy: alert', refusedByAlert],
   ['raw TCP that speaks first: reset', () => refusedByReset(SSL_REQUEST)],
@@ -100,7 +103,11 @@ const PROGRAMS: readonly {
 }[] = [
   { title: 'curl, http: 403', argv: ['curl', '-sSf'], url: `http://${DENIED}/` },
   { title: 'curl, https: CONNECT 403', argv: ['curl', '-sSf'], url: `https://${DENIED}/` },
-  { title: 'curl without a proxy: no such name', argv: ['curl', '-sSf', '--noproxy', '*'], url: `https://${DENIED}/` },
+  {
+    title: 'curl without a proxy: no such name',
+    argv: ['curl', '-sSf', '--noproxy', '*'],
+    url: `https://${DENIED}/`,
+  },
   {
     title: 'curl to an address: TLS alert',
     argv: ['curl', '-sSf', '--noproxy', '*'],

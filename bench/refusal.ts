@@ -36,13 +36,17 @@ export async function run(): Promise<void> {
   const node = dirname(realpathSync(process.execPath));
   const flags = ['--policy', './refusal.yaml', '--mount', '.:/bench', '--mount', `${node}:/bench-node:ro`];
   const client = ['/bench-node/node', '--disable-warning=ExperimentalWarning', '/bench/refusal-client.ts'];
-  const result = spawnSync(process.execPath, [sand, 'run', ...flags, '--workdir', '/bench', '--', ...client], {
-    cwd: workspace,
-    env: { ...process.env, HOME: join(folder, 'home'), XDG_STATE_HOME: join(folder, 'state') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    encoding: 'utf8',
-    timeout: CLIENT_TIMEOUT_MS,
-  });
+  const result = spawnSync(
+    process.execPath,
+    [sand, 'run', ...flags, '--workdir', '/bench', '--', ...client],
+    {
+      cwd: workspace,
+      env: { ...process.env, HOME: join(folder, 'home'), XDG_STATE_HOME: join(folder, 'state') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      timeout: CLIENT_TIMEOUT_MS,
+    },
+  );
   if (result.status !== 0) throw new Error(`the guest ended with ${result.status}: ${result.stderr}`);
   process.stdout.write(formatTable(tableOf(JSON.parse(result.stdout) as ClientFindings)));
 }

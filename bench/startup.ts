@@ -41,7 +41,15 @@ export async function run(): Promise<void> {
   const notes: string[] = [];
   const sand = buildPackage(workplace.folder);
   const cases: Case[] = [
-    createCase('sand run --policy strict -- true', [process.execPath, sand, 'run', '--policy', 'strict', '--', 'true']),
+    createCase('sand run --policy strict -- true', [
+      process.execPath,
+      sand,
+      'run',
+      '--policy',
+      'strict',
+      '--',
+      'true',
+    ]),
     ...srtCase(workplace.folder, notes),
     ...bwrapCase(notes),
     createCase('node -e 0', [process.execPath, '-e', '0']),
@@ -64,9 +72,7 @@ function createCase(title: string, argv: readonly string[]): Case {
 
 function srtCase(folder: string, notes: string[]): readonly Case[] {
   const programs = requirePrograms({ bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' });
-  const fetched = programs.ok
-    ? fetchPackage('@anthropic-ai/sandbox-runtime', join(folder, 'srt'))
-    : programs;
+  const fetched = programs.ok ? fetchPackage('@anthropic-ai/sandbox-runtime', join(folder, 'srt')) : programs;
   if (!fetched.ok) {
     notes.push(`srt skipped: ${fetched.why}`);
     return [];
@@ -75,7 +81,13 @@ function srtCase(folder: string, notes: string[]): readonly Case[] {
   writeFileSync(settings, JSON.stringify(SRT_SETTINGS));
   const command = join(fetched.value.folder, 'dist/cli.js');
   return [
-    createCase(`srt true (${fetched.value.version})`, [process.execPath, command, '--settings', settings, 'true']),
+    createCase(`srt true (${fetched.value.version})`, [
+      process.execPath,
+      command,
+      '--settings',
+      settings,
+      'true',
+    ]),
   ];
 }
 

@@ -33,7 +33,11 @@ export class Workplace implements AsyncDisposable {
   }
 
   /** A program of this folder that tells a first message when it is ready; see `program.ts`. */
-  async startProgram<Ready>(path: string, settings: unknown, processors: Processors): Promise<Program<Ready>> {
+  async startProgram<Ready>(
+    path: string,
+    settings: unknown,
+    processors: Processors,
+  ): Promise<Program<Ready>> {
     const argv = [process.execPath, path, JSON.stringify(settings)];
     const child = this.#spawn(argv, processors, ['ignore', 'inherit', 'inherit', 'ipc']);
     const failed = once(child, 'exit').then(([code]) => {
@@ -129,7 +133,10 @@ export async function freePort(): Promise<number> {
 export function findProgram(name: string): string | null {
   const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
   try {
-    return execFileSync('sh', ['-c', `command -v "$0"`, name], { env: { PATH: path }, encoding: 'utf8' }).trim();
+    return execFileSync('sh', ['-c', `command -v "$0"`, name], {
+      env: { PATH: path },
+      encoding: 'utf8',
+    }).trim();
   } catch {
     return null;
   }
@@ -148,8 +155,8 @@ export function isPinning(): boolean {
   return usableProcessors().length > 1 && findProgram('taskset') !== null;
 }
 
-/** taskset holds for the one process that is started by it, and for nothing else on the machine. */
-function pinning(processors: Processors): readonly string[] {
+/** What an argument list begins with. taskset holds for the one process that is started by it, and for nothing else on the machine. */
+export function pinning(processors: Processors): readonly string[] {
   if (!isPinning()) return [];
   const [first, ...others] = usableProcessors();
   return ['taskset', '--cpu-list', processors === 'server' ? String(first) : others.join(',')];

@@ -110,7 +110,10 @@ export class Exchange {
       this.job.guest.write(formatInterim(statusCode, statusMessage, rawHeaders));
     });
     // A switch of protocols that nobody asked for, and every other end without an answer.
-    upstream.on('close', () => this.onError(new Error('the origin ended the connection without an answer')));
+    upstream.on('close', () => {
+      if (this.#isOver || this.#status !== null) return;
+      this.onError(new Error('the origin ended the connection without an answer'));
+    });
   }
 
   onResponse(response: IncomingMessage): void {

@@ -104,7 +104,6 @@ function withoutDeprecations(work: () => void): void {
   try {
     work();
   } finally {
-    if (previous === undefined) delete process.noDeprecation;
-    else process.noDeprecation = previous;
+    process.noDeprecation = previous ?? false;
   }
 }

@@ -65,8 +65,8 @@ export const PROXY_BOUNDS = {
   /** Addresses of one answer that are tried: RFC 8305 gives no number; nobody waits for more. */
   dialAttempts: 8,
   /** Idle connections kept to one address and port, and in all. */
-  idleUpstreamsPerOrigin: 16,
-  idleUpstreams: 64,
+  idleUpstreamsPerOrigin: 32,
+  idleUpstreams: 128,
   /** Below the 5 s after which common origins close an idle connection. */
   idleUpstreamMs: 4_000,
   /** Interim (1xx) answers that are relayed for one request; an origin could send them for ever. */

@@ -152,6 +152,14 @@ export function relayResponse(
       onGone();
       return;
     }
+    // Head and first bytes leave in one write.
+    socket.cork();
+    let isCorked = true;
+    const uncork = (): void => {
+      if (isCorked) socket.uncork();
+      isCorked = false;
+    };
+    setImmediate(uncork);
     guest.write(plan.head);
     response.on('data', (chunk: Buffer) => {
       if (plan.body === 'none' || chunk.length === 0 || !flight.count(0, chunk.length)) return;
@@ -172,6 +180,7 @@ export function relayResponse(
       if (response.complete && plan.body === 'chunked') {
         guest.write(Buffer.from(`0\r\n${formatTrailers(response.rawTrailers)}\r\n`, 'latin1'));
       }
+      uncork();
       settle(response.complete);
     });
   });

@@ -20,7 +20,11 @@ const LOST_AFTER_MS = 200;
 /** RFC 1035 section 4.1: one question for an address; the id stands in the first two bytes. */
 function query(name: string): Buffer {
   const labels = name.split('.').map((label) => Buffer.from([label.length, ...Buffer.from(label)]));
-  return Buffer.concat([Buffer.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]), ...labels, Buffer.from([0, 0, 1, 0, 1])]);
+  return Buffer.concat([
+    Buffer.from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ...labels,
+    Buffer.from([0, 0, 1, 0, 1]),
+  ]);
 }
 
 function askAll({ port, names, underWay, ms }: DnsTask): Promise<DnsFigures> {

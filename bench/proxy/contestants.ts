@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Found, fetchPackage, requirePrograms } from '../peers.ts';
-import { freePort, findProgram, untilListening, type Workplace } from '../workplace.ts';
+import { findProgram, freePort, untilListening, type Workplace } from '../workplace.ts';
 import type { OriginPorts } from './origin.ts';
 import { ORIGIN_NAME } from './origin-name.ts';
 import type { PeerReady, PeerSettings } from './peer-server.ts';
@@ -63,7 +63,12 @@ const SQUID: Contestant = {
       'udp_outgoing_address 127.0.0.1',
       'visible_hostname bench',
     ];
-    return startDaemon(workplace, folder, port, 'squid.conf', settings, (path) => ['squid', '-N', '-f', path]);
+    return startDaemon(workplace, folder, port, 'squid.conf', settings, (path) => [
+      'squid',
+      '-N',
+      '-f',
+      path,
+    ]);
   },
 };
 

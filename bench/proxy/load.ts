@@ -72,7 +72,11 @@ function openTunnel(route: Route, onBytes: (bytes: number) => void): Promise<Soc
     if (rest > 0) onBytes(rest);
     return true;
   };
-  const socket = connect({ host: LOOPBACK, port: route.proxyPort ?? route.port, onread: { buffer, callback } });
+  const socket = connect({
+    host: LOOPBACK,
+    port: route.proxyPort ?? route.port,
+    onread: { buffer, callback },
+  });
   socket.setNoDelay(true);
   const authority = `${route.host}:${route.port}`;
   socket.on('connect', () => {

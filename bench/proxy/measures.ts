@@ -95,7 +95,12 @@ export async function measureRound(running: Running, crew: Crew, samples: Sample
   );
   const one = await spend('stream', { kind: 'streams', route: to(source), streams: 1, ms: SLICE_MS });
   samples.add('stream', perSecond(one) / 1e9);
-  const eight = await spend('streams', { kind: 'streams', route: to(source), streams: STREAMS, ms: SLICE_MS });
+  const eight = await spend('streams', {
+    kind: 'streams',
+    route: to(source),
+    streams: STREAMS,
+    ms: SLICE_MS,
+  });
   samples.add('streams', perSecond(eight) / 1e9);
   samples.add('streamsCpu', eight.processorMs / 1_000 / (eight.count / 1e9));
   const asked = await spend('requests', { kind: 'requests', route: to(http), atOnce: AT_ONCE, ms: SLICE_MS });

@@ -62,7 +62,20 @@ async function serveNames(): Promise<number> {
     let end = 12;
     while ((query[end] ?? 0) > 0) end += (query[end] ?? 0) + 1;
     const isAddress = query.readUInt16BE(end + 1) === 1;
-    const head = Buffer.from([query[0] ?? 0, query[1] ?? 0, 0x81, 0x80, 0, 1, 0, isAddress ? 1 : 0, 0, 0, 0, 0]);
+    const head = Buffer.from([
+      query[0] ?? 0,
+      query[1] ?? 0,
+      0x81,
+      0x80,
+      0,
+      1,
+      0,
+      isAddress ? 1 : 0,
+      0,
+      0,
+      0,
+      0,
+    ]);
     const record = isAddress ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 14, 16, 0, 4, 127, 0, 0, 1] : [];
     const reply = Buffer.concat([head, query.subarray(12, end + 5), Buffer.from(record)]);
     socket.send(reply, peer.port, peer.address);

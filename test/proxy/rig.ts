@@ -100,7 +100,8 @@ export class Rig implements AsyncDisposable {
 
   /** The guest's proxy port. */
   async proxyPort(): Promise<number> {
-    return this.serve((socket) => this.proxy.acceptProxyConnection(socket));
+    // As a link may have made it: sand sets what it needs on each socket.
+    return this.serve((socket) => this.proxy.acceptProxyConnection(socket), false);
   }
 
   /** A port that stands for a transparent connection to `destination`. */
@@ -109,8 +110,8 @@ export class Rig implements AsyncDisposable {
   }
 
   /** Any server, gone with the rig. */
-  async serve(listener: (socket: Socket) => void): Promise<number> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
+  async serve(listener: (socket: Socket) => void, allowHalfOpen = true): Promise<number> {
+    const server = createServer({ allowHalfOpen }, (socket) => {
       socket.on('error', () => {});
       this.#sockets.add(socket);
       listener(socket);

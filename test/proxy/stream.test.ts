@@ -1,8 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Hostname } from '../../policies/model.ts';
 import { helloBytes } from './hello-bytes.ts';
-import { allow, eventually, policyOf, RawOrigin, Rig } from './rig.ts';
+import { addressOf, allow, eventually, policyOf, RawOrigin, Rig } from './rig.ts';
 
 const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 49]).toString('latin1');
 const SYNTHETIC = '198.18.0.5';
@@ -155,5 +159,23 @@ describe('a transparent TCP stream', () => {
     const client = await stream('203.0.113.9', 22);
     expect(await client.ending()).toBe('reset');
     expect(rig.decisions).toMatchObject([{ reason: 'raw-address' }]);
+  });
+
+  it('that comes over a Unix socket, which knows no reset, is closed', async () => {
+    const { rig } = await withOrigin(() => '');
+    await using _ = rig;
+    const directory = await mkdtemp(join(tmpdir(), 'sand-stream-'));
+    const path = join(directory, 'stream');
+    const server = createServer((socket) => {
+      rig.proxy.acceptStream(socket, { address: addressOf('203.0.113.9'), port: 22 });
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    const socket = connect(path);
+    socket.on('error', () => {});
+    socket.write('SSH-2.0-OpenSSH_9.2\r\n');
+    await new Promise((resolve) => socket.on('close', resolve));
+    expect(rig.decisions).toMatchObject([{ reason: 'raw-address' }]);
+    await new Promise((resolve) => server.close(resolve));
+    await rm(directory, { recursive: true });
   });
 });

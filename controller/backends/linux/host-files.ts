@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type HostFiles, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
+import { type HostFiles, isWithin, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
 import { type FileState, PROTECTED_NAMES, type ProtectedFile } from './protected-files.ts';
 
 /** Entries that one walk looks at; real /etc, /opt and /usr/local hold some thousands, 100 ms at the most. */
@@ -168,12 +168,16 @@ export function readProtectedFiles(
   workspaces: readonly Workspace[],
   policyFiles: readonly string[],
 ): readonly ProtectedFile[] {
-  const names = workspaces.filter(({ writable }) => writable).flatMap(({ source }) => protectedBelow(source));
   const policies = new Set(policyFiles.flatMap((path) => [path, realPath(path) ?? path]));
-  const others = [...new Set(names)].filter((path) => !policies.has(path));
+  const rootOf = (path: string) =>
+    workspaces.find(({ source }) => isWithin(path, source))?.source ?? dirname(path);
+  const roots = new Set(workspaces.filter(({ writable }) => writable).map(({ source }) => source));
+  const others = [...roots].flatMap((root) => protectedBelow(root).map((path) => ({ path, root })));
   return [
-    ...others.map((path) => ({ path, state: stateOf(path), always: false })),
-    ...[...policies].map((path) => ({ path, state: stateOf(path), always: true })),
+    ...others
+      .filter(({ path }) => !policies.has(path))
+      .map((file) => ({ ...file, state: stateOf(file.path), always: false })),
+    ...[...policies].map((path) => ({ path, root: rootOf(path), state: stateOf(path), always: true })),
   ];
 }
 

@@ -35,6 +35,8 @@ export type FileState = 'absent' | 'file' | 'folder' | 'symlink';
 export interface ProtectedFile {
   /** On the host. */
   readonly path: string;
+  /** The workspace that it lies in, without symlinks; for a policy file elsewhere its folder. */
+  readonly root: string;
   readonly state: FileState;
   /** A policy file in force: no `--mount` makes it writable. */
   readonly always: boolean;

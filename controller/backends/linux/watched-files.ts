@@ -3,7 +3,7 @@
  * started: looked at again when it has ended. What the guest made there is moved aside, so that the host
  * neither runs nor trusts it before a person has looked.
  */
-import { renameSync } from 'node:fs';
+import { lstatSync, renameSync } from 'node:fs';
 import type { Observation } from '../backend.ts';
 import { stateOf } from './host-files.ts';
 import type { ProtectedFile } from './protected-files.ts';
@@ -12,26 +12,38 @@ import type { ProtectedFile } from './protected-files.ts';
 export const ASIDE_SUFFIX = '.made-by-guest';
 
 export function compareWatched(watched: readonly ProtectedFile[]): readonly Observation[] {
-  return watched.flatMap(({ path, state }): readonly Observation[] => {
+  return watched.flatMap(({ path, root, state }): readonly Observation[] => {
     const now = stateOf(path);
     if (now === state) return [];
     if (state !== 'absent')
       return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
-    const aside = freeName(path);
+    // Never through a link that the guest put above it: what lies behind one is not the guest's.
+    const made = linkBetween(root, path) ?? path;
+    const aside = freeName(made);
     try {
-      renameSync(path, aside);
+      renameSync(made, aside);
       return [
-        { code: 'protected-file-created', detail: `${path} was made by the guest and moved to ${aside}` },
+        { code: 'protected-file-created', detail: `${made} was made by the guest and moved to ${aside}` },
       ];
     } catch {
       return [
         {
           code: 'protected-file-created',
-          detail: `${path} was made by the guest; look at it before the host uses it`,
+          detail: `${made} was made by the guest; look at it before the host uses it`,
         },
       ];
     }
   });
+}
+
+/** The outermost symlink below `root` that the way to `path` goes through, `path` itself apart. */
+function linkBetween(root: string, path: string): string | null {
+  const folders = path
+    .slice(root.length + 1)
+    .split('/')
+    .slice(0, -1);
+  const ways = folders.map((_, at) => `${root}/${folders.slice(0, at + 1).join('/')}`);
+  return ways.find((way) => lstatSync(way, { throwIfNoEntry: false })?.isSymbolicLink() === true) ?? null;
 }
 
 /** Bounded: past it the last name is overwritten, which loses only what guests made. */

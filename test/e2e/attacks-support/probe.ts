@@ -11,7 +11,14 @@ export interface Probe {
   readonly output: RunOutput;
 }
 
-const PROGRAMS = ['attempts.py', 'kernel.py', 'network.py', 'files.py', 'workspace.py', 'terminal.py'] as const;
+const PROGRAMS = [
+  'attempts.py',
+  'kernel.py',
+  'network.py',
+  'files.py',
+  'workspace.py',
+  'terminal.py',
+] as const;
 
 export type Program = (typeof PROGRAMS)[number];
 
@@ -24,7 +31,7 @@ export async function runProbe(
   options: StartOptions = {},
 ): Promise<Probe> {
   placePrograms(world);
-  const command = ['/usr/bin/python3', '/attack/programs/' + program, JSON.stringify(given)];
+  const command = ['/usr/bin/python3', `/attack/programs/${program}`, JSON.stringify(given)];
   const mounts = ['--mount', '.', '--mount', `${world.root}/programs:/attack/programs:ro`];
   const output = await world.sand(['run', ...flags, ...mounts, '--', ...command], options);
   return { outcomes: outcomesOf(output), output };
@@ -32,12 +39,14 @@ export async function runProbe(
 
 /** Beside the workspace, so that the programs are no part of it. */
 export function placePrograms(world: World): void {
-  for (const name of PROGRAMS) cpSync(fileURLToPath(new URL(name, import.meta.url)), `${world.root}/programs/${name}`);
+  for (const name of PROGRAMS)
+    cpSync(fileURLToPath(new URL(name, import.meta.url)), `${world.root}/programs/${name}`);
 }
 
 export function outcomesOf(output: RunOutput): Outcomes {
   const line = output.stdout.split('\n').find((text) => text.startsWith('{'));
-  if (line === undefined) throw new Error(`the probe said nothing (${output.code}): ${output.stdout}${output.stderr}`);
+  if (line === undefined)
+    throw new Error(`the probe said nothing (${output.code}): ${output.stdout}${output.stderr}`);
   return JSON.parse(line) as Outcomes;
 }
 

@@ -45,7 +45,10 @@ describe.each(CALLERS)('the kernel, asked by a guest of the %s', (who) => {
 
   it('opens no socket of any other family', () => {
     const others = ['ALG', 'KEY', 'XDP', 'BLUETOOTH', 'CAN', 'TIPC', 'RDS', 'QIPCRTR', 'SMC', 'KCM'];
-    refused(others.map((name) => `socket: AF_${name}`), 'EAFNOSUPPORT');
+    refused(
+      others.map((name) => `socket: AF_${name}`),
+      'EAFNOSUPPORT',
+    );
     refused(['socket: sctp'], 'EPROTONOSUPPORT');
   });
 
@@ -91,7 +94,8 @@ describe.each(CALLERS)('the kernel, asked by a guest of the %s', (who) => {
     expect(Object.values(others).length).toBeGreaterThan(5);
     expect(new Set(Object.values(others))).toEqual(new Set(['EPERM']));
     refused(['setgid: fchmodat', 'setgid: fchmod with high bits'], 'EPERM');
-    for (const name of readdirSync(world.workspace)) expect(lstatSync(join(world.workspace, name)).mode & 0o6000).toBe(0);
+    for (const name of readdirSync(world.workspace))
+      expect(lstatSync(join(world.workspace, name)).mode & 0o6000).toBe(0);
   });
 
   it('can change other permissions of its files as it likes', () => {
