@@ -1,6 +1,6 @@
 /**
- * Decides which port a loopback listener gets: UDP and TCP alike, never one of the refused ports, never anything
- * but the loopback address that was asked for. Opening and closing sockets is left to what it is given.
+ * Decides which port a listener gets: UDP and TCP alike, never one of the refused ports, never every interface, and
+ * nothing but a loopback address unless a person named another. Opening and closing sockets is left to what it is given.
  */
 import type { IpAddress } from '../policies/model.ts';
 import { REFUSED_PORTS } from './limits.ts';
@@ -16,6 +16,9 @@ export type Opened =
   | { readonly ok: true; readonly address: string; readonly port: number; readonly close: () => void }
   | { readonly ok: false; readonly inUse: boolean; readonly detail: string };
 
+/** Who may reach a listener: the host alone, or whoever reaches the one address that a person named. */
+export type Reach = 'loopback' | 'named-address';
+
 export interface Openers {
   readonly datagram: (port: number) => Promise<Opened>;
   readonly stream: (port: number) => Promise<Opened>;
@@ -27,8 +30,12 @@ export async function bindPair(
   port: number,
   openers: Openers,
   attempts: number,
+  reach: Reach = 'loopback',
 ): Promise<BindResult> {
-  if (!isLoopback(address)) {
+  if (isEveryInterface(address)) {
+    return { ok: false, code: 'address-refused', detail: `${address} is every interface of the host` };
+  }
+  if (reach === 'loopback' && !isLoopback(address)) {
     return { ok: false, code: 'address-refused', detail: `${address} is not a loopback address of the host` };
   }
   if (REFUSED_PORTS.has(port)) return refusedPort(port);
@@ -60,6 +67,10 @@ async function bindOnce(address: IpAddress, port: number, openers: Openers): Pro
     return { ok: false, code: 'bind-failed', detail: `listening elsewhere than on ${address}` };
   }
   return { ok: true, address, port: datagram.port };
+}
+
+function isEveryInterface(address: IpAddress): boolean {
+  return address === '0.0.0.0' || address === '::';
 }
 
 function isLoopback(address: IpAddress): boolean {

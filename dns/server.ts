@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer, Server, type Socket } from 'node:net';
 import { Packet, UDPServer } from 'dns2';
 import type { IpAddress } from '../policies/model.ts';
-import { type BindResult, bindPair, type Opened } from './bind.ts';
+import { type BindResult, bindPair, type Opened, type Reach } from './bind.ts';
 import type { QueryOrigin } from './context.ts';
 import { DNS_LIMITS, type DnsLimits, MAX_DATAGRAM_BYTES } from './limits.ts';
 import { type Answer, CLASS_IN, type Question, RCODES, TYPES } from './message.ts';
@@ -27,7 +27,7 @@ export interface DnsServerOptions {
 
 export interface DnsServer {
   /** Listens on a loopback address of the host, UDP and TCP on the same port; port 0 takes a free one. */
-  bind(address: IpAddress, port: number, place: Place): Promise<BindResult>;
+  bind(address: IpAddress, port: number, place: Place, reach?: Reach): Promise<BindResult>;
   /** Serves a bound socket that was handed over, and owns it from now on. */
   attachDatagram(socket: DatagramSocket, place: Place): void;
   /** Serves a listening server, or one accepted connection, that was handed over, and owns it from now on. */
@@ -145,12 +145,12 @@ class GuardedDnsServer implements DnsServer {
     this.#onFault = onFault ?? (() => {});
   }
 
-  bind(address: IpAddress, port: number, place: Place): Promise<BindResult> {
+  bind(address: IpAddress, port: number, place: Place, reach: Reach = 'loopback'): Promise<BindResult> {
     const openers = {
       datagram: (asked: number) => this.#openDatagram(address, asked, place),
       stream: (asked: number) => this.#openStream(address, asked, place),
     };
-    return bindPair(address, port, openers, this.#limits.bindAttempts);
+    return bindPair(address, port, openers, this.#limits.bindAttempts, reach);
   }
 
   attachDatagram(socket: DatagramSocket, place: Place): void {

@@ -8,7 +8,8 @@ const server = new UDPServer({ type: 'udp4' });
 server.on('request', (request: Packet, send: (answer: Packet) => void) => {
   const answer = Packet.createResponseFromRequest(request);
   const name = request.questions[0]?.name ?? '';
-  answer.answers.push({ name, type: Packet.TYPE.A, class: Packet.CLASS.IN, ttl: 60, address: '198.18.0.9' });
+  const record = { name, type: Packet.TYPE.A, class: Packet.CLASS.IN, ttl: 60, address: '198.18.0.9' };
+  answer.answers.push(Object.assign(new Packet.Resource(), record));
   send(answer);
 });
 const listening = once(server, 'listening');

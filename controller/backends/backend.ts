@@ -102,6 +102,8 @@ export interface Inspection {
 /** What a backend needs of the gateway of one guest: where to put what arrives, and its probe answers. */
 export interface GatewayPort {
   readonly ports: readonly number[];
+  /** Called when a changed policy can allow more ports; resolves when they are planted. */
+  onMorePorts(plant: (ports: readonly number[]) => Promise<void>): void;
   /** Connections at the guest's proxy port. */
   acceptProxy(socket: Socket): void;
   /** A connection whose original destination is known. */
@@ -114,8 +116,6 @@ export interface GatewayPort {
   /** Host listeners that a guest must not reach, for the probes. */
   readonly hostListeners: readonly { readonly address: string; readonly port: number }[];
   record(probe: ProbeResult): void;
-  /** From now on connections are served; until then each gets the probe greeting. */
-  open(): void;
   refused(destinations: readonly RefusedDestination[]): void;
   /** The link broke: the guest has no way out any more. */
   lost(error: Error): void;

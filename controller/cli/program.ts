@@ -6,6 +6,7 @@ import { Command, Option } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import type { GatewayFlags } from './gateway.ts';
 
 export interface ProgramContext {
   /** What stands behind `--`; null where there is none. */
@@ -26,6 +27,7 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addGateway(program, context);
   addDoctor(program, context);
   return program;
 }
@@ -156,6 +158,24 @@ function addInspect(program: Command, context: ProgramContext): void {
     .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
       const { inspectRun } = await import('./inspect.ts');
       context.finish(await inspectRun({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addGateway(program: Command, context: ProgramContext): void {
+  program
+    .command('gateway')
+    .summary('run the proxy and the resolver without a guest')
+    .description(
+      'Serves HTTP, CONNECT and SOCKS5 on one port, and DNS on another, until it is interrupted. Confines nobody by itself.',
+    )
+    .option('--policy <P>', 'as for run', list, [])
+    .option('--allow <HOST>', 'as for run', list, [])
+    .option('--listen <ADDR:PORT>', 'where the proxy listens; port 0 takes a free one', '127.0.0.1:3128')
+    .option('--dns-listen <ADDR:PORT>', 'where the resolver listens (default: nowhere)')
+    .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
+    .action(async (flags: GatewayFlags) => {
+      const { serveGateway } = await import('./gateway.ts');
+      context.finish(await serveGateway(flags, (text) => void process.stderr.write(text)));
     });
 }
 

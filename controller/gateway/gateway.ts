@@ -3,23 +3,15 @@
  * of the host for people with dig; everything else arrives by the guest's link.
  */
 import { randomBytes } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
 import type { AuditSink, ProbeResult, UnplantedAttempt } from '../../audit/event.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
-import { createResolver } from '../../dns/resolver.ts';
-import { createDnsServer } from '../../dns/server.ts';
-import { createSystemResolvers } from '../../dns/system-resolvers.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Meaning } from '../../proxy/context.ts';
-import { PROXY_LIMITS } from '../../proxy/limits.ts';
-import { createProxy } from '../../proxy/proxy.ts';
 import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
-import { SandError } from '../errors.ts';
+import { createGatewayCore, listenError } from './core.ts';
 
-/** Interface addresses change rarely, and every decision asks for them. */
-const HOST_ADDRESSES_AGE_MS = 2_000;
 const LOOPBACK = '127.0.0.1' as IpAddress;
 
 export interface GatewayOptions {
@@ -35,42 +27,46 @@ export interface GatewayOptions {
 
 export interface Gateway extends GatewayPort {
   readonly dnsPort: number;
+  /** From now on this policy decides; ports that it adds are planted, and what it ends is ended at once. */
+  replacePolicy(next: PolicyInForce): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Raises `port-in-use` and `port-refused`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit, inForce } = options;
-  const policy = () => inForce;
-  const hostAddresses = createHostAddresses();
-  const system = createSystemResolvers();
-  const upstreams =
-    options.dnsUpstream === null ? system : () => (options.dnsUpstream === null ? [] : [options.dnsUpstream]);
-  const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
-  const dns = createDnsServer({ handler: resolver });
+  const { audit } = options;
+  let dnsPort = 0;
+  const core = createGatewayCore({
+    inForce: options.inForce,
+    audit,
+    dnsUpstream: options.dnsUpstream,
+    isOwn: (address, port) => port === dnsPort && (address.startsWith('127.') || address === '::1'),
+  });
+  const { dns, proxy, resolver } = core;
   const bound = await dns.bind(LOOPBACK, options.dnsPort, { asker: 'host', mode: 'vetted' });
   if (!bound.ok) {
-    await dns.close();
-    resolver.close();
-    throw bindError(options.dnsPort, bound);
+    await core.close();
+    const place = `127.0.0.1 port ${options.dnsPort === 0 ? '(any)' : options.dnsPort}`;
+    throw listenError('the resolver', place, bound);
   }
-  const dnsPort = bound.port;
-  const proxy = createProxy({
-    policy,
-    lookup: (name, signal) => resolver.lookup(name, signal),
-    meaning: (address) => resolver.meaning(address),
-    hostAddresses,
-    isOwn: (address, port) => port === dnsPort && (address.startsWith('127.') || address === '::1'),
-    audit,
-    limits: PROXY_LIMITS,
-  });
+  dnsPort = bound.port;
   const guest = { asker: 'guest', mode: 'synthetic' } as const;
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
+  let plant: (ports: readonly number[]) => Promise<void> = async () => {};
   let isLost = false;
   return {
     dnsPort,
-    ports: plantedPorts(inForce),
+    ports: plantedPorts(core.policy()),
+    onMorePorts(listener) {
+      plant = listener;
+    },
+    async replacePolicy(next) {
+      const known = plantedPorts(core.policy());
+      const more = plantedPorts(next).filter((port) => !known.includes(port));
+      core.replacePolicy(next);
+      if (more.length > 0) await plant(more);
+    },
     probe,
     hostListeners: [{ address: LOOPBACK, port: dnsPort }],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),
@@ -78,10 +74,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     acceptDnsStream: (socket) => dns.attachStream(socket, guest),
     acceptDnsDatagrams: (socket) => dns.attachDatagram(socket, guest),
     record: (result: ProbeResult) => void audit.record(result),
-    open() {},
     refused(destinations) {
       for (const destination of destinations) {
-        audit.record(unplantedEvent(destination, (address) => resolver.meaning(address), inForce));
+        audit.record(unplantedEvent(destination, (address) => resolver.meaning(address), core.policy()));
       }
     },
     lost(error) {
@@ -89,11 +84,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       isLost = true;
       options.lost(error);
     },
-    async close() {
-      proxy.close();
-      resolver.close();
-      await dns.close();
-    },
+    close: () => core.close(),
   };
 }
 
@@ -142,27 +133,4 @@ export function unplantedEvent(
     reason: verdict.reason,
     ...(verdict.suggestion === null ? {} : { suggestion: verdict.suggestion }),
   };
-}
-
-function createHostAddresses(): () => readonly IpAddress[] {
-  let known: readonly IpAddress[] = [];
-  let readAt = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (performance.now() - readAt > HOST_ADDRESSES_AGE_MS) {
-      readAt = performance.now();
-      known = Object.values(networkInterfaces())
-        .flatMap((addresses) => addresses ?? [])
-        .map(({ address }) => parseAddress(address.replace(/%.*$/, '')))
-        .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
-    }
-    return known;
-  };
-}
-
-function bindError(port: number, bound: { readonly ok: false; readonly detail: string }): SandError {
-  return new SandError(
-    'port-in-use',
-    `the resolver cannot listen on 127.0.0.1 port ${port === 0 ? '(any)' : port}: ${bound.detail}`,
-    'leave out --dns-port to take a free one',
-  );
 }

@@ -28,7 +28,17 @@ export interface PolicyChoice {
   readonly inForce: PolicyInForce;
   /** For the log's header: what a person would recognise. */
   readonly layers: readonly string[];
+  /**
+   * Reads the same layers again. Null where the policy was merely found: what was consented to is its content,
+   * so it stays as it is for the whole run.
+   */
+  readonly reread: (() => PolicyReread) | null;
 }
+
+export type PolicyReread =
+  | { readonly ok: true; readonly inForce: PolicyInForce }
+  /** One line for a person, with file, line and what to write. */
+  | { readonly ok: false; readonly problem: string };
 
 export function configFolder(environ: Readonly<Record<string, string | undefined>>, home: string): string {
   const base = environ.XDG_CONFIG_HOME ?? '';
@@ -43,15 +53,27 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const found = named.length > 0 ? null : findPolicy(request);
   if (found !== null) await requireConsent(found, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found ?? 'strict' } as const];
-  const policy = compileOrRefuse([...base, ...allows], reader);
-  const ceilings = ceilingPaths(request.environ).map((path) =>
-    compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
-  );
+  const compileAll = (): PolicyInForce => ({
+    policy: compileOrRefuse([...base, ...allows], reader),
+    ceilings: ceilingPaths(request.environ).map((path) =>
+      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
+    ),
+  });
+  const inForce = compileAll();
   const layers = [...base, ...allows].map((layer) =>
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
-  request.told(`policy: ${layers.join(' + ')} (${policy.digest})`);
-  return { inForce: { policy, ceilings }, layers };
+  request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
+  return { inForce, layers, reread: found === null ? () => rereadOf(compileAll) : null };
+}
+
+function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
+  try {
+    return { ok: true, inForce: compileAll() };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { ok: false, problem: message.replaceAll(/\n\s*/g, ' ') };
+  }
 }
 
 /** Upward from the working directory to the repository's root, of the caller's own; null where none is. */

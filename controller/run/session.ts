@@ -2,12 +2,11 @@
  * One run from start to end: audit log, gateway, guest, command, teardown. Every step that made something is
  * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
  */
-import { randomInt } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { redactCommand } from '../../audit/redact.ts';
-import { auditRoot, newRunId, type RunPlace, runPlace } from '../../audit/runs.ts';
+import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { type Row, Summary } from '../../audit/summary.ts';
 import { AuditUnavailable } from '../../audit/unavailable.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
@@ -18,6 +17,9 @@ import { ERROR_CODES, SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { VERSION } from '../version.ts';
 import { exposedCode } from './own-code.ts';
+import type { PolicyReread } from './policy-choice.ts';
+import { describeReload, watchPolicy } from './policy-watch.ts';
+import { auditError, createRunDirectory } from './run-directory.ts';
 import { writeRunState } from './run-state.ts';
 
 /** How long a command may take to end after SIGTERM. */
@@ -28,12 +30,12 @@ export const STOP_GRACE_MS = 10_000;
  */
 export const FORCE_AFTER_SIGNALS = 3;
 const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-/** Two runs of one second draw the same name once in a million. */
-const NAME_ATTEMPTS = 10;
 
 export interface SessionRequest {
   readonly backend: SandboxBackend;
   readonly inForce: PolicyInForce;
+  /** Reads the policy's files again; null where they are read once. */
+  readonly reread: (() => PolicyReread) | null;
   /** Where each layer of the policy came from, for the header of the log. */
   readonly layers: readonly string[];
   readonly mounts: readonly MountSpec[];
@@ -171,6 +173,7 @@ async function runToEnd(
       for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
         record({ kind: 'notice', code, detail });
     });
+    undo.push(asyncly(watchSessionPolicy(request, gateway, record)));
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
     try {
@@ -195,6 +198,24 @@ async function runToEnd(
     for (const step of undo.reverse())
       await step().catch((error: unknown) => teardown.push(toSandError(error)));
   }
+}
+
+/**
+ * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
+ * nothing, and is told with its line. Gives what ends the watching.
+ */
+function watchSessionPolicy(
+  request: SessionRequest,
+  gateway: Gateway,
+  record: (entry: AuditEntry) => number,
+): () => void {
+  const { reread, inForce, mounts } = request;
+  if (reread === null) return () => {};
+  return watchPolicy({ inForce, reread }, mounts, async (change) => {
+    if (change.ok) await gateway.replacePolicy(change.inForce);
+    const { code, detail } = describeReload(change);
+    record({ kind: 'notice', code, detail });
+  });
 }
 
 /** Before a command runs, a signal ends the run; then it is the command's, until there were too many. */
@@ -280,42 +301,12 @@ function tellGateway(request: SessionRequest, gateway: Gateway): void {
   request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
 }
 
-/** Mode 0700, made exclusively, so that no two runs share one. */
-function createRunDirectory(root: string): RunPlace {
-  try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
-    for (let attempt = 1; ; attempt++) {
-      const run = runPlace(root, newRunId(Date.now, randomInt));
-      try {
-        mkdirSync(run.directory, { mode: 0o700 });
-        return run;
-      } catch (error) {
-        if (attempt >= NAME_ATTEMPTS || !(error instanceof Error && Reflect.get(error, 'code') === 'EEXIST'))
-          throw error;
-      }
-    }
-  } catch (error) {
-    throw auditError(error, root);
-  }
-}
-
 function openLog(run: RunPlace): AuditLog {
   try {
     return createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
   } catch (error) {
     throw auditError(error, run.directory);
   }
-}
-
-function auditError(error: unknown, path: string): SandError {
-  const detail = error instanceof Error ? error.message : String(error);
-  const hint = 'make that folder writable, or set XDG_STATE_HOME to one that is';
-  return new SandError(
-    'audit-unavailable',
-    `the audit log cannot be written below ${path}: ${detail}`,
-    hint,
-    { cause: error },
-  );
 }
 
 export function toSandError(error: unknown): SandError {

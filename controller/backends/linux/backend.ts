@@ -165,10 +165,8 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   const link = await linking;
   const namespace = readlinkSync(`/proc/${link.holderPid}/ns/net`);
   const probes = probePlan(gateway);
-  const confined = confine(link, gateway, probes, namespace, signal).then(() => {
-    consumer.open();
-    gateway.open();
-  });
+  gateway.onMorePorts((ports) => link.plant(ports));
+  const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
   confined.catch(() => {});
   return { plan, link, gateway, probes, namespace, confined };
 }

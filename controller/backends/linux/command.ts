@@ -12,6 +12,7 @@ import type { ExitStatus, GuestCommand } from '../backend.ts';
 import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR, STATUS_DESCRIPTOR } from './argv.ts';
 import type { Mount } from './mounts.ts';
 import { judgeReport, parseReport } from './report.ts';
+import { requireNoFolder } from './standard-streams.ts';
 
 /** A report of some hundred mounts is 20 KB. */
 const REPORT_BYTES = 1024 * 1024;
@@ -37,6 +38,7 @@ export async function runCommand(
   signal: AbortSignal,
   expected: CommandExpectations,
 ): Promise<ExitStatus> {
+  requireNoFolder(command.stdio);
   const guest = await startGuestProcess(launch.file, launch.args, {
     // Only what nsenter and bwrap need; the guest's own environment is among the handed-over arguments.
     environment: toolEnvironment(process.env),

@@ -2,7 +2,16 @@
  * A guest works on its workspace to get out of it: through files that the host trusts, policy files, links, and
  * mounts of the next run.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { outcomesFor, type Probe, runProbe } from '../attacks-support/probe.ts';
@@ -132,25 +141,44 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
     for (const outcome of Object.values(outcomesFor(outcomes, 'read '))) expect(outcome).toBe('ENOENT');
   });
 
-  it('does not open a folder outside through a link that an earlier guest put above a protected file', async () => {
+  it('moves aside a link above a protected file, and touches nothing behind it', async () => {
     const outside = join(world.root, 'outside');
     mkdirSync(outside);
+    for (const name of ['attributes', 'hooks', 'config']) writeFileSync(join(outside, name), 'mine\n');
+    world.file('.git/config', '');
+    world.file('.git/info/exclude', '');
+    const { outcomes } = await attack({ links: { '.git/info': outside } });
+    expect(outcomes['symlink .git/info']).toBeNull();
+    expect(lstatSync(join(world.workspace, '.git/info'), { throwIfNoEntry: false })).toBeUndefined();
+    expect(lstatSync(join(world.workspace, '.git/info.made-by-guest')).isSymbolicLink()).toBe(true);
+    expect(readdirSync(outside).sort()).toEqual(['attributes', 'config', 'hooks']);
+  });
+
+  it('moves aside a link in the place of a repository that has nothing protected yet', async () => {
+    const outside = join(world.root, 'outside');
+    mkdirSync(outside);
+    for (const name of ['hooks', 'config']) writeFileSync(join(outside, name), 'mine\n');
+    world.file('.git/HEAD', 'ref: refs/heads/main\n');
+    await attack({ links: { '.git': outside } });
+    expect(lstatSync(join(world.workspace, '.git'), { throwIfNoEntry: false })).toBeUndefined();
+    expect(readdirSync(outside).sort()).toEqual(['config', 'hooks']);
+  });
+
+  it('does not open a folder outside where a link stands above a protected file', async () => {
+    const outside = join(world.root, 'outside');
+    mkdirSync(outside);
+    chmodSync(outside, 0o777);
     writeFileSync(join(outside, 'attributes'), 'mine\n');
     writeFileSync(join(outside, 'p.yaml'), OFFLINE);
     world.file('.git/config', '');
-    world.file('.git/info/exclude', '');
-    await attack({ links: { '.git/info': outside, policies: outside } });
-    expect(lstatSync(join(world.workspace, '.git/info')).isSymbolicLink()).toBe(true);
-    const { outcomes } = await attack(
-      {
-        reads: ['.git/info/attributes', 'policies/p.yaml'],
-        writes: ['.git/info/attributes', 'policies/p.yaml', 'policies/new'],
-      },
-      ['--policy', './policies/p.yaml'],
-    );
-    expect(
-      Object.values(outcomesFor(outcomes, 'append ')).every((outcome) => typeof outcome === 'string'),
-    ).toBe(true);
+    symlinkSync(outside, join(world.workspace, '.git/info'));
+    symlinkSync(outside, join(world.workspace, 'policies'));
+    const reached = ['.git/info/attributes', 'policies/p.yaml'];
+    const flags = ['--policy', './policies/p.yaml'];
+    const { outcomes } = await attack({ reads: reached, writes: [...reached, 'policies/new'] }, flags);
+    expect(Object.keys(outcomes)).toHaveLength(6);
+    for (const [name, outcome] of Object.entries(outcomes))
+      if (name !== 'listing') expect(outcome, name).toBe('ENOENT');
     expect(readdirSync(outside).sort()).toEqual(['attributes', 'p.yaml']);
     expect(readFileSync(join(outside, 'attributes'), 'utf8')).toBe('mine\n');
   });

@@ -1,0 +1,174 @@
+/**
+ * `sand gateway`: the proxy and the resolver without a guest, in the foreground, for sidecars, other sandboxes
+ * and outside test suites. Confines nobody by itself, and says so.
+ */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import { homedir } from 'node:os';
+import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
+import { createAuditLog } from '../../audit/log.ts';
+import { auditRoot } from '../../audit/runs.ts';
+import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
+import { parseAuthority } from '../../policies/hostname.ts';
+import type { IpAddress } from '../../policies/model.ts';
+import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
+import { usage } from '../run/options.ts';
+import { choosePolicy } from '../run/policy-choice.ts';
+import { describeReload, watchPolicy } from '../run/policy-watch.ts';
+import { createRunDirectory } from '../run/run-directory.ts';
+import { VERSION } from '../version.ts';
+
+export interface GatewayFlags {
+  readonly policy: readonly string[];
+  readonly allow: readonly string[];
+  readonly listen: string;
+  readonly dnsListen?: string;
+  readonly dnsUpstream?: string;
+}
+
+interface Place {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** Serves until SIGINT or SIGTERM; then 0. */
+export async function serveGateway(flags: GatewayFlags, stderr: (text: string) => void): Promise<number> {
+  const startedAt = performance.now();
+  const proxyPlace = parsePlace('--listen', flags.listen);
+  const dnsPlace = flags.dnsListen === undefined ? null : parsePlace('--dns-listen', flags.dnsListen);
+  const chosen = await choosePolicy({
+    policies: flags.policy,
+    allows: flags.allow,
+    cwd: process.cwd(),
+    home: process.env.HOME ?? homedir(),
+    environ: process.env,
+    told: (message) => stderr(`sand: ${message}\n`),
+  });
+  const run = createRunDirectory(auditRoot(process.env));
+  const log = createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
+  const record = (entry: AuditEntry) => log.record(entry);
+  const own: Place[] = [];
+  const core = createGatewayCore({
+    inForce: chosen.inForce,
+    audit: { record },
+    dnsUpstream: flags.dnsUpstream === undefined ? null : parsePlaceOfResolver(flags.dnsUpstream),
+    isOwn: (address, port) => own.some((place) => place.address === address && place.port === port),
+  });
+  record(startEntry(run.id, chosen));
+  let exitCode = 0;
+  try {
+    const server = await listen(core, proxyPlace);
+    own.push(placeOf(server, proxyPlace.address));
+    stderr(`sand: proxy (HTTP, CONNECT, SOCKS5) on ${format(placeOf(server, proxyPlace.address))}\n`);
+    if (dnsPlace !== null) own.push(await listenForDns(core, dnsPlace, stderr));
+    stderr(`sand: this gateway confines nobody by itself; log: sand audit ${run.id}\n`);
+    const unwatch = watch(core, chosen, record, stderr);
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+    unwatch();
+    server.close();
+  } catch (error) {
+    exitCode = 125;
+    throw error;
+  } finally {
+    await core.close();
+    const durationMs = Math.round(performance.now() - startedAt);
+    record({
+      kind: 'run-end',
+      exitCode,
+      cause: exitCode === 0 ? 'exit' : 'error',
+      durationMs,
+      events: log.events,
+    });
+    log.close();
+  }
+  return exitCode;
+}
+
+function startEntry(run: string, chosen: Awaited<ReturnType<typeof choosePolicy>>): AuditEntry {
+  const { policy } = chosen.inForce;
+  return {
+    kind: 'run-start',
+    schema: AUDIT_SCHEMA_VERSION,
+    run,
+    sand: VERSION,
+    node: process.version,
+    backend: 'none',
+    isolation: 'none',
+    confinement: 'cooperative',
+    command: ['sand', 'gateway'],
+    policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: chosen.layers },
+    workdir: process.cwd(),
+  };
+}
+
+async function listen(core: GatewayCore, place: Place): Promise<Server> {
+  if (place.address === '0.0.0.0' || place.address === '::') {
+    throw listenError('the proxy', format(place), {
+      code: 'address-refused',
+      detail: 'that is every interface of the host',
+    });
+  }
+  const server = createServer({ allowHalfOpen: true }, (socket) =>
+    core.proxy.acceptProxyConnection(socket),
+  );
+  server.listen({ host: place.address, port: place.port });
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw listenError('the proxy', format(place), { code: 'bind-failed', detail });
+  }
+  return server;
+}
+
+async function listenForDns(core: GatewayCore, place: Place, stderr: (text: string) => void): Promise<Place> {
+  const origin = { asker: 'guest', mode: 'vetted' } as const;
+  const bound = await core.dns.bind(place.address, place.port, origin, 'named-address');
+  if (!bound.ok) throw listenError('the resolver', format(place), bound);
+  stderr(`sand: resolver (UDP and TCP) on ${format(bound)}\n`);
+  return bound;
+}
+
+function watch(
+  core: GatewayCore,
+  chosen: Awaited<ReturnType<typeof choosePolicy>>,
+  record: (entry: AuditEntry) => number,
+  stderr: (text: string) => void,
+): () => void {
+  const { inForce, reread } = chosen;
+  if (reread === null) return () => {};
+  return watchPolicy({ inForce, reread }, [], async (change) => {
+    if (change.ok) core.replacePolicy(change.inForce);
+    const { code, detail } = describeReload(change);
+    record({ kind: 'notice', code, detail });
+    stderr(`sand: ${detail}\n`);
+  });
+}
+
+function placeOf(server: Server, address: IpAddress): Place {
+  const bound = server.address();
+  return { address, port: typeof bound === 'object' && bound !== null ? bound.port : 0 };
+}
+
+/** `ADDR:PORT`, an IPv6 address in brackets; port 0 takes a free one. */
+function parsePlace(flag: string, text: string): Place {
+  const isAnyPort = text.endsWith(':0');
+  const parsed = parseAuthority(isAnyPort ? `${text.slice(0, -1)}1` : text, null);
+  if (!parsed.ok || parsed.value.host.kind !== 'address') {
+    throw usage(`${flag} ${text}: not an address and port`, `write for example ${flag} 127.0.0.1:3128`);
+  }
+  return { address: parsed.value.host.address, port: isAnyPort ? 0 : parsed.value.port };
+}
+
+function parsePlaceOfResolver(text: string): Place {
+  const parsed = parseUpstreamFlag(text);
+  if (parsed.ok) return parsed.value;
+  throw usage(
+    `--dns-upstream ${text}: ${parsed.reason}`,
+    'write an address, for example 192.0.2.53 or 192.0.2.53:5300',
+  );
+}
+
+function format({ address, port }: Place): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
+}

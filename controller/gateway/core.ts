@@ -1,0 +1,104 @@
+/**
+ * What every gateway is made of: one resolver and one proxy under one policy and one audit log. Listens
+ * nowhere itself; a guest's link or the listeners of `sand gateway` bring the connections.
+ */
+import { networkInterfaces } from 'node:os';
+import type { AuditSink } from '../../audit/event.ts';
+import type { DnsUpstream } from '../../dns/context.ts';
+import { createResolver, type Resolver } from '../../dns/resolver.ts';
+import { createDnsServer, type DnsServer } from '../../dns/server.ts';
+import { createSystemResolvers } from '../../dns/system-resolvers.ts';
+import { parseAddress } from '../../policies/address.ts';
+import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
+import { PROXY_LIMITS } from '../../proxy/limits.ts';
+import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
+import { SandError } from '../errors.ts';
+
+/** Interface addresses change rarely, and every decision asks for them. */
+const HOST_ADDRESSES_AGE_MS = 2_000;
+
+export interface CoreOptions {
+  readonly inForce: PolicyInForce;
+  readonly audit: AuditSink;
+  /** Null: the system's own. */
+  readonly dnsUpstream: DnsUpstream | null;
+  /** Whether dialling this address and port would reach this gateway itself. */
+  readonly isOwn: (address: IpAddress, port: number) => boolean;
+}
+
+export interface GatewayCore {
+  readonly resolver: Resolver;
+  readonly dns: DnsServer;
+  readonly proxy: GatewayProxy;
+  policy(): PolicyInForce;
+  /** From now on this policy decides; what is open and no longer allowed is ended. */
+  replacePolicy(next: PolicyInForce): void;
+  close(): Promise<void>;
+}
+
+export function createGatewayCore(options: CoreOptions): GatewayCore {
+  const { audit } = options;
+  let inForce = options.inForce;
+  const policy = () => inForce;
+  const hostAddresses = createHostAddresses();
+  const named = options.dnsUpstream;
+  const upstreams = named === null ? createSystemResolvers() : () => [named];
+  const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
+  const dns = createDnsServer({ handler: resolver });
+  const proxy = createProxy({
+    policy,
+    lookup: (name, signal) => resolver.lookup(name, signal),
+    meaning: (address) => resolver.meaning(address),
+    hostAddresses,
+    isOwn: options.isOwn,
+    audit,
+    limits: PROXY_LIMITS,
+  });
+  return {
+    resolver,
+    dns,
+    proxy,
+    policy,
+    replacePolicy(next) {
+      inForce = next;
+      proxy.policyChanged();
+    },
+    async close() {
+      proxy.close();
+      resolver.close();
+      await dns.close();
+    },
+  };
+}
+
+function createHostAddresses(): () => readonly IpAddress[] {
+  let known: readonly IpAddress[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - readAt > HOST_ADDRESSES_AGE_MS) {
+      readAt = performance.now();
+      known = Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .map(({ address }) => parseAddress(address.replace(/%.*$/, '')))
+        .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
+    }
+    return known;
+  };
+}
+
+/** Why a listener of sand's could not be opened, as an error of its own kind. */
+export function listenError(
+  what: string,
+  place: string,
+  failure: { readonly code: string; readonly detail: string },
+): SandError {
+  const message = `${what} cannot listen on ${place}: ${failure.detail}`;
+  switch (failure.code) {
+    case 'port-refused':
+      return new SandError('port-refused', message, 'name another port');
+    case 'address-refused':
+      return new SandError('usage', message, 'name one address of this host, for example 127.0.0.1');
+    default:
+      return new SandError('port-in-use', message, 'name another port, or end what listens there');
+  }
+}
