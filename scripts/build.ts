@@ -19,15 +19,20 @@ const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 /**
- * Sources that load a library only when it is needed do so by a `load` of their own making, which a bundler
- * cannot see through; in the bundle it is a plain `require` of what stands in the bundle as well.
+ * Sources load some libraries only when they are needed, by a `load` of their own making. In the package such a
+ * library is a file of its own, so that a start which does not need it does not even read it.
  */
+const lazy = new Set<string>();
 const lazyLoads: Plugin = {
   name: 'lazy-loads',
   setup(plan) {
     plan.onLoad({ filter: /\/policies\/[\w-]+\.ts$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8');
-      return { loader: 'ts', contents: source.replace(/\bload\('([\w@/.-]+)'\)/g, "require('$1')") };
+      const contents = source.replace(/\bload\('([\w-]+)'\)/g, (_, name: string) => {
+        lazy.add(name);
+        return `load('./${name}.cjs')`;
+      });
+      return { loader: 'ts', contents };
     });
   },
 };
@@ -44,9 +49,31 @@ const partOfDns2: Plugin = {
   },
 };
 
+/** pino's transports run in worker threads; the audit log writes by itself, so their loader is left out. */
+const withoutTransports: Plugin = {
+  name: 'without-transports',
+  setup(plan) {
+    plan.onLoad({ filter: /\/node_modules\/thread-stream\/index\.js$/ }, () => ({
+      contents: 'module.exports = class ThreadStream {};',
+    }));
+  },
+};
+
 rmSync(DIST, { recursive: true, force: true });
-const result = await build({
+const common = {
   absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+} as const;
+const programs = await build({
+  ...common,
   entryPoints: {
     sand: 'controller/cli/main.ts',
     index: 'index.ts',
@@ -54,19 +81,17 @@ const result = await build({
     prober: 'controller/links/namespace/prober.ts',
   },
   outdir: DIST,
-  bundle: true,
   splitting: true,
   format: 'esm',
-  platform: 'node',
-  target: 'node24',
   banner: { js: REQUIRE },
-  minifySyntax: true,
-  minifyWhitespace: true,
-  keepNames: true,
-  plugins: [lazyLoads, partOfDns2],
-  legalComments: 'none',
-  metafile: true,
-  logLevel: 'warning',
+  plugins: [lazyLoads, partOfDns2, withoutTransports],
+});
+const libraries = await build({
+  ...common,
+  entryPoints: Object.fromEntries([...lazy].map((name) => [name, name])),
+  outdir: DIST,
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
 });
 
 execFileSync('tsc', ['--project', 'tsconfig.build.json', '--outDir', DIST], { cwd: ROOT, stdio: 'inherit' });
@@ -77,7 +102,10 @@ cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
-writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES.txt'), licences(Object.keys(result.metafile.inputs)));
+writeFileSync(
+  join(DIST, 'THIRD-PARTY-LICENSES.txt'),
+  licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),
+);
 
 function writeSchema(name: string, schema: unknown): void {
   writeFileSync(join(DIST, 'schemas', `${name}.schema.json`), `${JSON.stringify(schema, null, 2)}\n`);
