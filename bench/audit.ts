@@ -77,7 +77,8 @@ async function writeBoth(path: string, plainPath: string): Promise<readonly [Mea
       for (let at = from; at < from + TURN; at += 1) log.record(decision(at));
     });
     await measure(plain, () => {
-      for (let at = from; at < from + TURN; at += 1) writeSync(descriptor, `${JSON.stringify(decision(at))}\n`);
+      for (let at = from; at < from + TURN; at += 1)
+        writeSync(descriptor, `${JSON.stringify(decision(at))}\n`);
     });
   }
   closeSync(descriptor);

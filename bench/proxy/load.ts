@@ -41,8 +41,6 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const READ_BYTES = 64 * 1024;
 /** What the origin answers with, behind its head. */
 const BODY_BYTES = 120;
-/** Before a stream's bytes count, its windows have opened. */
-const STREAM_WARM_UP_MS = 100;
 /** Tunnels that are opened at a time while thousands are held. */
 const HOLD_AT_ONCE = 64;
 /** A client that waits longer has been forgotten. */
@@ -50,7 +48,7 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** A proxy that refuses every time ends a task early. */
 const MAX_FAILURES = 200;
 /** Held tunnels that do not come even so are given up. */
-const HOLD_TIMEOUT_MS = 15_000;
+const HOLD_TIMEOUT_MS = 25_000;
 
 /** Resolves once bytes can flow; null when they cannot. `onBytes` gets what comes behind the reply. */
 function openTunnel(route: Route, onBytes: (bytes: number) => void): Promise<Socket | null> {
@@ -117,8 +115,10 @@ function tunnels({ route, atOnce, ms }: Extract<Task, { kind: 'tunnels' }>): Pro
   });
 }
 
+/** Every byte counts from the first tunnel on, so that the proxy's processor time is for these bytes and no others. */
 async function streams(task: Extract<Task, { kind: 'streams' }>): Promise<Figures> {
   let bytes = 0;
+  const start = performance.now();
   const opened = await Promise.all(
     Array.from({ length: task.streams }, () =>
       openTunnel(task.route, (size) => {
@@ -127,11 +127,8 @@ async function streams(task: Extract<Task, { kind: 'streams' }>): Promise<Figure
     ),
   );
   const open = opened.filter((socket) => socket !== null);
-  await waitMs(STREAM_WARM_UP_MS);
-  const before = bytes;
-  const start = performance.now();
   await waitMs(task.ms);
-  const figures = { count: bytes - before, elapsedMs: performance.now() - start };
+  const figures = { count: bytes, elapsedMs: performance.now() - start };
   for (const socket of open) drop(socket);
   return { ...figures, failures: task.streams - open.length, times: [] };
 }
@@ -150,31 +147,41 @@ async function requests({ route, atOnce, ms }: Extract<Task, { kind: 'requests' 
   return figures;
 }
 
-/** One client that keeps its connection, and opens another where the proxy does not. */
+/**
+ * One client that keeps its connection. Where the proxy has closed it meanwhile, the request goes out once more on a
+ * new one, as every HTTP client does it.
+ */
 class HttpClient {
   readonly #route: Route;
   readonly #request: string;
   #socket: Socket | null = null;
+  #isFresh = true;
   #answered: ((answered: boolean) => void) | null = null;
   #received: Buffer = Buffer.alloc(0);
 
   constructor(route: Route) {
     const authority = `${route.host}:${route.port}`;
+    const target = route.proxyPort === null ? '/' : `http://${authority}/`;
     this.#route = route;
-    this.#request = `GET ${route.proxyPort === null ? '' : `http://${authority}`}/ HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
+    this.#request = `GET ${target} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
   }
 
   ask(): Promise<boolean> {
-    this.#socket ??= this.#connect();
-    this.#received = Buffer.alloc(0);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#answered = resolve;
-    this.#socket.write(this.#request);
+    this.#send();
     return promise;
   }
 
   close(): void {
     if (this.#socket !== null) drop(this.#socket);
+  }
+
+  #send(): void {
+    this.#isFresh = this.#socket === null;
+    this.#socket ??= this.#connect();
+    this.#received = Buffer.alloc(0);
+    this.#socket.write(this.#request);
   }
 
   #connect(): Socket {
@@ -185,7 +192,10 @@ class HttpClient {
     const gone = (): void => {
       if (this.#socket !== socket) return;
       this.#socket = null;
-      this.#settle(false);
+      drop(socket);
+      if (this.#answered === null) return;
+      if (!this.#isFresh && this.#received.length === 0) this.#send();
+      else this.#settle(false);
     };
     socket.on('end', gone);
     socket.on('close', gone);

@@ -6,7 +6,7 @@ import type { Figures, Route, Task } from './load.ts';
 import type { OriginPorts } from './origin.ts';
 import { ORIGIN_NAME } from './origin-name.ts';
 
-const SLICE_MS = 400;
+const SLICE_MS = 500;
 const WARM_UP_MS = 1_000;
 /** Longer, for what is new comes rarely where the proxy is busy. */
 const LOADED_MS = 800;
@@ -71,9 +71,11 @@ interface Spent extends Figures {
 export async function warmUp(running: Running, crew: Crew): Promise<void> {
   const { proxyPort, host } = running;
   const common = { atOnce: AT_ONCE, ms: WARM_UP_MS };
+  const flood = { kind: 'streams', streams: STREAMS, ms: WARM_UP_MS } as const;
   const to = (port: number): Route => ({ proxyPort, host, port });
   await carryOut(crew.load, { kind: 'tunnels', route: to(crew.origin.quiet), ...common });
   await carryOut(crew.load, { kind: 'requests', route: to(crew.origin.http), ...common });
+  await carryOut(crew.load, { ...flood, route: to(crew.origin.source) });
 }
 
 export async function measureRound(running: Running, crew: Crew, samples: Samples): Promise<void> {

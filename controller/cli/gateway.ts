@@ -56,8 +56,9 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   });
   record(startEntry(run.id, chosen));
   let exitCode = 0;
+  let server: Server | null = null;
   try {
-    const server = await listen(core, proxyPlace);
+    server = await listen(core, proxyPlace);
     own.push(placeOf(server, proxyPlace.address));
     stderr(`sand: proxy (HTTP, CONNECT, SOCKS5) on ${format(placeOf(server, proxyPlace.address))}\n`);
     if (dnsPlace !== null) own.push(await listenForDns(core, dnsPlace, stderr));
@@ -65,11 +66,11 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     const unwatch = watch(core, chosen, record, stderr);
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
     unwatch();
-    server.close();
   } catch (error) {
     exitCode = 125;
     throw error;
   } finally {
+    server?.close();
     await core.close();
     const durationMs = Math.round(performance.now() - startedAt);
     record({

@@ -93,7 +93,8 @@ export async function createNamespaceLink(
   planter.on('close', (code, killedBy) => gone(`the planter ended (${killedBy ?? code})`));
   planter.on('disconnect', () => setTimeout(gone, EXIT_AFTER_MS, 'the planter ended').unref());
 
-  const abort = () => void close();
+  planter.stdin?.on('error', () => {});
+  const abort = () => void close().catch(() => {});
   signal.addEventListener('abort', abort, { once: true });
   try {
     const ready = await mailbox.wait('ready', START_TIMEOUT_MS);
@@ -106,14 +107,13 @@ export async function createNamespaceLink(
         await mailbox.wait('planted', ANSWER_TIMEOUT_MS);
       },
       async probe(plan, probing) {
-        const giveUp = () => void close();
-        probing.addEventListener('abort', giveUp, { once: true });
+        probing.addEventListener('abort', abort, { once: true });
         try {
           probing.throwIfAborted();
           mailbox.send({ type: 'probe', plan });
           return (await mailbox.wait('probed', ANSWER_TIMEOUT_MS)).observations;
         } finally {
-          probing.removeEventListener('abort', giveUp);
+          probing.removeEventListener('abort', abort);
         }
       },
       async tried() {
@@ -123,7 +123,7 @@ export async function createNamespaceLink(
       close,
     };
   } catch (error) {
-    await close();
+    await close().catch(() => {});
     throw error;
   } finally {
     signal.removeEventListener('abort', abort);
@@ -149,7 +149,8 @@ function startPlanter(ports: readonly number[]): ChildProcess {
     '--',
   ];
   return spawn('setpriv', [...args, process.execPath, PLANTER, JSON.stringify(ports)], {
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    // Its standard input says by its end that this process is gone; an IPC channel that ends early tells nobody.
+    stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
     detached: true,
     env: toolEnvironment(process.env),
   });
@@ -203,12 +204,21 @@ function createMailbox(planter: ChildProcess) {
 
 async function endProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // Disconnecting asks it to end by itself; the signal is for one that hangs.
-  if (child.connected) child.disconnect();
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-  await ended;
+  // With its standard error, everything that inherited it has ended: the holder, and the planter itself.
+  const ended = new Promise<boolean>((resolve) => child.once('close', () => resolve(true)));
+  // The end of its input is for a planter that `unshare` had not tied to itself yet when the signal came.
+  child.stdin?.destroy();
+  child.kill('SIGKILL');
+  const { promise: late, resolve: give } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(give, STOP_TIMEOUT_MS, false);
+  const inTime = await Promise.race([ended, late]);
   clearTimeout(timer);
+  if (inTime) return;
+  throw new SandError(
+    'teardown-failed',
+    `the link\u2019s processes did not end within ${STOP_TIMEOUT_MS} ms (${child.pid})`,
+    'look at that process and what it started, and end them',
+  );
 }
 
 function closeDatagram(socket: DatagramSocket): void {

@@ -201,6 +201,7 @@ async function readTried(): Promise<void> {
 async function main(): Promise<void> {
   process.channel?.ref();
   process.on('disconnect', () => process.exit(0));
+  process.stdin.on('close', () => process.exit(0)).resume();
   const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
 
   const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));

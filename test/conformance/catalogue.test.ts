@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { readCatalogue } from './catalogue.ts';
+import { runEngineCase } from './engine.ts';
+import { runScenario } from './scenario.ts';
+
+const catalogue = readCatalogue();
+
+describe.each(catalogue)('$topic', ({ cases, policies }) => {
+  for (const test of cases) {
+    if (test.needs === 'guest') continue;
+    it(`${test.id}: ${test.what}`, async () => {
+      if (test.needs === 'engine') runEngineCase(test, policies);
+      else await runScenario(test, policies);
+    });
+  }
+});
+
+describe('the catalogue', () => {
+  const cases = catalogue.flatMap((topic) => topic.cases);
+
+  it('names each case once', () => {
+    const ids = cases.map(({ id }) => id);
+    expect(ids.filter((id, at) => ids.indexOf(id) !== at)).toEqual([]);
+  });
+
+  it('has at least 300 cases, and a third of them are uses that must work', () => {
+    expect(cases.length).toBeGreaterThanOrEqual(300);
+    const allowed = cases.filter(({ verdict }) => verdict === 'allow');
+    expect(allowed.length * 3).toBeGreaterThanOrEqual(cases.length);
+  });
+});

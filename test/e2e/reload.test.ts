@@ -1,0 +1,128 @@
+/** A policy file that changes while a guest runs: what it adds is allowed, what it drops is ended, a bad one is not used. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ALLOWED, createOrigins, type Origins } from './origins.ts';
+import { createWorld, outputOf, type World } from './sand.ts';
+
+let origins: Origins;
+let world: World;
+let policyPath: string;
+
+beforeAll(async () => {
+  origins = await createOrigins();
+  world = createWorld();
+  const folder = join(world.root, 'policies');
+  mkdirSync(folder);
+  chmodSync(folder, 0o755);
+  policyPath = join(folder, 'p.yaml');
+});
+afterAll(async () => {
+  world.remove();
+  await origins.close();
+});
+
+const header = 'version: 1\nname: reloaded\nrules:\n';
+const rule = () => `  - allow: ${ALLOWED}\n    http: [${origins.httpPort}]\n    addresses: [127.0.0.0/8]\n`;
+const rawRule = () =>
+  `  - allow: raw.origin.test\n    tcp: [${origins.tcpPort}]\n    addresses: [127.0.0.0/8]\n`;
+
+/** Runs a script that prints `ready` when the policy may change, and reads a line on standard input after. */
+async function duringChange(script: string, change: () => void) {
+  const child = world.start([
+    'run',
+    '--policy',
+    policyPath,
+    '--dns-upstream',
+    `127.0.0.1:${origins.dnsPort}`,
+    '--',
+    'sh',
+    '-c',
+    script,
+  ]);
+  child.stdout?.on('data', (chunk: Buffer) => {
+    if (chunk.toString().includes('ready')) change();
+  });
+  return outputOf(child, '');
+}
+
+/** Asks until the answer holds a word, for a bounded number of tries. */
+const until = (word: string, ask: string) =>
+  `n=0; while [ $n -lt 100 ]; do n=$((n+1)); ${ask} 2>&1 | grep -q '${word}' && { echo 'saw ${word}'; break; }; sleep 0.1; done`;
+
+describe('a policy that changes during a run', () => {
+  const ask = () => `curl -sS -m 5 http://${ALLOWED}:${origins.httpPort}/`;
+
+  it('allows what it adds, its new ports included, and is on record', async () => {
+    writeFileSync(policyPath, header.replace('rules:\n', 'rules: []\n'));
+    const run = await duringChange(`${ask()} | grep reason; echo ready; ${until('hello from', ask())}`, () =>
+      writeFileSync(policyPath, header + rule()),
+    );
+    expect(run.stdout).toContain('no-rule');
+    expect(run.stdout).toContain('saw hello from');
+    const events = await world.events();
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'notice', code: 'policy-reloaded' }));
+    const digests = new Set(events.flatMap((event) => (event.kind === 'connection' ? [event.policy] : [])));
+    expect(digests.size).toBe(2);
+  });
+
+  it('plants ports that nothing could use before', async () => {
+    writeFileSync(policyPath, header + rule());
+    const talk = `python3 -c 'import socket; s=socket.create_connection(("raw.origin.test",${origins.tcpPort}),5); s.sendall(b"hi"); print(s.recv(9).decode())'`;
+    const run = await duringChange(`echo ready; ${until('echo hi', talk)}`, () =>
+      writeFileSync(policyPath, header + rule() + rawRule()),
+    );
+    expect(run.stdout).toContain('saw echo hi');
+  });
+
+  it('ends an open tunnel that it no longer allows, and records why', async () => {
+    writeFileSync(policyPath, header + rawRule());
+    const hold = `import socket, sys
+s = socket.create_connection(("raw.origin.test", ${origins.tcpPort}), 5)
+s.sendall(b"hi"); s.recv(9)
+print("ready", flush=True)
+s.settimeout(20)
+try: print("ended", len(s.recv(9)))
+except ConnectionResetError: print("ended by reset")`;
+    world.file('hold.py', hold);
+    const run = await duringChange('python3 hold.py', () =>
+      writeFileSync(policyPath, header.replace('rules:\n', 'rules: []\n')),
+    );
+    expect(run.stdout).toMatch(/ended( 0| by reset)/);
+    expect(await world.events()).toContainEqual(
+      expect.objectContaining({ kind: 'close', host: 'raw.origin.test', reason: 'policy-changed' }),
+    );
+  });
+
+  it('changes nothing when it does not parse, and says so with its line', async () => {
+    writeFileSync(policyPath, header + rule());
+    const run = await duringChange(`echo ready; sleep 1; ${until('hello from', ask())}`, () =>
+      writeFileSync(policyPath, `${header}  - alow: x.example\n`),
+    );
+    expect(run.stdout).toContain('saw hello from');
+    expect(run.stderr).toMatch(/p\.yaml:4:\d+: .*alow/);
+    expect(await world.events()).toContainEqual(
+      expect.objectContaining({ kind: 'notice', code: 'policy-reload-refused' }),
+    );
+  });
+
+  it('is read once where the guest could write it', async () => {
+    const inside = world.file('inside.yaml', header.replace('rules:\n', 'rules: []\n'));
+    const child = world.start([
+      'run',
+      '--policy',
+      inside,
+      '--dns-upstream',
+      `127.0.0.1:${origins.dnsPort}`,
+      '--',
+      'sh',
+      '-c',
+      `echo ready; sleep 1; ${ask()}`,
+    ]);
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (chunk.toString().includes('ready')) writeFileSync(inside, header + rule());
+    });
+    const run = await outputOf(child, '');
+    expect(run.stdout).toContain('no-rule');
+  });
+});
