@@ -3,14 +3,16 @@
  * proxy knows neither the resolver nor the guest; a test hands it fakes.
  */
 import type { AuditSink } from '../audit/event.ts';
-import type { Authority, Hostname, IpAddress, PolicyInForce } from '../policies/model.ts';
+import type { Authority, Host, Hostname, IpAddress, PolicyInForce, Protocol } from '../policies/model.ts';
+import type { Reason } from '../policies/reasons.ts';
 import type { ProxyLimits } from './limits.ts';
 
 /** Outcome of resolving an allowed name on the host. Addresses are not vetted yet. */
 export type Lookup =
   | { readonly kind: 'addresses'; readonly addresses: readonly IpAddress[] }
   | { readonly kind: 'not-found' }
-  | { readonly kind: 'failed'; readonly detail: string };
+  /** `reason`: sand itself did not ask, and nobody else may be asked either. */
+  | { readonly kind: 'failed'; readonly detail: string; readonly reason?: Reason };
 
 /** What a literal address that a guest connected to stands for. */
 export type Meaning =
@@ -18,6 +20,23 @@ export type Meaning =
   /** Inside the synthetic range, but no answer of this guest gave it. */
   | { readonly kind: 'unknown-synthetic' }
   | { readonly kind: 'literal' };
+
+/** A proxy that the host itself needs to reach the world. */
+export interface ParentProxy {
+  readonly host: Host;
+  readonly port: number;
+  /** Spoken to over TLS, its certificate checked against `host`. */
+  readonly secure: boolean;
+  /** The value of Proxy-Authorization; goes to the parent and nowhere else. */
+  readonly authorization: string | null;
+}
+
+export interface ParentProxies {
+  /** The parent that an authority is reached through; null: directly. Asked again for each decision. */
+  parentOf(authority: Authority, protocol: Protocol): ParentProxy | null;
+  /** The parent's own address, as the host finds it; not a guest's lookup, and not vetted. Never rejects. */
+  lookup(name: Hostname): Promise<Lookup>;
+}
 
 export interface ProxyContext {
   /** The policy in force now; read once for each decision. */
@@ -29,6 +48,8 @@ export interface ProxyContext {
   hostAddresses(): readonly IpAddress[];
   /** Whether dialling this address and port would reach sand itself (a gateway's own ports). */
   isOwn(address: IpAddress, port: number): boolean;
+  /** Absent: everything is dialled directly. */
+  readonly parents?: ParentProxies;
   readonly audit: AuditSink;
   readonly limits: ProxyLimits;
 }

@@ -1,6 +1,8 @@
 /** Every bound of the proxy, with its reason. Times in milliseconds, sizes in bytes. */
 export interface ProxyLimits {
   readonly connections: number;
+  readonly requestsPerSecond: number;
+  readonly requestBurst: number;
   readonly bytesOut: number | null;
   readonly bytesIn: number | null;
   readonly headBytes: number;
@@ -17,6 +19,10 @@ export interface ProxyLimits {
 export const PROXY_LIMITS: ProxyLimits = {
   /** Connections of one guest at a time: far above any build, far below the descriptors of a process. */
   connections: 1024,
+  /** Requests and connections, refused ones too: an installer on plain HTTP makes tens, a scanner thousands. */
+  requestsPerSecond: 200,
+  /** A client that opens everything at once, such as a browser or a parallel download of a whole lock file. */
+  requestBurst: 1000,
   bytesOut: null,
   bytesIn: null,
   /** Request line and headers together; Node's own default. */
@@ -60,6 +66,10 @@ export const PROXY_BOUNDS = {
   lingerBytes: 1024 * 1024,
   /** Connections over the guest's limit that are told so in words; the rest is cut off. */
   toldOverLimit: 32,
+  /** Refusals by one limit are told by the first, and then by their number this often. */
+  burstMs: 1_000,
+  /** A parent proxy's answer to CONNECT; its error pages come behind the head and are not read. */
+  parentHeadBytes: 16 * 1024,
   /** A refused stream is looked at this long, to answer in the language that it speaks. */
   refusalPeekMs: 1_000,
   /** Addresses of one answer that are tried: RFC 8305 gives no number; nobody waits for more. */

@@ -47,6 +47,8 @@ export interface GuestSpec {
   /** What the caller named with `--env`; the backend adds what every guest has. */
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
+  /** Certificate authorities, as PEM text, that the guest's tools trust besides the system's. */
+  readonly authorities: readonly string[];
   /** Folder on the host that keeps package caches; null for none. */
   readonly cache: string | null;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */

@@ -109,9 +109,7 @@ async function listen(core: GatewayCore, place: Place): Promise<Server> {
       detail: 'that is every interface of the host',
     });
   }
-  const server = createServer({ allowHalfOpen: true }, (socket) =>
-    core.proxy.acceptProxyConnection(socket),
-  );
+  const server = createServer({ allowHalfOpen: true }, (socket) => core.proxy.acceptProxyConnection(socket));
   server.listen({ host: place.address, port: place.port });
   try {
     await once(server, 'listening');

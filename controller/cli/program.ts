@@ -50,6 +50,12 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
     .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])
+    .option(
+      '--trust-ca <FILE>',
+      'a certificate authority (PEM) that the guest\u2019s tools trust as well',
+      list,
+      [],
+    )
     .option('--cache', 'keep package caches for the next run in this folder', false)
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')

@@ -25,6 +25,7 @@ export interface RunFlags {
   readonly mount: readonly string[];
   readonly env: readonly string[];
   readonly share: readonly string[];
+  readonly trustCa: readonly string[];
   readonly cache: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
@@ -70,6 +71,7 @@ function readFlags(
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
     shares: parseShares(flags.share),
+    trustCa: flags.trustCa,
     cache: flags.cache,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),

@@ -4,11 +4,12 @@
  */
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
+import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
 import { choosePolicy, configFolder } from './policy-choice.ts';
@@ -28,6 +29,8 @@ export interface RunRequest {
   readonly workdir: string | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
+  /** Files with certificate authorities (PEM) that the guest's tools trust besides the system's. */
+  readonly trustCa: readonly string[];
   /** Whether package caches are kept for the next run in this folder. */
   readonly cache: boolean;
   readonly timeoutMs: number | null;
@@ -53,6 +56,7 @@ export const RUN_DEFAULTS = {
   workdir: null,
   environment: {},
   shares: [],
+  trustCa: [],
   cache: false,
   timeoutMs: null,
   dnsPort: 0,
@@ -90,6 +94,7 @@ export async function planRun(
     backend: createBackend(request.backend),
     environment: request.environment,
     shares: request.shares,
+    authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,

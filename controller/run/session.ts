@@ -42,6 +42,8 @@ export interface SessionRequest {
   readonly workdir: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
+  /** PEM text of each. */
+  readonly authorities: readonly string[];
   readonly cache: string | null;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
@@ -141,6 +143,7 @@ async function runToEnd(
       workdir: request.workdir,
       environment: request.environment,
       shares: request.shares,
+      authorities: request.authorities,
       cache: request.cache,
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });

@@ -25,12 +25,13 @@ import { planLaunch } from './argv.ts';
 import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
-import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
+import { readHostFiles, readProtectedFiles, readSystemBundle, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
+import { planTrust } from './trust.ts';
 import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
@@ -123,12 +124,13 @@ function planGuest(spec: GuestSpec): GuestPlan {
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
   const shares = planShares(spec.shares, spec.cache, identity, process.env);
+  const trust = planTrust(spec.authorities, spec.authorities.length === 0 ? null : readSystemBundle());
   const mounts = planMounts({
     host,
     identity,
     workspaces: spec.mounts,
     guards: protection.mounts,
-    extras: shares.mounts,
+    extras: [...shares.mounts, ...trust.mounts],
     nameserver: LINK.gateway4,
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
@@ -136,7 +138,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
   const environment = planEnvironment({
     caller: process.env,
     identity,
-    named: { ...shares.environment, ...spec.environment },
+    named: { ...shares.environment, ...trust.environment, ...spec.environment },
     visible: (path) => {
       const real = realPath(path);
       return real !== null && isShown(path) && isShown(real);
