@@ -2,13 +2,15 @@
  * The proxy's books: numbers every decision, records it before its effect, counts bytes against the guest's
  * limits, and ends what is open when the log fails, the policy changes or the guest stops. Dials nothing.
  */
-import type { AuditSink, ConnectionDecision, RuleFact, Via } from '../audit/event.ts';
-import { formatHost } from '../policies/hostname.ts';
+import type { AuditSink, ConnectionClose, ConnectionDecision, RuleFact, Via } from '../audit/event.ts';
 import type { Authority, IpAddress, PolicyInForce, Protocol, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
+import { Bursts } from './bursts.ts';
 import { refuseFor } from './judgement.ts';
 import type { ProxyLimits } from './limits.ts';
 import { type Denial, shown } from './refusal.ts';
+import { RequestRate } from './request-rate.ts';
+import type { Route } from './route.ts';
 
 /** What was asked, as far as it was understood, for the record. */
 export interface Asked {
@@ -30,7 +32,9 @@ export interface Admission {
   readonly rule: RuleRef | null;
   readonly reason: Reason;
   readonly muted: boolean;
-  readonly address: IpAddress;
+  /** The first vetted address; null where the host could not resolve the name. */
+  readonly address: IpAddress | null;
+  readonly route: Route;
 }
 
 export interface LedgerStats {
@@ -48,7 +52,9 @@ interface Bounds {
 }
 
 export function askedOf(authority: Authority, rest: Omit<Asked, 'host' | 'port'>): Asked {
-  return { ...rest, host: formatHost(authority.host), port: authority.port };
+  const { host, port } = authority;
+  // An IPv6 literal without its brackets, as every other event has it.
+  return { ...rest, host: host.kind === 'address' ? host.address : host.name, port };
 }
 
 /** One forwarded decision, from its record to its close. `cut` ends it; it is set by who carries the bytes. */
@@ -63,6 +69,7 @@ export class Flight {
   #reason: Reason | null = null;
   #isClosed = false;
   #cut: (() => void) | null = null;
+  #connected: IpAddress | null = null;
 
   constructor(ledger: Ledger, id: number, asked: Asked, admission: Admission) {
     this.#ledger = ledger;
@@ -77,6 +84,11 @@ export class Flight {
 
   get cutReason(): Reason | null {
     return this.#reason;
+  }
+
+  /** The address that answered, of several that were vetted. */
+  connected(address: IpAddress): void {
+    this.#connected = address;
   }
 
   /** How to end the bytes at once. Called right away when the flight was cut before. */
@@ -104,7 +116,7 @@ export class Flight {
   }
 
   /** Records the end, once. */
-  close(reason: Reason | null = null, status: number | null = null): void {
+  close(reason: Reason | null = null, status: number | null = null, detail: string | null = null): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cut = null;
@@ -113,6 +125,8 @@ export class Flight {
       durationMs: Math.round(performance.now() - this.#startMs),
       ...(ending === null ? {} : { reason: ending }),
       ...(status === null ? {} : { status }),
+      ...(this.#connected === null ? {} : { address: this.#connected }),
+      ...(detail === null ? {} : { detail }),
     });
   }
 }
@@ -123,6 +137,8 @@ export class Ledger {
   readonly #policy: () => PolicyInForce;
   readonly #limits: ProxyLimits;
   readonly #flights = new Set<Flight>();
+  readonly #rate: RequestRate;
+  readonly #bursts = new Bursts((reason, count) => this.#recordBurst(reason, count));
   #next = 1;
   #forwarded = 0;
   #refused = 0;
@@ -136,6 +152,7 @@ export class Ledger {
     this.#audit = audit;
     this.#policy = policy;
     this.#limits = limits;
+    this.#rate = new RequestRate(limits.requestsPerSecond, limits.requestBurst, performance.now());
     this.#boundsOf = policy();
     this.#bounds = boundsOf(this.#boundsOf, limits);
   }
@@ -177,6 +194,20 @@ export class Ledger {
     return isWritten ? denial : auditUnavailable();
   }
 
+  /** The same for what a guest can provoke without end: of a burst the first is recorded, then the number. */
+  refuseRepeated(asked: Asked, denial: Denial): Denial {
+    if (this.#bursts.begins(denial.reason)) return this.refuse(asked, denial);
+    this.#refused += 1;
+    return this.#isSealed ? auditUnavailable() : denial;
+  }
+
+  /** Counts one request against the guest's rate; gives the refusal, on record already, where it does not fit. */
+  overRate(ask: () => Asked): Denial | null {
+    if (this.#rate.take(performance.now())) return null;
+    const detail = `more than ${this.#limits.requestsPerSecond} requests a second`;
+    return this.refuseRepeated(ask(), refuseFor('limit-requests', detail));
+  }
+
   /** Records that this will be dialled. What is returned instead of a flight has been recorded too. */
   open(asked: Asked, admission: Admission): Flight | Denial {
     if (this.#bytesOut >= this.bounds.bytesOut || this.#bytesIn >= this.bounds.bytesIn) {
@@ -188,7 +219,7 @@ export class Ledger {
       ...this.#decision(asked, admission.rule, admission.reason, admission.muted),
       verdict: 'allow',
       disposition: 'forwarded',
-      address: admission.address,
+      ...wayOf(admission),
     });
     // Fail closed: what is not on record is not dialled.
     if (!isWritten) {
@@ -213,7 +244,7 @@ export class Ledger {
   /** For `Flight.close` only. */
   settle(
     flight: Flight,
-    end: { readonly durationMs: number; readonly reason?: Reason; readonly status?: number },
+    end: Omit<ConnectionClose, 'kind' | 'connection' | 'host' | 'port' | 'bytesOut' | 'bytesIn'>,
   ): void {
     this.#flights.delete(flight);
     const { host, port } = flight.asked;
@@ -232,7 +263,17 @@ export class Ledger {
       flight.cut(reason);
       flight.close();
     }
+    this.#bursts.end();
     this.#isSealed = true;
+  }
+
+  #recordBurst(reason: Reason, count: number): void {
+    this.#record({
+      ...this.#decision({ via: 'forward', host: '', port: 0, protocol: null }, null, reason, false),
+      verdict: 'deny',
+      disposition: 'refused',
+      detail: `${count} more, refused since the last record`,
+    });
   }
 
   #decision(asked: Asked, rule: RuleRef | null, reason: Reason, muted: boolean) {
@@ -269,6 +310,12 @@ export class Ledger {
 
 function auditUnavailable(): Denial {
   return { ...refuseFor('audit-unavailable', 'the audit log cannot be written'), advice: null };
+}
+
+/** What will be dialled, or what a parent proxy is told. */
+function wayOf({ address, route }: Admission): { readonly address?: string; readonly detail?: string } {
+  if (route.kind === 'direct') return address === null ? {} : { address };
+  return { ...(route.address === null ? {} : { address: route.address }), detail: route.detail };
 }
 
 function ruleFact(rule: RuleRef): RuleFact {

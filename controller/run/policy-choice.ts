@@ -3,7 +3,7 @@
  * found applies when it is no wider than `strict` or was approved by its content; the owner's ceiling holds
  * for everybody. Every layer is read once, here.
  */
-import { existsSync, lstatSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
@@ -47,12 +47,12 @@ export function configFolder(environ: Readonly<Record<string, string | undefined
 
 /** Raises `policy-invalid`, `policy-missing`, `policy-unapproved`. */
 export async function choosePolicy(request: PolicyChoiceRequest): Promise<PolicyChoice> {
-  const reader = createPolicyReader(request.cwd);
   const allows = request.allows.map((host) => ({ kind: 'allow', host }) as const);
   const named = request.policies.map((name) => ({ kind: 'named', name }) as const);
   const found = named.length > 0 ? null : findPolicy(request);
-  if (found !== null) await requireConsent(found, reader, request);
-  const base = named.length > 0 ? named : [{ kind: 'named', name: found ?? 'strict' } as const];
+  const reader = createPolicyReader(request.cwd, found === null ? null : found.repository);
+  if (found !== null) await requireConsent(found.path, reader, request);
+  const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
   const compileAll = (): PolicyInForce => ({
     policy: compileOrRefuse([...base, ...allows], reader),
     ceilings: ceilingPaths(request.environ).map((path) =>
@@ -77,27 +77,31 @@ function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
 }
 
 /** Upward from the working directory to the repository's root, of the caller's own; null where none is. */
-function findPolicy(request: PolicyChoiceRequest): string | null {
-  for (let folder = resolve(request.cwd); ; folder = dirname(folder)) {
+function findPolicy(
+  request: PolicyChoiceRequest,
+): { readonly path: string; readonly repository: string } | null {
+  const start = resolve(request.cwd);
+  const root = repositoryRoot(start);
+  for (let folder = start; ; folder = dirname(folder)) {
     const path = join(folder, FOUND_NAME);
-    if (existsSync(path)) {
-      if (statSync(path).uid === process.getuid?.()) return path;
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined) {
+      if (stat.uid === process.getuid?.()) return { path, repository: realpathSync(root) };
       throw new SandError(
         'policy-unapproved',
         `${path} belongs to another user, so it is not used unasked`,
         `name it with --policy ${path}, or name another policy`,
       );
     }
-    const isRoot = lstatSync(join(folder, '.git'), { throwIfNoEntry: false }) !== undefined;
-    if (isRoot || dirname(folder) === folder || !isInRepository(folder)) return null;
+    if (folder === root) return null;
   }
 }
 
-/** Whether some folder above this one is a repository's root; outside one, only the working directory counts. */
-function isInRepository(folder: string): boolean {
-  for (let at = dirname(folder); ; at = dirname(at)) {
-    if (existsSync(join(at, '.git'))) return true;
-    if (dirname(at) === at) return false;
+/** The folder that holds `.git`, at or above this one; outside a repository, the folder itself. */
+function repositoryRoot(start: string): string {
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (lstatSync(join(folder, '.git'), { throwIfNoEntry: false }) !== undefined) return folder;
+    if (dirname(folder) === folder) return start;
   }
 }
 

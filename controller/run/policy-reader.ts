@@ -5,11 +5,14 @@ import type { FileReading, PolicyReader } from '../../policies/compile.ts';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
 import { presetDirectory } from '../../policies/presets.ts';
 
-/** `directory` is what relative names on the command line are relative to. */
-export function createPolicyReader(directory: string): PolicyReader {
+/**
+ * `directory` is what relative names on the command line are relative to. With `within`, an absolute real path,
+ * nothing outside that folder is read: for a policy that nobody has consented to yet, whose errors quote it.
+ */
+export function createPolicyReader(directory: string, within: string | null = null): PolicyReader {
   return {
     directory,
-    readFile: readPolicyFile,
+    readFile: (path) => (within === null || leadsInto(path, within) ? readPolicyFile(path) : OUTSIDE),
     readData: (name) => {
       try {
         return readFileSync(join(presetDirectory(), name));
@@ -18,6 +21,20 @@ export function createPolicyReader(directory: string): PolicyReader {
       }
     },
   };
+}
+
+const OUTSIDE: FileReading = {
+  kind: 'unreadable',
+  detail: 'it lies outside the repository, and nobody has named this policy',
+};
+
+/** A path that does not exist leads nowhere, and may be asked for. */
+function leadsInto(path: string, folder: string): boolean {
+  try {
+    return realpathSync(path).startsWith(`${folder}/`);
+  } catch {
+    return true;
+  }
 }
 
 /** Never waits: a FIFO is opened without blocking, and only regular files are read, up to their bound. */

@@ -103,6 +103,7 @@ export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
 function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
   const named = resolve(request.cwd, flag.source);
   const source = realOrRefuse(named);
+  refuseLinkOut(named, source, request.cwd);
   refuseSource(source, request);
   const target = flag.target === null ? source : resolve('/', flag.target);
   if (
@@ -113,6 +114,17 @@ function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
     throw refused(`${target} in the guest is sand's own`, 'mount it somewhere else, for example below /work');
   }
   return { source, target, writable: flag.writable };
+}
+
+/** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
+function refuseLinkOut(named: string, source: string, cwd: string): void {
+  const here = realOr(cwd);
+  const isBelow = named.startsWith(`${resolve(cwd)}/`);
+  if (!isBelow || source === here || source.startsWith(`${here}/`)) return;
+  throw refused(
+    `${named} is a link that leads out of ${here}, to ${source}`,
+    `if that is what you mean, name the place itself: --mount ${source}`,
+  );
 }
 
 function realOrRefuse(path: string): string {

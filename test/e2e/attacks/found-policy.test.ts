@@ -91,4 +91,11 @@ describe.each(CALLERS)('a hostile sand.policy.yaml that a guest of the %s would 
     execFileSync('chown', ['12345', path]);
     await expectRefused('policy-unapproved');
   });
+
+  it('is not quoted where it is a link to the caller’s own file outside the repository', async () => {
+    world.file('../own.txt', 'a-secret-of-the-caller\n');
+    symlinkSync('../own.txt', join(world.workspace, 'sand.policy.yaml'));
+    const output = await world.sand(['run', '--', 'touch', 'ran']);
+    expect(output.stderr).not.toContain('a-secret-of-the-caller');
+  });
 });

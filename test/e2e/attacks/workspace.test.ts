@@ -213,4 +213,23 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
       expect(output, source).toMatchObject(refused);
     }
   });
+
+  it('does not lead out when the next run mounts a link that a guest made', async () => {
+    const outside = join(world.root, 'outside');
+    mkdirSync(outside);
+    writeFileSync(join(outside, 'secret.txt'), 'secret-of-the-host');
+    await attack({ links: { data: outside } });
+    const output = await world.sand([
+      'run',
+      '--policy',
+      'offline',
+      '--mount',
+      './data:/work/data',
+      '--',
+      'cat',
+      '/work/data/secret.txt',
+    ]);
+    expect(output.stdout).not.toContain('secret-of-the-host');
+    expect(output).toMatchObject({ code: 2, stderr: expect.stringContaining('workspace-refused') });
+  });
 });
