@@ -63,7 +63,7 @@ export interface ConnectionDecision extends DecisionFacts {
   /** Plain HTTP only: method and path without query. */
   readonly method?: string;
   readonly path?: string;
-  /** The vetted address that is dialled. */
+  /** The first vetted address; the one that answered is in the close. Absent where a parent proxy gets the name. */
   readonly address?: string;
   readonly sni?: string;
   readonly alpn?: readonly string[];
@@ -83,6 +83,10 @@ export interface ConnectionClose {
   readonly reason?: Reason;
   /** HTTP status that the origin gave, for forwards. */
   readonly status?: number;
+  /** The address that was connected to, of those that were vetted; absent where a parent proxy chose it. */
+  readonly address?: string;
+  /** What a parent proxy made of it, where it ended there. */
+  readonly detail?: string;
 }
 
 /** Ports that nothing listens on: counted by the link, told after the fact. */

@@ -3,7 +3,8 @@
  * by one client with many questions under way.
  */
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -11,9 +12,18 @@ import type { DnsFigures, DnsTask } from './dns/load.ts';
 import type { DnsReady, DnsSettings } from './dns/sand-server.ts';
 import { requirePrograms } from './peers.ts';
 import { processorMs } from './process-figures.ts';
+import { bundleProgram } from './program-bundle.ts';
 import { median, pairedRatio } from './statistics.ts';
 import { formatFigure, formatRatio, formatTable } from './table.ts';
-import { findProgram, freePort, isPinning, pinning, untilListening, Workplace } from './workplace.ts';
+import {
+  findProgram,
+  freePort,
+  isPinning,
+  type Program,
+  pinning,
+  untilListening,
+  Workplace,
+} from './workplace.ts';
 
 export const name = 'dns';
 export const summary = 'answers a second of the resolver, beside dnsmasq and dns2 alone';
@@ -62,8 +72,10 @@ async function startServers(workplace: Workplace, notes: string[]): Promise<read
   const create = (title: string, port: number, pid: number | undefined, names = allowed): Server => {
     return { title, port, pid: pid ?? 0, names, rates: [], processorUs: [] };
   };
-  const start = (path: string, settings: object) =>
-    workplace.startProgram<DnsReady>(fileURLToPath(new URL(path, import.meta.url)), settings, 'server');
+  const start = async (path: string, settings: object): Promise<Program<DnsReady>> => {
+    const program = await bundleProgram(fileURLToPath(new URL(path, import.meta.url)), workplace.folder);
+    return workplace.startProgram<DnsReady>(program, settings, 'server');
+  };
   const settings: DnsSettings = { folder: workplace.folder, zone: ZONE };
   const sand = await start('./dns/sand-server.ts', settings);
   const plain = await start('./dns/plain-server.ts', {});
@@ -94,14 +106,13 @@ async function startDnsmasq(
   flags: readonly string[],
 ): Promise<{ readonly port: number; readonly pid: number | undefined }> {
   const port = await freePort();
-  chmodSync(workplace.folder, 0o711);
   const folder = join(workplace.folder, `dnsmasq-${port}`);
   mkdirSync(folder);
-  // It gives up root before it opens its log.
-  chmodSync(folder, 0o777);
   const argv = [
     findProgram('dnsmasq') ?? 'dnsmasq',
     '--keep-in-foreground',
+    // As another user it would outlive a benchmark that was killed: the kernel forgets a parent's death signal then.
+    `--user=${userInfo().username}`,
     '--conf-file=/dev/null',
     '--no-resolv',
     '--no-hosts',

@@ -1,6 +1,6 @@
 /**
- * What a guest may ask at all: how often, and how many distinct names under one wildcard, because a label under
- * `*.example.com` can carry data out. Decides on counts only; names are judged by the policy.
+ * What a guest may ask at all: how often, and how many distinct names under one wildcard or under no rule at all,
+ * because a label under `*.example.com` can carry data out. Decides on counts only; names are judged by the policy.
  */
 import type { Hostname, Verdict } from '../policies/model.ts';
 
@@ -30,20 +30,27 @@ export interface NameQuota {
   admit(verdict: Verdict, name: Hostname): boolean;
 }
 
-export function createNameQuota(namesPerWildcard: number): NameQuota {
+/** `namesUngranted` bounds what no rule grants and report mode lets pass. */
+export function createNameQuota(namesPerWildcard: number, namesUngranted: number): NameQuota {
   const seen = new Map<string, Set<Hostname>>();
+  const ungranted = new Set<Hostname>();
   return {
     admit(verdict, name) {
+      if (verdict.grants.length === 0) return admitTo(ungranted, name, namesUngranted);
       const rule = wildcardOf(verdict, name);
       if (rule === null) return true;
       const names = seen.get(rule) ?? new Set();
       seen.set(rule, names);
-      if (names.has(name)) return true;
-      if (names.size >= namesPerWildcard) return false;
-      names.add(name);
-      return true;
+      return admitTo(names, name, namesPerWildcard);
     },
   };
+}
+
+function admitTo(names: Set<Hostname>, name: Hostname, most: number): boolean {
+  if (names.has(name)) return true;
+  if (names.size >= most) return false;
+  names.add(name);
+  return true;
 }
 
 /** The id of the wildcard rule that the name hangs on; null where a rule spells it out, or none grants it. */

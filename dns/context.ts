@@ -3,13 +3,37 @@
  * table of synthetic addresses. The resolver knows neither the proxy nor the guest.
  */
 import type { Asker, AuditSink } from '../audit/event.ts';
-import type { IpAddress, PolicyInForce } from '../policies/model.ts';
+import type { Hostname, IpAddress, PolicyInForce } from '../policies/model.ts';
 
-/** A server that sand itself asks. */
-export interface DnsUpstream {
+/** A server that is asked over UDP, and over TCP where an answer is cut. */
+export interface PlainUpstream {
+  readonly protocol?: 'plain';
   readonly address: IpAddress;
   readonly port: number;
 }
+
+/** RFC 7858: DNS over TLS. */
+export interface TlsUpstream {
+  readonly protocol: 'tls';
+  readonly address: IpAddress;
+  readonly port: number;
+  /** What its certificate must be for. */
+  readonly serverName: Hostname | IpAddress;
+}
+
+/** RFC 8484: DNS over HTTPS. */
+export interface HttpsUpstream {
+  readonly protocol: 'https';
+  /** Null: the system's resolvers are asked for `serverName`, and for nothing else. */
+  readonly address: IpAddress | null;
+  readonly port: number;
+  /** What its certificate must be for, and the Host of each request. */
+  readonly serverName: Hostname | IpAddress;
+  readonly path: string;
+}
+
+/** A server that sand itself asks. */
+export type DnsUpstream = PlainUpstream | TlsUpstream | HttpsUpstream;
 
 export interface ResolverContext {
   policy(): PolicyInForce;

@@ -4,14 +4,22 @@ export interface DnsLimits {
   readonly requestBurst: number;
   readonly pendingRequests: number;
   readonly namesPerWildcard: number;
+  readonly namesUngranted: number;
+  readonly refusalBurstMs: number;
   readonly probes: number;
   readonly streamConnections: number;
   readonly streamIdleMs: number;
   readonly streamPipelined: number;
+  readonly streamTurn: number;
   readonly streamBacklogBytes: number;
   readonly bindAttempts: number;
   readonly datagramTryMs: number;
   readonly streamTryMs: number;
+  readonly secureTryMs: number;
+  readonly secureIdleMs: number;
+  readonly secureInFlight: number;
+  readonly httpsSockets: number;
+  readonly passedOverMs: number;
   readonly lookupMs: number;
   readonly secondFamilyMs: number;
   readonly upstreamRounds: number;
@@ -36,6 +44,10 @@ export const DNS_LIMITS: DnsLimits = {
   pendingRequests: 1_024,
   /** Labels under a wildcard can carry data out; no honest build reads thousands of hosts of one zone. */
   namesPerWildcard: 2_000,
+  /** In report mode, names that no rule grants: far above any real build, far below the synthetic addresses. */
+  namesUngranted: 20_000,
+  /** Refused floods are counted, and told once in this time: a guest cannot fill the disk with what it never gets. */
+  refusalBurstMs: 1_000,
   /** Names that only the gateway answers; a start asks a handful. */
   probes: 64,
   /** Open TCP clients of one listener: far above any guest's stub resolvers, far below a process's descriptors. */
@@ -44,6 +56,8 @@ export const DNS_LIMITS: DnsLimits = {
   streamIdleMs: 10_000,
   /** Queries of one connection that are answered at a time; the others wait unread in the kernel. */
   streamPipelined: 16,
+  /** Queries of one connection that are read before other sockets have their turn: about a millisecond of work. */
+  streamTurn: 16,
   /** Answers that a client does not read; past this it is not a client. */
   streamBacklogBytes: 256 * 1024,
   /** An ephemeral port must be free for UDP and TCP alike, and be none of the refused ones. */
@@ -52,6 +66,16 @@ export const DNS_LIMITS: DnsLimits = {
   datagramTryMs: 1_500,
   /** One try over TCP: a handshake more. */
   streamTryMs: 3_000,
+  /** One try over TLS: TCP, a TLS handshake and an answer. */
+  secureTryMs: 4_000,
+  /** A TLS connection that nothing waits on: the next lookups of a build reuse it, an idle run holds nothing open. */
+  secureIdleMs: 10_000,
+  /** Questions that wait on one TLS connection: two for each lookup. */
+  secureInFlight: 256,
+  /** HTTP/1.1 carries one question at a time on each connection. */
+  httpsSockets: 16,
+  /** A server that gave no answer is asked last for so long: one dead server must not slow down every lookup. */
+  passedOverMs: 15_000,
   /** A whole lookup, whatever its servers do; the proxy waits as long. */
   lookupMs: 10_000,
   /** Once one address family has an answer, the other gets this much longer. */
@@ -95,6 +119,12 @@ export const MIN_DATAGRAM_BYTES = 512;
 
 /** Records of one section of an upstream answer that are read; the largest real ones hold some dozens. */
 export const MAX_SECTION_RECORDS = 256;
+
+/** RFC 8467 section 4.1: encrypted questions are padded to a multiple of this. */
+export const PADDING_BLOCK_BYTES = 128;
+
+/** The largest DNS message there is, and so the largest body of an answer over HTTPS. */
+export const MAX_MESSAGE_BYTES = 65_535;
 
 /** Pointers followed in one name; a name has at most 127 labels and encoders point once. */
 export const MAX_POINTERS = 16;

@@ -3,6 +3,7 @@
  * answer leaves. It owns the guest's synthetic addresses and quotas; sockets are `server.ts`'s.
  */
 import { performance } from 'node:perf_hooks';
+import type { DnsDecision } from '../audit/event.ts';
 import { parseAddress } from '../policies/address.ts';
 import { evaluateAddress, evaluateName } from '../policies/evaluate.ts';
 import type { Hostname, IpAddress, PolicyInForce, Verdict } from '../policies/model.ts';
@@ -26,6 +27,7 @@ import {
   refuse,
 } from './plan.ts';
 import { describeDecision, describeFault } from './record.ts';
+import { createRefusalLog, type RefusalLog } from './refusal-log.ts';
 import { classifyName, PROBE_ZONE } from './subject.ts';
 import { createSyntheticTable, type Meaning, type SyntheticTable } from './synthetic.ts';
 import { createUpstreamClient, type UpstreamClient } from './upstream.ts';
@@ -87,6 +89,7 @@ class GuestResolver implements Resolver {
   readonly #upstream: UpstreamClient;
   readonly #synthetic: SyntheticTable = createSyntheticTable();
   readonly #quota: NameQuota;
+  readonly #refusals: RefusalLog;
   readonly #rates: Readonly<Record<QueryOrigin['asker'], RateLimit>>;
   readonly #probes = new Set<Hostname>();
   readonly #probeListeners = new Set<(hit: ProbeHit) => void>();
@@ -101,7 +104,8 @@ class GuestResolver implements Resolver {
     this.#limits = limits;
     this.#upstream =
       options.upstream ?? createUpstreamClient({ upstreams: () => context.upstreams(), limits, now });
-    this.#quota = createNameQuota(limits.namesPerWildcard);
+    this.#quota = createNameQuota(limits.namesPerWildcard, limits.namesUngranted);
+    this.#refusals = createRefusalLog(limits.refusalBurstMs, (entry) => context.audit.record(entry));
     this.#rates = { guest: rate(), host: rate() };
   }
 
@@ -109,7 +113,10 @@ class GuestResolver implements Resolver {
     this.#pending += 1;
     try {
       const { outcome, by } = await this.#decideSafely(question, origin);
-      this.#context.audit.record(describeDecision(question, origin, outcome, by.policy.digest));
+      const decision = describeDecision(question, origin, outcome, by.policy.digest);
+      // Refused before it was judged: a flood of these is counted, since nothing else bounds it.
+      if (outcome.reason === 'limit-requests') this.#refusals.add(burstKind(decision), decision);
+      else this.#context.audit.record(decision);
       this.#tellProbe(question, origin, outcome);
       return outcome.answer;
     } catch {
@@ -122,7 +129,8 @@ class GuestResolver implements Resolver {
 
   recordFault(fault: QueryFault, origin: QueryOrigin): void {
     try {
-      this.#context.audit.record(describeFault(fault, origin, this.#context.policy().policy.digest));
+      const refusal = describeFault(fault, origin, this.#context.policy().policy.digest);
+      this.#refusals.add(burstKind(refusal), refusal);
     } catch {
       // Fail closed: a malformed message gets its refusal whether or not the log takes the line.
     }
@@ -143,7 +151,8 @@ class GuestResolver implements Resolver {
     }
     if (subject.kind === 'host') return { kind: 'addresses', addresses: hostLoopback() };
     if (!this.#quota.admit(verdict, subject.name)) {
-      return { kind: 'failed', detail: 'too many distinct names under one wildcard', reason: 'limit-names' };
+      const detail = 'too many distinct names under one wildcard, or that no rule grants';
+      return { kind: 'failed', detail, reason: 'limit-names' };
     }
     return this.#upstream.lookup(subject.name, signal);
   }
@@ -167,6 +176,7 @@ class GuestResolver implements Resolver {
   close(): void {
     this.#closing.abort();
     this.#upstream.close();
+    this.#refusals.close();
   }
 
   /** A fault of sand's own is a refusal, recorded like any other. */
@@ -262,6 +272,11 @@ class GuestResolver implements Resolver {
     if (subject.kind !== 'probe') return;
     for (const listener of this.#probeListeners) listener({ name: subject.name, origin });
   }
+}
+
+/** One burst for each asker, transport and reason; the rate limit and malformed messages do not hide each other. */
+function burstKind({ asker, transport, reason }: DnsDecision): string {
+  return `${asker} ${transport} ${reason}`;
 }
 
 /** Where a service on the host's own loopback may listen. */

@@ -64,6 +64,20 @@ function serveStream(socket: Socket, respond: StreamResponder, limits: DnsLimits
     read();
   };
 
+  // Answers that need no waiting settle without giving way to other sockets: reading on has to.
+  let budget = limits.streamTurn;
+  let resting = false;
+  const rest = (): void => {
+    if (resting) return;
+    resting = true;
+    socket.pause();
+    setImmediate(() => {
+      resting = false;
+      budget = limits.streamTurn;
+      if (!socket.destroyed) read();
+    });
+  };
+
   const read = (): void => {
     while (inFlight < limits.streamPipelined && received.length >= 2) {
       const length = received.readUInt16BE(0);
@@ -72,6 +86,11 @@ function serveStream(socket: Socket, respond: StreamResponder, limits: DnsLimits
         return;
       }
       if (received.length < 2 + length) break;
+      if (budget === 0) {
+        rest();
+        return;
+      }
+      budget -= 1;
       const message = Buffer.from(received.subarray(2, 2 + length));
       received = received.subarray(2 + length);
       idle.refresh();

@@ -3,7 +3,7 @@
  * read into values and never passed on, so nothing that an upstream writes reaches a guest's parser.
  */
 import type { Hostname } from '../policies/model.ts';
-import { MAX_POINTERS, MAX_SECTION_RECORDS } from './limits.ts';
+import { MAX_POINTERS, MAX_SECTION_RECORDS, PADDING_BLOCK_BYTES } from './limits.ts';
 import { CLASS_IN, TYPES } from './message.ts';
 import { encodeOpt, HEADER_BYTES, isHostByte, MAX_NAME_BYTES } from './wire.ts';
 
@@ -61,6 +61,26 @@ export function encodeQuestion(question: UpstreamQuestion): Buffer {
   const parts = [header, encodeName(question.name), tail];
   if (question.edns) parts.push(encodeOpt(false));
   return Buffer.concat(parts);
+}
+
+const PADDING_OPTION = 12;
+const OPTION_HEADER_BYTES = 4;
+
+/**
+ * As `encodeQuestion`, padded to a whole block (RFC 7830, RFC 8467), so that its length does not tell the name to
+ * whoever watches an encrypted connection. Without EDNS there is no place for padding.
+ */
+export function encodePaddedQuestion(question: UpstreamQuestion): Buffer {
+  const plain = encodeQuestion(question);
+  if (!question.edns) return plain;
+  const least = plain.length + OPTION_HEADER_BYTES;
+  const padding = (PADDING_BLOCK_BYTES - (least % PADDING_BLOCK_BYTES)) % PADDING_BLOCK_BYTES;
+  const option = Buffer.alloc(OPTION_HEADER_BYTES + padding);
+  option.writeUInt16BE(PADDING_OPTION, 0);
+  option.writeUInt16BE(padding, 2);
+  // The OPT record stands last, and its length in its last two bytes.
+  plain.writeUInt16BE(option.length, plain.length - 2);
+  return Buffer.concat([plain, option]);
 }
 
 function encodeName(name: Hostname): Buffer {
@@ -186,7 +206,8 @@ function readTtl(bytes: Buffer, offset: number): number {
  * can make this loop. A label that no hostname has makes the whole name null: it equals nothing.
  */
 function readName(bytes: Buffer, start: number): { readonly name: string | null; readonly next: number } {
-  const labels: string[] = [];
+  // One pass over the bytes and one string at the end: a message may hold hundreds of names of many labels.
+  const text = Buffer.allocUnsafe(MAX_NAME_BYTES);
   let plain = true;
   let size = 0;
   let pointers = 0;
@@ -196,7 +217,8 @@ function readName(bytes: Buffer, start: number): { readonly name: string | null;
   while (offset < bytes.length) {
     const length = bytes.readUInt8(offset);
     if (length === 0) {
-      return { name: plain ? labels.join('.').toLowerCase() : null, next: next ?? offset + 1 };
+      const name = plain ? text.toString('latin1', 0, Math.max(0, size - 1)) : null;
+      return { name, next: next ?? offset + 1 };
     }
     if (length >= 0xc0) {
       if (offset + 2 > bytes.length) break;
@@ -211,12 +233,14 @@ function readName(bytes: Buffer, start: number): { readonly name: string | null;
     }
     if (length > 63) throw new Malformed('an unknown label type');
     const end = offset + 1 + length;
-    size += 1 + length;
     if (end > bytes.length) break;
-    if (size >= MAX_NAME_BYTES) throw new Malformed('a name longer than 255 bytes');
-    const label = bytes.subarray(offset + 1, end);
-    plain &&= label.every(isHostByte);
-    labels.push(label.toString('latin1'));
+    if (size + 1 + length >= MAX_NAME_BYTES) throw new Malformed('a name longer than 255 bytes');
+    for (let at = offset + 1; at < end; at += 1) {
+      const byte = bytes[at] ?? 0;
+      plain &&= isHostByte(byte);
+      text[size++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    }
+    text[size++] = 0x2e;
     offset = end;
   }
   throw new Malformed('a name is cut short');

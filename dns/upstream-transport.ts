@@ -4,7 +4,8 @@
  */
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { connect } from 'node:net';
-import type { DnsUpstream } from './context.ts';
+import { parseAddress } from '../policies/address.ts';
+import type { DnsUpstream, PlainUpstream } from './context.ts';
 import type { DnsLimits } from './limits.ts';
 import { encodeQuestion, readReply, type UpstreamQuestion, type UpstreamReply } from './upstream-message.ts';
 import { frameMessage } from './wire.ts';
@@ -14,7 +15,7 @@ export type TransportReply =
   | { readonly kind: 'failed'; readonly detail: string };
 
 /**
- * The seam for other ways to ask (DNS over TLS or HTTPS). It settles within its own limits, never rejects, and
+ * The seam for every way to ask: plain here, over TLS and HTTPS elsewhere. It settles within its own limits, never rejects, and
  * gives up once the signal is aborted. What it returns answers exactly the question that was asked.
  */
 export type UpstreamTransport = (
@@ -23,9 +24,15 @@ export type UpstreamTransport = (
   signal: AbortSignal,
 ) => Promise<TransportReply>;
 
+export type PlainTransport = (
+  server: PlainUpstream,
+  question: UpstreamQuestion,
+  signal: AbortSignal,
+) => Promise<TransportReply>;
+
 type DatagramReply = TransportReply | { readonly kind: 'truncated' };
 
-export function createPlainTransport(limits: DnsLimits): UpstreamTransport {
+export function createPlainTransport(limits: DnsLimits): PlainTransport {
   return async (server, question, signal) => {
     const reply = await askDatagram(server, question, limits, signal);
     return reply.kind === 'truncated' ? askStream(server, question, limits, signal) : reply;
@@ -34,7 +41,7 @@ export function createPlainTransport(limits: DnsLimits): UpstreamTransport {
 
 /** A socket per question: its port and the id are both random, and the kernel drops what others send. */
 function askDatagram(
-  server: DnsUpstream,
+  server: PlainUpstream,
   question: UpstreamQuestion,
   limits: DnsLimits,
   signal: AbortSignal,
@@ -77,12 +84,17 @@ function askDatagram(
   });
 }
 
-function isFrom(from: RemoteInfo, server: DnsUpstream): boolean {
-  return from.address === server.address && from.port === server.port;
+/** The kernel lets only the server's datagrams through a connected socket; this holds without that. */
+function isFrom(from: RemoteInfo, server: PlainUpstream): boolean {
+  if (from.port !== server.port) return false;
+  if (from.address === server.address) return true;
+  // The kernel may write an IPv6 address in another way.
+  const parsed = parseAddress(from.address.replace(/%.*$/, ''));
+  return parsed.ok && parsed.value === server.address;
 }
 
 function askStream(
-  server: DnsUpstream,
+  server: PlainUpstream,
   question: UpstreamQuestion,
   limits: DnsLimits,
   signal: AbortSignal,

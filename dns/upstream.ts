@@ -7,12 +7,16 @@ import { performance } from 'node:perf_hooks';
 import { parseAddress } from '../policies/address.ts';
 import type { Hostname, IpAddress } from '../policies/model.ts';
 import { type AnswerCache, createAnswerCache } from './answer-cache.ts';
-import type { DnsUpstream } from './context.ts';
+import type { DnsUpstream, PlainUpstream } from './context.ts';
 import { DNS_LIMITS, type DnsLimits } from './limits.ts';
 import { RCODES, TYPES } from './message.ts';
 import type { Resolution } from './plan.ts';
+import { createServerOrder, type ServerOrder } from './server-order.ts';
+import { createSystemResolvers } from './system-resolvers.ts';
+import { createTransport } from './upstream-choice.ts';
+import { formatUpstream } from './upstream-flag.ts';
 import type { UpstreamRecord } from './upstream-message.ts';
-import { createPlainTransport, type TransportReply, type UpstreamTransport } from './upstream-transport.ts';
+import type { TransportReply, UpstreamTransport } from './upstream-transport.ts';
 
 export interface UpstreamClient {
   /** The name is asked as absolute: no search list. Rejects only with the reason of an aborted signal. */
@@ -26,6 +30,10 @@ export interface UpstreamOptions {
   readonly upstreams: () => readonly DnsUpstream[];
   readonly limits?: DnsLimits;
   readonly transport?: UpstreamTransport;
+  /** Who finds a server that is known by name alone; the system's own where absent. Plain servers only. */
+  readonly finders?: () => readonly PlainUpstream[];
+  /** PEM certificates to believe of encrypted servers; absent: as `upstream-trust.ts` says. */
+  readonly authorities?: readonly string[];
   /** Milliseconds that do not run backwards. */
   readonly now?: () => number;
 }
@@ -40,13 +48,12 @@ type Family = typeof TYPES.A | typeof TYPES.AAAA;
 
 export function createUpstreamClient(options: UpstreamOptions): UpstreamClient {
   const limits = options.limits ?? DNS_LIMITS;
-  const transport = options.transport ?? createPlainTransport(limits);
-  const cache: AnswerCache<Hostname, Resolution> = createAnswerCache(
-    limits.cacheEntries,
-    options.now ?? (() => performance.now()),
-  );
+  const now = options.now ?? (() => performance.now());
+  const cache: AnswerCache<Hostname, Resolution> = createAnswerCache(limits.cacheEntries, now);
+  const order = createServerOrder(limits.passedOverMs, now);
   const inFlight = new Map<Hostname, Promise<Resolution>>();
   const closing = new AbortController();
+  const transport = options.transport ?? createOwnTransport(options, limits, closing.signal);
   const slots = createSlots(limits.concurrentLookups, limits.waitingLookups);
 
   async function resolveNow(name: Hostname): Promise<Resolution> {
@@ -56,7 +63,7 @@ export function createUpstreamClient(options: UpstreamOptions): UpstreamClient {
     try {
       if (!(await slots.take(signal))) return { kind: 'failed', detail: 'too many lookups at a time' };
       try {
-        const answer = await askFamilies(name, { ...options, limits, transport, signal });
+        const answer = await askFamilies(name, { ...options, limits, transport, order, signal });
         cache.set(name, answer.resolution, answer.ttlSeconds);
         return answer.resolution;
       } finally {
@@ -84,10 +91,29 @@ export function createUpstreamClient(options: UpstreamOptions): UpstreamClient {
   };
 }
 
+function createOwnTransport(
+  options: UpstreamOptions,
+  limits: DnsLimits,
+  closing: AbortSignal,
+): UpstreamTransport {
+  let finder: UpstreamClient | null = null;
+  return createTransport({
+    limits,
+    closing,
+    known: options.upstreams(),
+    find(name, signal) {
+      finder ??= createUpstreamClient({ upstreams: options.finders ?? createSystemResolvers(), limits });
+      return finder.lookup(name, signal);
+    },
+    ...(options.authorities === undefined ? {} : { authorities: options.authorities }),
+  });
+}
+
 interface Ask {
   readonly upstreams: () => readonly DnsUpstream[];
   readonly limits: DnsLimits;
   readonly transport: UpstreamTransport;
+  readonly order: ServerOrder;
   readonly signal: AbortSignal;
 }
 
@@ -202,21 +228,33 @@ function collectAddresses(
 
 /** The first server that gives an answer on the merits; others are passed over, twice round. */
 async function askServers(name: Hostname, type: Family, ask: Ask): Promise<TransportReply> {
-  const servers = ask.upstreams().slice(0, ask.limits.upstreamServers);
-  let detail = 'no upstream resolver is known';
+  const failures = new Map<string, string>();
+  const failed = (): TransportReply => ({
+    kind: 'failed',
+    detail:
+      [...failures].map(([server, why]) => `${server}: ${why}`).join('; ') || 'no upstream resolver is known',
+  });
   for (let round = 0; round < ask.limits.upstreamRounds; round += 1) {
+    // Read anew: a machine that moved to another network is asked where it is now.
+    const servers = ask.order.order(ask.upstreams().slice(0, ask.limits.upstreamServers));
     for (const server of servers) {
-      if (ask.signal.aborted) return { kind: 'failed', detail };
+      if (ask.signal.aborted) return failed();
       const question = { id: randomInt(0x1_0000), name, type, edns: round === 0 };
       const reply = await ask.transport(server, question, ask.signal);
+      if (reply.kind === 'reply') ask.order.answered(server);
+      else if (!ask.signal.aborted) ask.order.silent(server);
       if (reply.kind === 'reply' && (reply.rcode === RCODES.NOERROR || reply.rcode === RCODES.NXDOMAIN)) {
         return reply;
       }
-      const why = reply.kind === 'failed' ? reply.detail : `response code ${reply.rcode}`;
-      detail = `${server.address}: ${why}`;
+      const known = failures.has(formatUpstream(server)) && ask.signal.aborted;
+      // What a server said before the time was up tells more than that it was up.
+      if (!known) {
+        const why = reply.kind === 'failed' ? reply.detail : `response code ${reply.rcode}`;
+        failures.set(formatUpstream(server), why);
+      }
     }
   }
-  return { kind: 'failed', detail };
+  return failed();
 }
 
 interface Slots {

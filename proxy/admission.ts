@@ -3,19 +3,20 @@
  * of its resolved addresses may be dialled, and is that on record.
  */
 import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
-import type { ProxyContext } from './context.ts';
-import { judge, vet } from './judgement.ts';
+import type { ParentProxy, ProxyContext } from './context.ts';
+import { denialOf, judge, vet } from './judgement.ts';
 import { type Asked, Flight } from './ledger.ts';
 import type { Parts } from './parts.ts';
 import type { Denial } from './refusal.ts';
+import { planRoute, type Route } from './route.ts';
 
 export type Admitted =
   | {
       readonly ok: true;
       readonly flight: Flight;
       readonly authority: Authority;
-      /** To be dialled as they are, and no others. */
-      readonly addresses: readonly IpAddress[];
+      /** To be taken as it is, and no other. */
+      readonly route: Route;
       readonly verdict: Verdict;
     }
   /** On record already; to be shown. */
@@ -37,10 +38,15 @@ export function admit(
   const { authority } = judged;
   if (!judged.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), judged.denial) };
   const { verdict } = judged;
-  const vetted = vet(context, judged, addresses);
+  const vetted = vet(context, judged, addresses, protocol);
   if (!vetted.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), vetted.denial) };
-  const [address] = vetted.addresses;
-  if (address === undefined) throw new Error('vetted, and no address');
+  const route = planRoute(context, verdict, authority, protocol, vetted.addresses);
+  if (route === null) throw new Error('vetted, and no way');
+  if (route.kind === 'parent' && isOwnParent(context, route.parent)) {
+    const denial = denialOf(verdict, 'loop', "the parent proxy is sand's own port", PARENT_LOOP);
+    return { ok: false, authority, denial: ledger.refuse(describe(authority), denial) };
+  }
+  const [address = null] = vetted.addresses;
   const { rule, reason } = vetted;
   const flight = ledger.open(describe(authority), {
     authority,
@@ -49,9 +55,17 @@ export function admit(
     reason,
     muted: verdict.muted,
     address,
+    route,
   });
   if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
-  return { ok: true, flight, authority, addresses: vetted.addresses, verdict };
+  return { ok: true, flight, authority, route, verdict };
+}
+
+const PARENT_LOOP = 'the parent proxy of the host leads back here';
+
+/** A parent by name is looked at when it is dialled. */
+function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolean {
+  return host.kind === 'address' && context.isOwn(host.address, port);
 }
 
 /** Whether the policy of this moment would still admit what is open. */
@@ -59,5 +73,5 @@ export function isStillAdmitted(context: ProxyContext, flight: Flight): boolean 
   const { authority, protocol, address } = flight.admission;
   const judged = judge(context, authority, protocol);
   if (!judged.ok) return false;
-  return vet(context, judged, [address]).ok;
+  return vet(context, judged, address === null ? [] : [address], protocol).ok;
 }

@@ -3,15 +3,17 @@
  * who leaves first, and lets go of the other side then. Chooses no address and judges nothing.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { Authority, IpAddress } from '../policies/model.ts';
+import type { Authority } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
+import type { ParentProxy } from './context.ts';
 import type { GuestConnection } from './guest.ts';
 import type { HeadFault, RequestHead } from './head.ts';
 import type { Flight } from './ledger.ts';
 import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
 import { RequestBody } from './request-body.ts';
-import { formatRequestFields } from './request-headers.ts';
+import { formatParentFields, formatParentTarget, formatRequestFields } from './request-headers.ts';
 import { formatInterim, planResponse, relayResponse } from './response.ts';
+import { isAbsoluteForm, type Route } from './route.ts';
 
 /** One judged and recorded request. Everything in it is vetted; nothing is resolved or judged again. */
 export interface ForwardJob {
@@ -19,7 +21,7 @@ export interface ForwardJob {
   readonly head: RequestHead;
   readonly authority: Authority;
   readonly path: string;
-  readonly addresses: readonly IpAddress[];
+  readonly route: Route;
   readonly flight: Flight;
   readonly keepAlive: boolean;
 }
@@ -32,12 +34,16 @@ export type ForwardEnd =
       readonly kind: 'failed';
       readonly reason: Reason;
       readonly detail: string;
+      /** What the guest may be told of it, and the record of its close. */
+      readonly advice: string | null;
       readonly fault: HeadFault | null;
     }
   /** The answer broke off, or the guest is gone. */
   | { readonly kind: 'broken'; readonly reason: Reason | null; readonly status: number | null }
   /** The connection was spliced after an upgrade, and the flight is closed. */
   | { readonly kind: 'spliced' };
+
+const PARENT_ASKS = 'the parent proxy of the host asks for credentials, or for others (407)';
 
 /** What http-proxy reads of a request, and the body that it pipes. */
 export type LibraryRequest = IncomingMessage & RequestBody;
@@ -68,7 +74,8 @@ export class Exchange {
   }
 
   run(send: (request: LibraryRequest) => void): Promise<ForwardEnd> {
-    const { guest, flight, head } = this.job;
+    const { guest, flight, head, authority } = this.job;
+    const parent = this.#parent;
     return new Promise((resolve) => {
       this.#resolve = resolve;
       guest.signal.addEventListener('abort', this.#onGone, { once: true });
@@ -83,7 +90,10 @@ export class Exchange {
         method: head.method,
         // The library would repair a path; the true one is set in `onRequest`.
         url: '/',
-        headers: formatRequestFields(head, this.job.authority),
+        headers: {
+          ...formatRequestFields(head, authority),
+          ...(parent === null ? {} : formatParentFields(parent)),
+        },
         socket: guest.socket,
       });
       try {
@@ -101,7 +111,8 @@ export class Exchange {
       return;
     }
     this.#upstream = upstream;
-    upstream.path = this.job.path;
+    const { path, authority } = this.job;
+    upstream.path = this.#parent === null ? path : formatParentTarget(authority, path);
     let interim = 0;
     upstream.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
       interim += 1;
@@ -121,6 +132,12 @@ export class Exchange {
     if (this.#isOver || this.#status !== null || status < 200 || status > 999) {
       response.destroy();
       this.onError(new Error('the origin sent a status that is none'));
+      return;
+    }
+    // It asks sand for credentials, and the guest has none to give.
+    if (status === 407 && this.#parent !== null) {
+      response.destroy();
+      this.#fail('upstream-refused', PARENT_ASKS);
       return;
     }
     this.#status = status;
@@ -149,12 +166,24 @@ export class Exchange {
     if (this.#isOver || this.#status !== null) return;
     const { fault } = this.#body;
     if (fault !== null) {
-      this.#settle({ kind: 'failed', reason: fault.reason, detail: fault.detail, fault });
+      const { reason, detail } = fault;
+      this.#settle({ kind: 'failed', reason, detail, advice: null, fault });
       return;
     }
     const reason = error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET' ? 'upstream-refused' : null;
     const detail = error.code ?? error.message;
-    this.#settle({ kind: 'failed', reason: reason ?? 'upstream-failed', detail, fault: null });
+    this.#fail(reason ?? 'upstream-failed', detail);
+  }
+
+  /** What the parent proxy is told besides; null where it hears nothing of the request. */
+  get #parent(): ParentProxy | null {
+    const { route, authority } = this.job;
+    return isAbsoluteForm(route, authority) ? route.parent : null;
+  }
+
+  #fail(reason: Reason, detail: string): void {
+    const advice = detail === PARENT_ASKS ? detail : null;
+    this.#settle({ kind: 'failed', reason, detail, advice, fault: null });
   }
 
   #onGone = (): void => {
@@ -162,7 +191,7 @@ export class Exchange {
     if (this.#status !== null || reason === null) {
       this.#settle({ kind: 'broken', reason, status: this.#status });
     } else {
-      this.#settle({ kind: 'failed', reason, detail: 'ended by a limit of the guest', fault: null });
+      this.#fail(reason, 'ended by a limit of the guest');
     }
   };
 
@@ -177,7 +206,7 @@ export class Exchange {
     if (this.#status !== null) {
       this.#settle({ kind: 'broken', reason: 'limit-time', status: this.#status });
     } else {
-      this.#settle({ kind: 'failed', reason: 'upstream-timeout', detail: 'no answer in time', fault: null });
+      this.#fail('upstream-timeout', 'no answer in time');
     }
   }
 

@@ -4,11 +4,12 @@
  */
 import type { Agent, IncomingMessage, ServerResponse } from 'node:http';
 import httpProxy from 'http-proxy';
-import type { IpAddress } from '../policies/model.ts';
-import { type Dialled, dial } from './dial.ts';
+import { parseAddress } from '../policies/address.ts';
+import type { ProxyContext } from './context.ts';
 import { Exchange, type ForwardEnd, type ForwardJob, type LibraryRequest } from './exchange.ts';
-import type { ProxyLimits } from './limits.ts';
+import { poolKeys } from './route.ts';
 import { runUpgrade } from './upgrade.ts';
+import { type Opened, openUpstream } from './upstream.ts';
 import { UpstreamAgent } from './upstream-agent.ts';
 
 export interface Forwarder {
@@ -22,53 +23,59 @@ export interface Forwarder {
 /** RFC 9110 section 9.2.1; only these are sent again when an idle upstream connection turns out dead. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-export function createForwarder(limits: ProxyLimits): Forwarder {
+export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents' | 'isOwn'>): Forwarder {
+  const { limits } = context;
   const agent = new UpstreamAgent();
   const library = createLibrary();
-  const connect = async (job: ForwardJob) => {
-    const { attemptDelayMs, dialTimeoutMs } = limits;
-    const options = { attemptDelayMs, timeoutMs: dialTimeoutMs, signal: job.guest.signal };
-    const dialled = await dial(job.addresses, job.authority.port, options);
+  const connect = async (job: ForwardJob, speaks: 'http' | 'upgrade') => {
+    const opened = await openUpstream(context, job.route, job.authority, speaks, job.guest.signal);
     // An HTTP upstream that ends its side is finished with; a half-open one would look idle in the pool.
-    if (dialled.ok) dialled.socket.allowHalfOpen = false;
-    return dialled;
+    if (opened.ok) opened.socket.allowHalfOpen = false;
+    if (opened.ok && opened.address !== null) job.flight.connected(opened.address);
+    return opened;
   };
 
   const forward = async (job: ForwardJob): Promise<ForwardEnd> => {
-    const run = (address: IpAddress): Promise<ForwardEnd> => {
+    const run = (key: string): Promise<ForwardEnd> => {
       const exchange = new Exchange(job, limits);
-      return exchange.run((outgoing) => library.send(outgoing, exchange, agent, address));
+      return exchange.run((outgoing) => library.send(outgoing, exchange, agent, key));
     };
     // An idle connection may be dead by now: only a request that can be sent again takes one.
     const isRepeatable = SAFE_METHODS.has(job.head.method) && job.head.framing.kind === 'none';
-    const pooled = isRepeatable ? agent.findIdle(job.addresses, job.authority.port) : null;
+    const keys = poolKeys(job.route, job.authority);
+    const pooled = isRepeatable ? agent.findIdle(keys, job.authority.port) : null;
     if (pooled !== null) {
+      const known = parseAddress(pooled);
+      if (known.ok) job.flight.connected(known.value);
       const end = await run(pooled);
       if (end.kind !== 'failed' || end.reason === 'upstream-timeout' || job.flight.isCut) return end;
     }
-    const dialled = await connect(job);
-    if (!dialled.ok) return failure(dialled);
-    agent.offer(dialled.socket);
-    const end = run(dialled.address);
+    const opened = await connect(job, 'http');
+    if (!opened.ok) return failure(opened);
+    agent.offer(opened.socket);
+    const end = run(
+      job.route.kind === 'direct' && opened.address !== null ? opened.address : (keys[0] ?? ''),
+    );
     agent.withdraw();
     return end;
   };
 
   const upgrade = async (job: ForwardJob): Promise<ForwardEnd> => {
-    const dialled = await connect(job);
-    if (!dialled.ok) return failure(dialled);
-    return runUpgrade(job, dialled.socket, limits);
+    const opened = await connect(job, 'upgrade');
+    if (!opened.ok) return failure(opened);
+    return runUpgrade(job, opened.socket, limits);
   };
 
   return { forward, upgrade, close: () => agent.destroy() };
 }
 
-function failure({ reason, detail }: Extract<Dialled, { ok: false }>): ForwardEnd {
-  return { kind: 'failed', reason, detail, fault: null };
+function failure({ reason, detail, advice }: Extract<Opened, { ok: false }>): ForwardEnd {
+  return { kind: 'failed', reason, detail, advice, fault: null };
 }
 
 interface Library {
-  send(outgoing: LibraryRequest, exchange: Exchange, agent: Agent, address: IpAddress): void;
+  /** `key` names the connection in the agent's pool; nothing is resolved or dialled by it. */
+  send(outgoing: LibraryRequest, exchange: Exchange, agent: Agent, key: string): void;
 }
 
 /**
@@ -87,9 +94,9 @@ function createLibrary(): Library {
   // It reads no field of the answer when it does not write it.
   const answer = { headersSent: false, finished: false } as ServerResponse;
   return {
-    send(outgoing, exchange, agent, address) {
+    send(outgoing, exchange, agent, key) {
       exchanges.set(outgoing, exchange);
-      const target = { host: address, port: exchange.job.authority.port, protocol: 'http:' };
+      const target = { host: key, port: exchange.job.authority.port, protocol: 'http:' };
       withoutDeprecations(() => {
         proxy.web(outgoing, answer, { target, agent }, (error) => exchange.onError(error));
       });

@@ -61,6 +61,8 @@ export function malformed(detail: string, status = 400): HeadFault {
   return { status, reason: 'request-malformed', detail };
 }
 
+const NO_REQUEST_LINE = malformed('the request line is not METHOD TARGET HTTP/1.1');
+
 function methodRefused(detail: string, status: number): HeadFault {
   return { status, reason: 'method-refused', detail };
 }
@@ -86,7 +88,13 @@ export function scanHead(bytes: Buffer, from: number): HeadScan {
       return { kind: 'fault', fault: malformed('the head contains NUL') };
     }
   }
-  return { kind: 'more' };
+  return isForeignLine(bytes, from) ? { kind: 'fault', fault: NO_REQUEST_LINE } : { kind: 'more' };
+}
+
+/** Told at once: a client of another protocol waits for an answer to its first line, and ends no head. */
+function isForeignLine(bytes: Buffer, from: number): boolean {
+  const end = bytes.indexOf(LF);
+  return end >= from && end > 0 && !REQUEST_LINE.test(bytes.toString('latin1', 0, end - 1));
 }
 
 export type HeadResult =
@@ -100,7 +108,7 @@ export function parseHead(bytes: Buffer): HeadResult {
   const method = line?.[1] ?? '';
   const target = line?.[2] ?? '';
   const refuse = (fault: HeadFault): HeadResult => ({ ok: false, fault, method, target });
-  if (line === null) return refuse(malformed('the request line is not METHOD TARGET HTTP/1.1'));
+  if (line === null) return refuse(NO_REQUEST_LINE);
   if (line[3] !== '1' || (line[4] !== '0' && line[4] !== '1')) {
     return refuse(malformed('only HTTP/1.0 and HTTP/1.1 are spoken here', 505));
   }

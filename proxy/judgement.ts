@@ -11,6 +11,7 @@ import { HOST_LOOPBACK_NAME } from '../policies/subject.ts';
 import type { ProxyContext } from './context.ts';
 import type { HeadFault } from './head.ts';
 import type { Denial } from './refusal.ts';
+import { mayHandOver } from './route.ts';
 
 /** An authority that the policy admits, with the policy that said so. */
 export interface Judgement {
@@ -30,7 +31,7 @@ export interface Denied {
 
 export interface Vetted {
   readonly ok: true;
-  /** Every address that may be dialled, in the order of the answer; at least one. */
+  /** Every address that may be dialled, in the order of the answer; none where a parent proxy resolves the name. */
   readonly addresses: readonly IpAddress[];
   /** The rule that admits the first, and the reason that goes with it. */
   readonly rule: RuleRef | null;
@@ -103,7 +104,10 @@ export type Resolution =
   | { readonly ok: true; readonly addresses: readonly IpAddress[] }
   | { readonly ok: false; readonly denial: Denial };
 
-/** The addresses of an admitted authority, not vetted yet. Asks once; rejects for nothing. */
+/**
+ * The addresses of an admitted authority, not vetted yet; none where the host finds none and a parent proxy may
+ * be asked. Asks once; rejects for nothing.
+ */
 export async function resolve(
   context: ProxyContext,
   judgement: Judgement,
@@ -116,6 +120,14 @@ export async function resolve(
   const lookup = await withDeadline(signal, context.limits.lookupTimeoutMs, (inner) =>
     context.lookup(host.name, inner),
   );
+  if (lookup?.kind === 'addresses' && lookup.addresses.length > 0) {
+    return { ok: true, addresses: [...new Set(lookup.addresses)] };
+  }
+  // Fail closed: what sand did not ask for a reason of its own goes to no parent proxy either.
+  const isWithheld = signal.aborted || (lookup?.kind === 'failed' && lookup.reason !== undefined);
+  if (!isWithheld && mayHandOver(context, verdict, judgement.authority, null)) {
+    return { ok: true, addresses: [] };
+  }
   if (lookup === null) {
     const detail = signal.aborted
       ? 'the guest left before the lookup ended'
@@ -125,10 +137,7 @@ export async function resolve(
   if (lookup.kind === 'failed') {
     return { ok: false, denial: denialOf(verdict, 'dns-failed', lookup.detail) };
   }
-  if (lookup.kind === 'not-found' || lookup.addresses.length === 0) {
-    return { ok: false, denial: denialOf(verdict, 'dns-not-found', null) };
-  }
-  return { ok: true, addresses: [...new Set(lookup.addresses)] };
+  return { ok: false, denial: denialOf(verdict, 'dns-not-found', null) };
 }
 
 const LOOPBACK: readonly IpAddress[] = ['127.0.0.1', '::1'].flatMap((text) => {
@@ -142,13 +151,20 @@ function reachesHostLoopback({ authority, verdict }: Judgement): boolean {
   return verdict.grants.some((rule) => rule.subjects.some((subject) => subject.kind === 'host-loopback'));
 }
 
-/** Which of `addresses` may be dialled under a judgement. What is left out is never dialled; none left is a denial. */
+/**
+ * Which of `addresses` may be dialled under a judgement. What is left out is never dialled; none left is a
+ * denial, and so is none given, but for a name that a parent proxy may resolve. `protocol` null: not known yet.
+ */
 export function vet(
   context: ProxyContext,
   judgement: Judgement,
   addresses: readonly IpAddress[],
+  protocol: Protocol | null,
 ): Vetted | { readonly ok: false; readonly denial: Denial } {
   const { inForce, verdict, authority } = judgement;
+  if (addresses.length === 0 && mayHandOver(context, verdict, authority, protocol)) {
+    return { ok: true, addresses, rule: verdict.rule, reason: verdict.reason };
+  }
   const hostAddresses = context.hostAddresses();
   const admitted: IpAddress[] = [];
   let first: { readonly rule: RuleRef | null; readonly reason: Reason } | null = null;

@@ -70,8 +70,11 @@ export const PROXY_BOUNDS = {
   burstMs: 1_000,
   /** A parent proxy's answer to CONNECT; its error pages come behind the head and are not read. */
   parentHeadBytes: 16 * 1024,
-  /** A refused stream is looked at this long, to answer in the language that it speaks. */
-  refusalPeekMs: 1_000,
+  /**
+   * A refused stream is looked at this long, to answer in the language that it speaks. A client that speaks
+   * first does so within a few milliseconds; one that waits to be greeted is reset then.
+   */
+  refusalPeekMs: 150,
   /** Addresses of one answer that are tried: RFC 8305 gives no number; nobody waits for more. */
   dialAttempts: 8,
   /** Idle connections kept to one address and port, and in all. */

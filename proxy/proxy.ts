@@ -85,7 +85,10 @@ export function createProxy(context: ProxyContext): GatewayProxy {
       guests.add(guest);
       guest.signal.addEventListener('abort', () => guests.delete(guest), { once: true });
       if (!isOver) return serve(guest);
-      const denial = ledger.refuse(asked, refuseFor('limit-connections', 'too many connections at a time'));
+      const denial = ledger.refuseRepeated(
+        asked,
+        refuseFor('limit-connections', 'too many connections at a time'),
+      );
       // Beyond a few that are told why, a flood is only cut off.
       if (!isProxyPort || guests.size > limit + PROXY_BOUNDS.toldOverLimit) return guest.reset();
       guest.finish(formatRefusal(denial, { request: 'a connection', authority: null }, NOT_SHOWN).bytes);
@@ -141,7 +144,7 @@ function createModules(context: ProxyContext) {
   };
   const loadForwarder = (): Promise<Forwarder> => {
     forwarder ??= import('./forward.ts').then(({ createForwarder }) => {
-      const created = createForwarder(context.limits);
+      const created = createForwarder(context);
       if (isClosed) created.close();
       return created;
     });
@@ -185,7 +188,8 @@ async function serveProxyPort(parts: Parts, guest: GuestConnection): Promise<voi
 
 function refuseBytes(parts: Parts, guest: GuestConnection, detail: string, answer: Buffer): void {
   const reason: Reason = 'request-malformed';
-  parts.ledger.refuse({ via: 'connect', host: '', port: 0, protocol: null }, refuseFor(reason, detail));
+  const asked: Asked = { via: 'connect', host: '', port: 0, protocol: null };
+  if (parts.ledger.overRate(() => asked) === null) parts.ledger.refuse(asked, refuseFor(reason, detail));
   guest.finish(answer);
 }
 
@@ -202,7 +206,8 @@ async function serveConnect(parts: Parts, guest: GuestConnection, head: RequestH
   }
   const target = recordableTarget(head.target);
   const asked: Asked = { via: 'connect', host: target, port: 0, protocol: null, method: 'CONNECT' };
-  const denial = parts.ledger.refuse(asked, denialOfFault(parsed.fault));
+  const over = parts.ledger.overRate(() => asked);
+  const denial = over ?? parts.ledger.refuse(asked, denialOfFault(parsed.fault));
   const subject = { request: `CONNECT ${target}`, authority: null };
   guest.finish(formatRefusal(denial, subject, NOT_SHOWN).bytes);
 }

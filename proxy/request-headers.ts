@@ -4,6 +4,7 @@
  */
 import { formatHost } from '../policies/hostname.ts';
 import type { Authority } from '../policies/model.ts';
+import type { ParentProxy } from './context.ts';
 import type { RequestHead } from './head.ts';
 
 const NOT_SENT = new Set([
@@ -46,6 +47,16 @@ export function formatRequestFields(head: RequestHead, authority: Authority): Ou
     fields.Upgrade = head.upgrade;
   }
   return fields;
+}
+
+/** Field names of a client in any case make way for these. */
+export function formatParentFields({ authorization }: ParentProxy): OutgoingFields {
+  return authorization === null ? {} : { 'Proxy-Authorization': authorization };
+}
+
+/** The absolute form that a proxy is asked with (RFC 9112 section 3.2.2); `OPTIONS *` has no path there. */
+export function formatParentTarget(authority: Authority, path: string): string {
+  return `http://${formatHostField(authority)}${path === '*' ? '' : path}`;
 }
 
 /** Without the port that http implies. */

@@ -26,6 +26,8 @@ export interface Scope {
   readonly via: Via;
   readonly inside: Authority | null;
   readonly destination: string | null;
+  /** The tunnel or stream has been counted against the guest's rate, and so its first request. */
+  readonly isCounted?: boolean;
 }
 
 /**
@@ -43,12 +45,21 @@ export async function serveRequests(
       guest.finish(null);
       return null;
     }
+    // A CONNECT is counted as the tunnel that it becomes.
+    if (read.kind === 'head' && read.head.method === 'CONNECT' && scope.inside === null) return read.head;
+    if (!(served === 1 && scope.isCounted === true)) {
+      const { method, target } = read.kind === 'head' ? read.head : read;
+      const over = parts.ledger.overRate(() => askedUnread(scope, method, recordableTarget(target)));
+      if (over !== null) {
+        showUnread(guest, over, method, recordableTarget(target));
+        return null;
+      }
+    }
     if (read.kind === 'fault') {
       refuseUnread(parts, guest, scope, read);
       return null;
     }
     const { head } = read;
-    if (head.method === 'CONNECT' && scope.inside === null) return head;
     const isLast = served === PROXY_BOUNDS.requestsPerConnection;
     const request = new ServedRequest(parts, guest, scope, head, read.headBytes, head.persistent && !isLast);
     if ((await request.serve()) === 'ended') return null;
@@ -114,16 +125,23 @@ function refuseUnread(
   read: { readonly fault: HeadFault; readonly method: string; readonly target: string },
 ): void {
   const target = recordableTarget(read.target);
-  const asked: Asked = {
+  const asked = askedUnread(scope, read.method, target);
+  showUnread(guest, parts.ledger.refuse(asked, denialOfFault(read.fault)), read.method, target);
+}
+
+function askedUnread(scope: Scope, method: string, target: string): Asked {
+  return {
     via: scope.via,
     host: scope.inside === null ? target : askedOf(scope.inside, { via: scope.via, protocol: null }).host,
     port: scope.inside?.port ?? 0,
     protocol: 'http',
-    ...(read.method === '' ? {} : { method: read.method }),
+    ...(method === '' ? {} : { method }),
     ...(scope.destination === null ? {} : { destination: scope.destination }),
   };
-  const denial = parts.ledger.refuse(asked, denialOfFault(read.fault));
-  const subject = { request: `${read.method} ${target}`.trim() || 'a request', authority: null };
+}
+
+function showUnread(guest: GuestConnection, denial: Denial, method: string, target: string): void {
+  const subject = { request: `${method} ${target}`.trim() || 'a request', authority: null };
   guest.finish(formatRefusal(denial, subject, { wantsJson: false, keepAlive: false, isHead: false }).bytes);
 }
 
@@ -171,19 +189,19 @@ class ServedRequest {
       this.#asked(target, authority),
     );
     if (!admitted.ok) return this.#answer(target, admitted.authority, admitted.denial);
-    const { flight, addresses, verdict } = admitted;
+    const { flight, route, verdict } = admitted;
     flight.count(this.#headBytes, 0);
     const end = await this.#forward({
       guest: this.#guest,
       head: this.#head,
       authority: admitted.authority,
       path: target.path,
-      addresses,
+      route,
       flight,
       keepAlive: this.#keepAlive,
     });
-    return this.#conclude(end, flight, (reason, detail) => {
-      return this.#answer(target, admitted.authority, denialOf(verdict, reason, detail));
+    return this.#conclude(end, flight, (reason, advice) => {
+      return this.#answer(target, admitted.authority, denialOf(verdict, reason, null, advice));
     });
   }
 
@@ -219,7 +237,7 @@ class ServedRequest {
   #conclude(
     end: ForwardEnd,
     flight: Flight,
-    answer: (reason: Denial['reason'], detail: string) => Served,
+    answer: (reason: Denial['reason'], advice: string | null) => Served,
   ): Served {
     switch (end.kind) {
       case 'spliced':
@@ -234,9 +252,9 @@ class ServedRequest {
         this.#guest.reset();
         return 'ended';
       case 'failed':
-        flight.close(end.reason);
+        flight.close(end.reason, null, end.advice);
         if (end.fault !== null) return this.#refuseShown(end.fault);
-        return answer(end.reason, end.detail);
+        return answer(end.reason, end.advice);
     }
   }
 

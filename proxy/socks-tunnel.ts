@@ -64,6 +64,7 @@ function refuseSocks(
   host: string,
   answer: Buffer | null,
 ): void {
-  parts.ledger.refuse({ via: 'socks', host, port: 0, protocol: null }, refuseFor(reason, detail));
+  const asked = { via: 'socks', host, port: 0, protocol: null } as const;
+  if (parts.ledger.overRate(() => asked) === null) parts.ledger.refuse(asked, refuseFor(reason, detail));
   guest.finish(answer);
 }

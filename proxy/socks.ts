@@ -110,6 +110,7 @@ export function replyFor(reason: Reason): SocksReply {
     case 'internal-error':
     case 'audit-unavailable':
     case 'limit-connections':
+    case 'limit-requests':
     case 'shutting-down':
       return SOCKS_REPLY.failure;
     default:

@@ -8,7 +8,6 @@ import type { Authority, IpAddress, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import { admit } from './admission.ts';
 import type { ClientHello } from './client-hello.ts';
-import { dial } from './dial.ts';
 import type { GuestConnection } from './guest.ts';
 import { denialOf, type Judgement, judge, resolve, vet } from './judgement.ts';
 import { type Asked, askedOf, type Flight } from './ledger.ts';
@@ -18,6 +17,7 @@ import type { Parts } from './parts.ts';
 import { type Denial, formatRefusal, type Subject, tlsAlert } from './refusal.ts';
 import { serveRequests } from './requests.ts';
 import { splice } from './splice.ts';
+import { type Opened, openUpstream } from './upstream.ts';
 
 /** How the one who asked for a tunnel is answered, before bytes flow. */
 export interface TunnelReply {
@@ -56,7 +56,9 @@ class Tunnel {
   }
 
   async serve(): Promise<void> {
-    const { context } = this.#parts;
+    const { context, ledger } = this.#parts;
+    const over = ledger.overRate(() => this.#asked(this.#request.authority, null, null));
+    if (over !== null) return this.#show(this.#request.authority, over, null);
     const judged = judge(context, this.#request.authority, null);
     if (!judged.ok) return this.#refuse(judged.authority, judged.denial);
     // Bytes that sand does not read: the rule says so.
@@ -64,7 +66,7 @@ class Tunnel {
     if (this.#request.reply === null) return this.#serveSpoken(judged, null);
     const found = await resolve(context, judged, this.#guest.signal);
     if (!found.ok) return this.#refuse(judged.authority, found.denial);
-    const vetted = vet(context, judged, found.addresses);
+    const vetted = vet(context, judged, found.addresses, null);
     if (!vetted.ok) return this.#refuse(judged.authority, vetted.denial);
     this.#accept();
     return this.#serveSpoken(judged, found.addresses);
@@ -91,6 +93,7 @@ class Tunnel {
       via,
       inside: authority,
       destination: this.#destination(),
+      isCounted: true,
     });
   }
 
@@ -128,34 +131,30 @@ class Tunnel {
     hello: ClientHello | null,
   ): Promise<void> {
     const { context } = this.#parts;
-    const { limits } = context;
     const admitted = admit(this.#parts, this.#request.authority, protocol, addresses, (authority) =>
       this.#asked(authority, protocol, hello),
     );
     if (!admitted.ok) return this.#show(admitted.authority, admitted.denial, hello === null ? null : 'tls');
-    const { flight, verdict } = admitted;
-    const dialled = await dial(admitted.addresses, admitted.authority.port, {
-      attemptDelayMs: limits.attemptDelayMs,
-      timeoutMs: limits.dialTimeoutMs,
-      signal: this.#guest.signal,
-    });
-    if (!dialled.ok || flight.isCut || this.#guest.signal.aborted) {
-      if (dialled.ok) dialled.socket.destroy();
-      const reason: Reason | null = dialled.ok ? null : dialled.reason;
-      flight.close(this.#guest.signal.aborted ? null : reason);
-      const denial = denialOf(verdict, flight.cutReason ?? reason ?? 'upstream-failed', null);
-      return this.#show(admitted.authority, denial, hello === null ? null : 'tls');
+    const { flight, verdict, authority, route } = admitted;
+    const opened = await openUpstream(context, route, authority, protocol, this.#guest.signal);
+    if (!opened.ok || flight.isCut || this.#guest.signal.aborted) {
+      if (opened.ok) opened.socket.destroy();
+      const reason: Reason | null = opened.ok ? null : opened.reason;
+      const advice = opened.ok || this.#guest.signal.aborted ? null : opened.advice;
+      flight.close(this.#guest.signal.aborted ? null : reason, null, advice);
+      const denial = denialOf(verdict, flight.cutReason ?? reason ?? 'upstream-failed', null, advice);
+      return this.#show(authority, denial, hello === null ? null : 'tls');
     }
+    if (opened.address !== null) flight.connected(opened.address);
     this.#accept();
-    await this.#splice(flight, dialled.socket);
+    await this.#splice(flight, opened);
   }
 
-  async #splice(flight: Flight, upstream: Parameters<typeof splice>[1]): Promise<void> {
+  async #splice(flight: Flight, { socket, greeting }: Extract<Opened, { ok: true }>): Promise<void> {
     const { turnBytes, idleTimeoutMs } = this.#parts.context.limits;
     const { leftover, hasEnded } = this.#guest.reader.release();
-    const greeting = Buffer.alloc(0);
     const hasGuestEnded = hasEnded;
-    await splice(this.#guest.socket, upstream, flight, {
+    await splice(this.#guest.socket, socket, flight, {
       leftover,
       hasGuestEnded,
       greeting,

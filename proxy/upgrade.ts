@@ -10,7 +10,7 @@ import { formatRequestFields } from './request-headers.ts';
 import { formatUpgrade, planResponse, relayResponse } from './response.ts';
 import { splice } from './splice.ts';
 
-const FAILED = { kind: 'failed', reason: 'upstream-failed', fault: null } as const;
+const FAILED = { kind: 'failed', reason: 'upstream-failed', advice: null, fault: null } as const;
 
 /** A WebSocket handshake, over a connection of its own; after a 101 the bytes are no longer read. */
 export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits): Promise<ForwardEnd> {

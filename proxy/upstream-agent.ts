@@ -3,7 +3,6 @@
  */
 import { Agent, type ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import type { IpAddress } from '../policies/model.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 
 /**
@@ -27,10 +26,11 @@ export class UpstreamAgent extends Agent {
     this.#offered = null;
   }
 
-  findIdle(addresses: readonly IpAddress[], port: number): IpAddress | null {
-    for (const address of addresses) {
-      const idle = this.freeSockets[this.getName({ host: address, port })] ?? [];
-      if (idle.some((socket) => socket.readable && socket.writable)) return address;
+  /** The first of `keys` (a vetted address, or what names a way through a parent proxy) with a live connection. */
+  findIdle(keys: readonly string[], port: number): string | null {
+    for (const key of keys) {
+      const idle = this.freeSockets[this.getName({ host: key, port })] ?? [];
+      if (idle.some((socket) => socket.readable && socket.writable)) return key;
     }
     return null;
   }

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Found, fetchPackage, requirePrograms } from '../peers.ts';
+import { bundleProgram } from '../program-bundle.ts';
 import { findProgram, freePort, untilListening, type Workplace } from '../workplace.ts';
 import type { OriginPorts } from './origin.ts';
 import { ORIGIN_NAME } from './origin-name.ts';
@@ -35,7 +36,8 @@ const SAND: Contestant = {
   async start(workplace, origin) {
     const folder = createFolder(workplace);
     const settings: SandSettings = { folder, origin };
-    const program = await workplace.startProgram<SandReady>(pathOf('sand-server.ts'), settings, 'server');
+    const path = await bundleProgram(pathOf('sand-server.ts'), workplace.folder);
+    const program = await workplace.startProgram<SandReady>(path, settings, 'server');
     return { child: program.child, ...program.ready, host: ORIGIN_NAME };
   },
 };
@@ -63,12 +65,8 @@ const SQUID: Contestant = {
       'udp_outgoing_address 127.0.0.1',
       'visible_hostname bench',
     ];
-    return startDaemon(workplace, folder, port, 'squid.conf', settings, (path) => [
-      'squid',
-      '-N',
-      '-f',
-      path,
-    ]);
+    const argv = [...asProxyUser(), 'squid', '-N', '-f'];
+    return startDaemon(workplace, folder, port, 'squid.conf', settings, (path) => [...argv, path]);
   },
 };
 
@@ -138,17 +136,29 @@ async function startDaemon(
   proxyPort: number,
   file: string,
   settings: readonly string[],
-  argvOf: (path: string) => readonly [string, ...string[]],
+  argvOf: (path: string) => readonly string[],
 ): Promise<Running> {
   const path = join(folder, file);
   writeFileSync(path, `${settings.join('\n')}\n`);
-  const [name, ...args] = argvOf(path);
-  const child = workplace.start([findProgram(name) ?? name, ...args], 'server');
+  const argv = argvOf(path).map((word) => (DAEMONS.includes(word) ? (findProgram(word) ?? word) : word));
+  const child = workplace.start(argv, 'server');
   await untilListening(proxyPort, child);
   return { child, proxyPort, dnsPort: null, host: '127.0.0.1' };
 }
 
-/** A daemon started by root becomes another user and writes its log as that one. */
+/** Where an ordinary PATH may not find them. */
+const DAEMONS: readonly string[] = ['squid', 'tinyproxy'];
+
+/**
+ * squid does not serve as root. If it became another user by itself, it would outlive a benchmark that was killed,
+ * for the kernel forgets the signal of a parent's death then.
+ */
+function asProxyUser(): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  return ['setpriv', '--reuid', 'proxy', '--regid', 'proxy', '--clear-groups', '--pdeathsig', 'KILL', '--'];
+}
+
+/** Not every daemon runs as the user of the benchmark, and each writes a log. */
 function createFolder(workplace: Workplace): string {
   chmodSync(workplace.folder, 0o711);
   const folder = join(workplace.folder, `server-${performance.now()}`);

@@ -72,7 +72,12 @@ const proxy = createProxy({
   lookup: (name, signal) => resolver.lookup(name, signal),
   meaning: (address) => resolver.meaning(address),
   isOwn: () => false,
-  limits: { ...PROXY_LIMITS, connections: UNLIMITED },
+  limits: {
+    ...PROXY_LIMITS,
+    connections: UNLIMITED,
+    requestsPerSecond: UNLIMITED,
+    requestBurst: UNLIMITED,
+  },
 });
 const server = createServer({ allowHalfOpen: true }, (socket) => proxy.acceptProxyConnection(socket));
 server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG });

@@ -8,11 +8,11 @@ import { homedir } from 'node:os';
 import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
 import { createAuditLog } from '../../audit/log.ts';
 import { auditRoot } from '../../audit/runs.ts';
-import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
-import { usage } from '../run/options.ts';
+import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
+import { parseUpstreams, usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
 import { describeReload, watchPolicy } from '../run/policy-watch.ts';
 import { createRunDirectory } from '../run/run-directory.ts';
@@ -23,7 +23,8 @@ export interface GatewayFlags {
   readonly allow: readonly string[];
   readonly listen: string;
   readonly dnsListen?: string;
-  readonly dnsUpstream?: string;
+  readonly dnsUpstream: readonly string[];
+  readonly upstreamProxy?: string;
 }
 
 interface Place {
@@ -44,6 +45,7 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     environ: process.env,
     told: (message) => stderr(`sand: ${message}\n`),
   });
+  const parents = readParentSettings(flags.upstreamProxy ?? null, process.env);
   const run = createRunDirectory(auditRoot(process.env));
   const log = createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
   const record = (entry: AuditEntry) => log.record(entry);
@@ -51,7 +53,8 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   const core = createGatewayCore({
     inForce: chosen.inForce,
     audit: { record },
-    dnsUpstream: flags.dnsUpstream === undefined ? null : parsePlaceOfResolver(flags.dnsUpstream),
+    dnsUpstreams: parseUpstreams(flags.dnsUpstream),
+    parents,
     isOwn: (address, port) => own.some((place) => place.address === address && place.port === port),
   });
   record(startEntry(run.id, chosen));
@@ -62,6 +65,8 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     own.push(placeOf(server, proxyPlace.address));
     stderr(`sand: proxy (HTTP, CONNECT, SOCKS5) on ${format(placeOf(server, proxyPlace.address))}\n`);
     if (dnsPlace !== null) own.push(await listenForDns(core, dnsPlace, stderr));
+    for (const place of parents === null ? [] : describeParents(parents))
+      stderr(`sand: parent proxy ${place}\n`);
     stderr(`sand: this gateway confines nobody by itself; log: sand audit ${run.id}\n`);
     const unwatch = watch(core, chosen, record, stderr);
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
@@ -157,15 +162,6 @@ function parsePlace(flag: string, text: string): Place {
     throw usage(`${flag} ${text}: not an address and port`, `write for example ${flag} 127.0.0.1:3128`);
   }
   return { address: parsed.value.host.address, port: isAnyPort ? 0 : parsed.value.port };
-}
-
-function parsePlaceOfResolver(text: string): Place {
-  const parsed = parseUpstreamFlag(text);
-  if (parsed.ok) return parsed.value;
-  throw usage(
-    `--dns-upstream ${text}: ${parsed.reason}`,
-    'write an address, for example 192.0.2.53 or 192.0.2.53:5300',
-  );
 }
 
 function format({ address, port }: Place): string {

@@ -8,6 +8,9 @@ import { closeInherited } from './descriptors.ts';
 import { describeError, formatError } from './errors.ts';
 import { createProgram } from './program.ts';
 
+/** Far longer than the last of the output takes to be written. */
+const LINGER_MS = 3_000;
+
 /** Output of commands that end before stdout has drained would be cut by an exit at once. */
 async function main(argv: readonly string[]): Promise<number> {
   closeInherited();
@@ -31,24 +34,33 @@ async function main(argv: readonly string[]): Promise<number> {
 function explain(error: unknown, json: boolean): number {
   if (isCommanderError(error)) {
     if (error.exitCode === 0) return 0;
-    return 2;
+    // Help for a command that is not whole has been printed already.
+    if (error.code === 'commander.help') return 2;
   }
-  const failure =
-    error instanceof SandError
-      ? error
-      : new SandError(
-          'internal',
-          error instanceof Error ? error.message : String(error),
-          'report this as a fault of sand',
-          { cause: error },
-        );
+  const failure = failureOf(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: describeError(failure) })}\n`);
   process.stderr.write(formatError(failure));
   return ERROR_CODES[failure.code].exit;
 }
 
-function isCommanderError(error: unknown): error is Error & { readonly exitCode: number } {
+function failureOf(error: unknown): SandError {
+  if (error instanceof SandError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (!isCommanderError(error)) {
+    return new SandError('internal', message, 'report this as a fault of sand', { cause: error });
+  }
+  const [what = '', guess = ''] = message.replace(/^error: /, '').split('\n');
+  const meant = /^\(Did you mean (.+)\?\)$/.exec(guess)?.[1];
+  const hint = meant === undefined ? 'see `sand --help` and `sand run --help`' : `write ${meant}`;
+  return new SandError('usage', what, hint, { cause: error });
+}
+
+function isCommanderError(
+  error: unknown,
+): error is Error & { readonly exitCode: number; readonly code: string } {
   return error instanceof Error && String(Reflect.get(error, 'code')).startsWith('commander.');
 }
 
 process.exitCode = await main(process.argv.slice(2));
+// Runs only where something is still open: by then it is a fault, and no reason to keep the caller waiting.
+setTimeout(() => process.exit(), LINGER_MS).unref();

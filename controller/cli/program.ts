@@ -21,6 +21,8 @@ export function createProgram(context: ProgramContext): Command {
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .exitOverride()
+    // The entry tells every error in one form, for people and with --json.
+    .configureOutput({ outputError: () => {} })
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
@@ -31,6 +33,11 @@ export function createProgram(context: ProgramContext): Command {
   addDoctor(program, context);
   return program;
 }
+
+const PARENT_HELP =
+  'the proxy that this host itself needs, or none (default: https_proxy, http_proxy and no_proxy)';
+const UPSTREAM_HELP =
+  'ask this resolver instead of the system\u2019s: ADDR[:PORT], tls://ADDR[#NAME] or https://NAME/dns-query; repeat it for several';
 
 const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
@@ -60,7 +67,8 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
-    .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
+    .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
+    .option('--upstream-proxy <URL>', PARENT_HELP)
     .addOption(new Option('--backend <NAME>', 'what launches the guest').default(DEFAULT_BACKEND))
     .option(
       '--json',
@@ -178,7 +186,8 @@ function addGateway(program: Command, context: ProgramContext): void {
     .option('--allow <HOST>', 'as for run', list, [])
     .option('--listen <ADDR:PORT>', 'where the proxy listens; port 0 takes a free one', '127.0.0.1:3128')
     .option('--dns-listen <ADDR:PORT>', 'where the resolver listens (default: nowhere)')
-    .option('--dns-upstream <ADDR[:PORT]>', 'ask this resolver instead of the system\u2019s')
+    .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
+    .option('--upstream-proxy <URL>', PARENT_HELP)
     .action(async (flags: GatewayFlags) => {
       const { serveGateway } = await import('./gateway.ts');
       context.finish(await serveGateway(flags, (text) => void process.stderr.write(text)));

@@ -3,15 +3,13 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
-import type { DnsUpstream } from '../../dns/context.ts';
-import { parseUpstreamFlag } from '../../dns/system-resolvers.ts';
-import { saveTerminal } from '../process/terminal-state.ts';
 import {
   parseDnsPort,
   parseDuration,
   parseEnvFlag,
   parseMountFlag,
   parseShares,
+  parseUpstreams,
   usage,
 } from '../run/options.ts';
 import { planRun, type RunRequest } from '../run/plan.ts';
@@ -30,7 +28,8 @@ export interface RunFlags {
   readonly workdir?: string;
   readonly timeout?: string;
   readonly dnsPort?: string;
-  readonly dnsUpstream?: string;
+  readonly dnsUpstream: readonly string[];
+  readonly upstreamProxy?: string;
   readonly backend: string;
   readonly json: boolean;
   readonly verbose: boolean;
@@ -48,9 +47,7 @@ export async function runCommandLine(
   context: RunContext,
 ): Promise<number> {
   const request = await planRun(readFlags(flags, commandOf(stray, context.command)));
-  const saving = request.terminal ? saveTerminal() : null;
   const result = await runSession(request);
-  if (result.cause !== 'exit') await (await saving)?.();
   if (flags.json) context.write(`${JSON.stringify(describeRun(result))}\n`);
   reportEnd(result, (text) => void process.stderr.write(text));
   const [failed] = result.teardown;
@@ -75,7 +72,8 @@ function readFlags(
     cache: flags.cache,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
-    dnsUpstream: flags.dnsUpstream === undefined ? null : parseUpstream(flags.dnsUpstream),
+    dnsUpstreams: parseUpstreams(flags.dnsUpstream),
+    upstreamProxy: flags.upstreamProxy ?? null,
     backend: flags.backend,
     // With --json, stdout holds the one object; what the command prints there goes where people look.
     stdio: ['inherit', flags.json ? 'pipe' : 'inherit', 'inherit'],
@@ -92,13 +90,6 @@ function commandOf(stray: readonly string[], command: readonly string[] | null):
   if (stray.length === 0) return command ?? [];
   const whole = [...stray, ...(command ?? [])].join(' ');
   throw usage(`${stray[0]} stands before --`, `write sand run [FLAGS] -- ${whole}`);
-}
-
-function parseUpstream(text: string): DnsUpstream {
-  const parsed = parseUpstreamFlag(text);
-  if (parsed.ok) return parsed.value;
-  const hint = 'write an address, for example 192.0.2.53 or 192.0.2.53:5300';
-  throw usage(`--dns-upstream ${text}: ${parsed.reason}`, hint);
 }
 
 function reportEnd(result: SessionResult, stderr: (text: string) => void): void {

@@ -13,6 +13,8 @@ import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
 import { SandError } from '../errors.ts';
+import type { ParentSettings } from './parent-proxy.ts';
+import { createParents } from './parents.ts';
 
 /** Interface addresses change rarely, and every decision asks for them. */
 const HOST_ADDRESSES_AGE_MS = 2_000;
@@ -20,8 +22,10 @@ const HOST_ADDRESSES_AGE_MS = 2_000;
 export interface CoreOptions {
   readonly inForce: PolicyInForce;
   readonly audit: AuditSink;
-  /** Null: the system's own. */
-  readonly dnsUpstream: DnsUpstream | null;
+  /** None: the system's own. */
+  readonly dnsUpstreams: readonly DnsUpstream[];
+  /** Null: everything is dialled directly. */
+  readonly parents: ParentSettings | null;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
 }
@@ -41,8 +45,8 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   let inForce = options.inForce;
   const policy = () => inForce;
   const hostAddresses = createHostAddresses();
-  const named = options.dnsUpstream;
-  const upstreams = named === null ? createSystemResolvers() : () => [named];
+  const named = options.dnsUpstreams;
+  const upstreams = named.length === 0 ? createSystemResolvers() : () => named;
   const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
   const dns = createDnsServer({ handler: resolver });
   const proxy = createProxy({
@@ -51,6 +55,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     meaning: (address) => resolver.meaning(address),
     hostAddresses,
     isOwn: options.isOwn,
+    ...(options.parents === null ? {} : { parents: createParents(options.parents) }),
     audit,
     limits: PROXY_LIMITS,
   });

@@ -11,6 +11,7 @@ import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Meaning } from '../../proxy/context.ts';
 import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
 import { createGatewayCore, listenError } from './core.ts';
+import type { ParentSettings } from './parent-proxy.ts';
 
 const LOOPBACK = '127.0.0.1' as IpAddress;
 
@@ -19,8 +20,10 @@ export interface GatewayOptions {
   readonly audit: AuditSink;
   /** Port of 127.0.0.1 for the resolver; 0 takes a free one. */
   readonly dnsPort: number;
-  /** Null: the system's own. */
-  readonly dnsUpstream: DnsUpstream | null;
+  /** None: the system's own. */
+  readonly dnsUpstreams: readonly DnsUpstream[];
+  /** Null: everything is dialled directly. */
+  readonly parents: ParentSettings | null;
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
@@ -39,7 +42,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const core = createGatewayCore({
     inForce: options.inForce,
     audit,
-    dnsUpstream: options.dnsUpstream,
+    dnsUpstreams: options.dnsUpstreams,
+    parents: options.parents,
     isOwn: (address, port) => port === dnsPort && (address.startsWith('127.') || address === '::1'),
   });
   const { dns, proxy, resolver } = core;

@@ -3,6 +3,7 @@
  * whose streams are the caller's own and never buffered. The planter alone is started elsewhere, since it
  * hands over handles.
  */
+import type { ChildProcess } from 'node:child_process';
 import { Readable } from 'node:stream';
 import { SandError } from '../errors.ts';
 import { toolEnvironment } from './tool-path.ts';
@@ -14,6 +15,9 @@ const TOOL_OUTPUT_BYTES = 4 * 1024 * 1024;
 export function preloadRunner(): void {
   void import('execa');
 }
+
+/** How long the output of a killed guest process is still read: it is in the pipe already. */
+const DRAIN_MS = 1_000;
 
 export interface ToolOutput {
   /** Null where the tool did not end by itself (killed, timed out). */
@@ -116,9 +120,30 @@ export async function startGuestProcess(
       stream.on('error', () => {});
       stream.end(text);
     },
-    ended: child.then((result) => ({ exitCode: result.exitCode ?? null, signal: result.signal ?? null })),
+    ended: endOf(child, child.nodeChildProcess),
     kill: (signal) => void child.kill(signal),
   };
+}
+
+/** With its output read to the end; but a killed process may have left one behind that keeps its pipes open. */
+function endOf(
+  result: PromiseLike<{ readonly exitCode?: number; readonly signal?: string }>,
+  child: ChildProcess,
+): GuestProcess['ended'] {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    result.then(({ exitCode = null, signal = null }) => {
+      clearTimeout(timer);
+      resolve({ exitCode, signal });
+    });
+    child.once('exit', (exitCode: number | null, signal: string | null) => {
+      if (signal === null) return;
+      timer = setTimeout(() => {
+        for (const stream of child.stdio) stream?.destroy();
+        resolve({ exitCode, signal });
+      }, DRAIN_MS);
+    });
+  });
 }
 
 function descriptorInput(descriptor: 'input' | Buffer): ['pipe'] | Uint8Array | 'pipe' {

@@ -1,7 +1,9 @@
 /**
  * The values of `sand run`'s flags: text → typed options, every mistake with what to write instead. Pure.
  */
+import type { DnsUpstream } from '../../dns/context.ts';
 import { REFUSED_PORTS } from '../../dns/limits.ts';
+import { parseUpstreamFlags } from '../../dns/upstream-flag.ts';
 import { SHARES, type Share } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 
@@ -88,6 +90,16 @@ export function parseDnsPort(text: string): number {
     );
   }
   return port;
+}
+
+/** Every `--dns-upstream`, in order of preference. */
+export function parseUpstreams(texts: readonly string[]): readonly DnsUpstream[] {
+  const parsed = parseUpstreamFlags(texts);
+  if (parsed.ok) return parsed.value;
+  throw usage(
+    `--dns-upstream ${parsed.at}: ${parsed.reason}`,
+    'write for example 192.0.2.53, tls://192.0.2.53#dns.example.com or https://dns.example.com/dns-query',
+  );
 }
 
 export function usage(message: string, hint: string): SandError {

@@ -9,6 +9,7 @@ import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
+import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
@@ -36,7 +37,10 @@ export interface RunRequest {
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
-  readonly dnsUpstream: DnsUpstream | null;
+  /** None: the system's own. */
+  readonly dnsUpstreams: readonly DnsUpstream[];
+  /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
+  readonly upstreamProxy: string | null;
   readonly backend: string;
   readonly stdio: GuestCommand['stdio'];
   /** Called with what the command prints where `stdio` says `pipe`. */
@@ -60,7 +64,8 @@ export const RUN_DEFAULTS = {
   cache: false,
   timeoutMs: null,
   dnsPort: 0,
-  dnsUpstream: null,
+  dnsUpstreams: [],
+  upstreamProxy: null,
   backend: DEFAULT_BACKEND,
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
@@ -98,7 +103,8 @@ export async function planRun(
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
-    dnsUpstream: request.dnsUpstream,
+    dnsUpstreams: request.dnsUpstreams,
+    parents: readParentSettings(request.upstreamProxy, environ),
     stdio: request.stdio,
     output: request.output,
     terminal: request.terminal,

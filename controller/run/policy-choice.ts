@@ -138,7 +138,16 @@ function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): re
       'mend or unset SAND_CEILING',
     );
   }
-  return [...(existsSync(CEILING_PATH) ? [CEILING_PATH] : []), ...(added === '' ? [] : [resolve(added)])];
+  return [...(mayExist(CEILING_PATH) ? [CEILING_PATH] : []), ...(added === '' ? [] : [resolve(added)])];
+}
+
+/** Fail closed: what cannot be looked at counts as there, and then fails to be read. */
+export function mayExist(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function compileOrRefuse(

@@ -15,6 +15,7 @@ import type { PolicyInForce } from '../../policies/model.ts';
 import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
 import { ERROR_CODES, SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
+import { describeParents, type ParentSettings } from '../gateway/parent-proxy.ts';
 import { VERSION } from '../version.ts';
 import { exposedCode } from './own-code.ts';
 import type { PolicyReread } from './policy-choice.ts';
@@ -47,7 +48,9 @@ export interface SessionRequest {
   readonly cache: string | null;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
-  readonly dnsUpstream: DnsUpstream | null;
+  readonly dnsUpstreams: readonly DnsUpstream[];
+  /** The proxies that this host itself needs; null: none. */
+  readonly parents: ParentSettings | null;
   readonly command: readonly string[];
   readonly stdio: GuestCommand['stdio'];
   readonly terminal: boolean;
@@ -152,7 +155,8 @@ async function runToEnd(
       inForce,
       audit: { record },
       dnsPort: request.dnsPort,
-      dnsUpstream: request.dnsUpstream,
+      dnsUpstreams: request.dnsUpstreams,
+      parents: request.parents,
       lost: (error) => {
         end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
@@ -301,6 +305,8 @@ function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): vo
 
 function tellGateway(request: SessionRequest, gateway: Gateway): void {
   request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
+  for (const place of request.parents === null ? [] : describeParents(request.parents))
+    request.told(`parent proxy ${place}`);
   request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
 }
 

@@ -94,7 +94,7 @@ export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
   const mounts = flags
     .map((flag) => planMount(flag, request))
     .sort((a, b) => a.target.length - b.target.length);
-  const twice = mounts.find((mount, at) => mounts[at + 1]?.target === mount.target);
+  const twice = mounts.find(({ target }, at) => mounts.findIndex((other) => other.target === target) < at);
   if (twice !== undefined)
     throw refused(`two mounts at ${twice.target}`, 'give each mount a place of its own');
   return { mounts, workdir: planWorkdir(request, mounts) };

@@ -82,6 +82,8 @@ export function connection(more: Partial<ConnectionDecision> = {}): ConnectionDe
 export function close(more: Partial<ConnectionClose> = {}): ConnectionClose {
   return {
     kind: 'close',
+    address: '203.0.113.7',
+    detail: 'the parent proxy of the host does not allow it (403)',
     connection: 1,
     host: 'api.example.com',
     port: 443,

@@ -5,10 +5,13 @@ import { runScenario } from './scenario.ts';
 
 const catalogue = readCatalogue();
 
-describe.each(catalogue)('$topic', ({ cases, policies }) => {
+const here = catalogue.filter(({ cases }) => cases.some(({ needs }) => needs !== 'guest'));
+
+describe.each(here)('$topic', ({ cases, policies }) => {
   for (const test of cases) {
+    // Those run in `test/e2e/conformance.test.ts`.
     if (test.needs === 'guest') continue;
-    it(`${test.id}: ${test.what}`, async () => {
+    it(`${test.id}: ${test.what}`, { timeout: 15_000 }, async () => {
       if (test.needs === 'engine') runEngineCase(test, policies);
       else await runScenario(test, policies);
     });

@@ -91,6 +91,8 @@ const step = z.union([
   z.strictObject({ http: z.string() }),
   z.strictObject({ send: z.string(), times: z.number().optional(), segment: z.number().optional() }),
   z.strictObject({ hex: z.string() }),
+  /** A file below `test/fuzz/corpus`: what a real client said. */
+  z.strictObject({ corpus: z.string(), segment: z.number().optional() }),
   z.strictObject({ hello }),
   z.strictObject({ socks: z.string() }),
   z.strictObject({ ask }),

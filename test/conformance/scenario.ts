@@ -4,8 +4,11 @@
  */
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import type { AuditEntry } from '../../audit/event.ts';
 import { decodeLine, encodeLine, FIRST_PREV } from '../../audit/line.ts';
@@ -26,6 +29,7 @@ import { zoneScript } from './zone.ts';
 type Policies = Readonly<Record<string, string>>;
 type Decision = Extract<AuditEntry, { disposition: string }>;
 
+const CORPUS = fileURLToPath(new URL('../fuzz/corpus/', import.meta.url));
 const ALERT = Buffer.from([0x15, 3, 3, 0, 2, 2, 49]).toString('latin1');
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
 
@@ -167,6 +171,7 @@ export class Scenario implements AsyncDisposable {
     if ('http' in step) client.send(headOf(this.#fill(step.http)));
     if ('hex' in step) client.send(Buffer.from(step.hex.replaceAll(/\s/g, ''), 'hex'));
     if ('send' in step) await sendPieces(client, this.#fill(step.send), step.times ?? 1, step.segment);
+    if ('corpus' in step) await sendPieces(client, readFileSync(join(CORPUS, step.corpus)), 1, step.segment);
     if ('hello' in step) await sendPieces(client, helloOf(step.hello), 1, step.hello.segment);
     if ('expect' in step) await client.until(new RegExp(this.#fill(step.expect)));
     if ('half' in step) client.socket.end();
@@ -208,7 +213,7 @@ export class Scenario implements AsyncDisposable {
     else await this.#expectForward(reason);
     await this.#checkClient();
     for (const one of this.#filled(this.#test.audit ?? [])) {
-      await eventually(() => this.#rig.events.some((event) => holds(one, event)), this.#show(one));
+      await this.#awaitRecord((event) => holds(one, event), one);
     }
     if (verdict === 'deny' && reached !== true) expect(this.#origin.connections).toHaveLength(0);
     this.#checkOrigin();
@@ -216,26 +221,29 @@ export class Scenario implements AsyncDisposable {
     this.#checkRecords();
   }
 
+  /** What comes after the policy's word (a limit, a loop, no such name) leaves the verdict as it was. */
   async #expectRefusal(reason: string | undefined): Promise<void> {
-    const refused = { verdict: this.#refusedVerdict(reason), ...(reason === undefined ? {} : { reason }) };
+    const refused = reason === undefined ? { verdict: 'deny' } : { reason };
     const isRefused = (event: AuditEntry) =>
-      (holds(refused, event) && 'disposition' in event && event.disposition !== 'forwarded') ||
-      (event.kind === 'close' && event.reason !== undefined && event.reason === reason);
-    await eventually(() => this.#rig.events.some(isRefused), this.#show(refused));
+      holds(refused, event) &&
+      (event.kind === 'close' || ('disposition' in event && event.disposition !== 'forwarded'));
+    await this.#awaitRecord(isRefused, refused);
   }
 
-  /** What comes after the policy's word (no such name, a limit, a changed policy) leaves the verdict as it was. */
-  #refusedVerdict(reason: string | undefined): string {
-    return /^(limit-bytes|limit-time|dns-|upstream-|policy-changed)/.test(reason ?? '')
-      ? '/allow|deny/'
-      : 'deny';
+  async #awaitRecord(isIt: (event: AuditEntry) => boolean, wanted: unknown): Promise<void> {
+    try {
+      await eventually(() => this.#rig.events.some(isIt), 'the record');
+    } catch (cause) {
+      const told = JSON.stringify({ events: this.#rig.events, told: this.#client?.text }, null, 1);
+      throw new Error(`no record of ${JSON.stringify(wanted)} in ${told}`, { cause });
+    }
   }
 
   async #expectForward(reason: string | undefined): Promise<void> {
     const wanted = { verdict: 'allow', ...(reason === undefined ? {} : { reason }) };
     const isForward = (event: AuditEntry) =>
       holds(wanted, event) && 'disposition' in event && event.disposition !== 'refused';
-    await eventually(() => this.#rig.events.some(isForward), this.#show(wanted));
+    await this.#awaitRecord(isForward, wanted);
     const expected = this.#filled(this.#test.audit ?? []);
     const stray = this.#rig.events.filter(
       (event) =>
@@ -257,10 +265,6 @@ export class Scenario implements AsyncDisposable {
         }),
       ),
     );
-  }
-
-  #show(wanted: unknown): string {
-    return `${JSON.stringify(wanted)} in ${JSON.stringify(this.#rig.events)}; told ${JSON.stringify(this.#client?.text)}`;
   }
 
   async #checkClient(): Promise<void> {

@@ -39,7 +39,7 @@ describe('the name quota', () => {
   const wildcard = granted(rule('*.example.com'));
 
   test('admits so many distinct names under one wildcard, and those again', () => {
-    const quota = createNameQuota(2);
+    const quota = createNameQuota(2, 0);
     expect(quota.admit(wildcard, name('a.example.com'))).toBe(true);
     expect(quota.admit(wildcard, name('b.example.com'))).toBe(true);
     expect(quota.admit(wildcard, name('c.example.com'))).toBe(false);
@@ -47,19 +47,25 @@ describe('the name quota', () => {
   });
 
   test('counts each wildcard by itself', () => {
-    const quota = createNameQuota(1);
+    const quota = createNameQuota(1, 0);
     expect(quota.admit(wildcard, name('a.example.com'))).toBe(true);
     expect(quota.admit(granted(rule('*.example.org')), name('a.example.org'))).toBe(true);
   });
 
   test('a name that some rule spells out does not count', () => {
-    const quota = createNameQuota(0);
+    const quota = createNameQuota(0, 0);
     const both = granted(rule('*.example.com'), rule('api.example.com'));
     expect(quota.admit(both, name('api.example.com'))).toBe(true);
     expect(wildcardOf(both, name('www.example.com'))).toBe('test/allow:*.example.com');
   });
 
-  test('what no rule grants (report mode) is not counted here', () => {
-    expect(wildcardOf(granted(), name('a.example.com'))).toBeNull();
+  test('what no rule grants (report mode) has a bound of its own, over all names', () => {
+    const quota = createNameQuota(0, 2);
+    expect(quota.admit(granted(), name('a.example.com'))).toBe(true);
+    expect(quota.admit(granted(), name('b.example.org'))).toBe(true);
+    expect(quota.admit(granted(), name('c.example.net'))).toBe(false);
+    expect(quota.admit(granted(), name('a.example.com'))).toBe(true);
+    expect(quota.admit(wildcard, name('d.example.com'))).toBe(false);
+    expect(quota.admit(granted(rule('api.example.com')), name('api.example.com'))).toBe(true);
   });
 });

@@ -339,6 +339,47 @@ describe('limits', () => {
     expect(await dns.lookup(name('a.cdn.example.com'), NEVER)).toMatchObject({ kind: 'addresses' });
   });
 
+  test('in report mode, names that no rule grants are bounded as well', async () => {
+    const surroundings = world(policy([rule('api.example.com')], 'report'));
+    const limits = { ...DNS_LIMITS, namesUngranted: 1 };
+    const dns = resolver(surroundings, { limits, upstream: REAL });
+    const asked: string[] = [];
+    for (const text of ['a.example', 'b.example', 'a.example', 'api.example.com'])
+      asked.push((await dns.answer(question(text), GUEST)).rcode);
+    expect(asked).toEqual(['NOERROR', 'REFUSED', 'NOERROR', 'NOERROR']);
+    expect(surroundings.decisions[1]).toMatchObject({ reason: 'limit-names', rule: null });
+    expect(await dns.lookup(name('b.example'), NEVER)).toMatchObject({ reason: 'limit-names' });
+  });
+
+  test('a flood past the rate, and one of malformed messages, cost a line each and one more for the count', async () => {
+    const surroundings = world(ALLOWING);
+    const limits = { ...DNS_LIMITS, requestBurst: 1, requestsPerSecond: 0 };
+    const dns = resolver(surroundings, { limits, now: () => 0 });
+    const fault = {
+      id: 1,
+      opcode: 0,
+      recursionDesired: true,
+      rcode: 'FORMERR',
+      name: 'a',
+      type: null,
+    } as const;
+    for (let index = 0; index < 2_000; index += 1) {
+      expect((await dns.answer(question('evil.example'), GUEST)).rcode).toBe(
+        index === 0 ? 'NXDOMAIN' : 'REFUSED',
+      );
+      dns.recordFault({ ...fault, detail: 'odd' }, GUEST);
+    }
+    expect(surroundings.decisions).toHaveLength(3);
+    dns.close();
+    expect(surroundings.decisions.map(({ reason, detail }) => [reason, detail])).toEqual([
+      ['no-rule', undefined],
+      ['dns-malformed', 'odd'],
+      ['limit-requests', undefined],
+      ['dns-malformed', 'and 1999 more refused like the one before; the last: odd'],
+      ['limit-requests', 'and 1998 more refused like the one before'],
+    ]);
+  });
+
   test('a person on the host spends no names of the guest', async () => {
     const dns = resolver(world(ALLOWING), { limits: { ...DNS_LIMITS, namesPerWildcard: 0 }, upstream: REAL });
     expect((await dns.answer(question('a.cdn.example.com'), HOST)).rcode).toBe('NOERROR');

@@ -61,3 +61,42 @@ test('an idle client is destroyed, not half-closed: one that never ends its side
   socket.destroy();
   server.close();
 });
+
+test('a client that pours questions gives way to other sockets between its turns', async () => {
+  let answered = 0;
+  let mostBetweenTurns = 0;
+  let atLastTurn = 0;
+  const clients = createStreamClients(
+    async (message) => {
+      answered += 1;
+      return message;
+    },
+    { ...DNS_LIMITS, streamTurn: 4 },
+  );
+  const server = createServer((socket) => clients.accept(socket));
+  server.listen({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const at = server.address();
+  const socket = connect({ port: at !== null && typeof at === 'object' ? at.port : 0, host: '127.0.0.1' });
+  socket.on('error', () => {});
+  const all = 1_000;
+  let turns = true;
+  const turn = (): void => {
+    mostBetweenTurns = Math.max(mostBetweenTurns, answered - atLastTurn);
+    atLastTurn = answered;
+    if (turns) setImmediate(turn);
+  };
+  turn();
+  let received = 0;
+  const size = framed(query('example.com')).length;
+  socket.on('data', (chunk) => {
+    received += chunk.length;
+  });
+  socket.write(Buffer.concat(Array.from({ length: all }, () => framed(query('example.com')))));
+  await expect.poll(() => received, { timeout: 10_000 }).toBe(all * size);
+  turns = false;
+  expect(mostBetweenTurns).toBeLessThanOrEqual(8);
+  socket.destroy();
+  clients.close();
+  server.close();
+});

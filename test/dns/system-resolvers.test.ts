@@ -1,9 +1,9 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createSystemResolvers, parseResolvConf, parseUpstreamFlag } from '../../dns/system-resolvers.ts';
+import { createSystemResolvers, parseResolvConf } from '../../dns/system-resolvers.ts';
 
 describe('parseResolvConf', () => {
   test('reads name servers and nothing else', () => {
@@ -13,6 +13,10 @@ describe('parseResolvConf', () => {
       { address: '192.0.2.1', port: 53 },
       { address: '2001:db8::1', port: 53 },
     ]);
+  });
+
+  test('an IPv4-mapped server is asked at the IPv4 address that it means', () => {
+    expect(parseResolvConf('nameserver ::ffff:192.0.2.1\n')).toEqual([{ address: '192.0.2.1', port: 53 }]);
   });
 
   test('takes a loopback stub, which is the host\u2019s own', () => {
@@ -41,38 +45,22 @@ describe('parseResolvConf', () => {
   });
 });
 
-describe('parseUpstreamFlag', () => {
-  test.each([
-    ['192.0.2.1', '192.0.2.1', 53],
-    ['192.0.2.1:5300', '192.0.2.1', 5300],
-    ['2001:db8::1', '2001:db8::1', 53],
-    ['[2001:db8::1]', '2001:db8::1', 53],
-    ['[::1]:5300', '::1', 5300],
-  ])('reads %s', (text, address, port) => {
-    expect(parseUpstreamFlag(text)).toEqual({ ok: true, value: { address, port } });
-  });
-
-  test.each([
-    '',
-    'dns.example',
-    '192.0.2.1:',
-    '192.0.2.1:0',
-    '192.0.2.1:65536',
-    '[192.0.2.1]:53',
-    '[::1',
-    '::1]:53',
-    '192.0.2.1:5 3',
-  ])('refuses %j', (text) => {
-    expect(parseUpstreamFlag(text).ok).toBe(false);
-  });
-});
-
 describe('createSystemResolvers', () => {
   let folder = '';
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sand-dns-'));
   });
   afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('never reads what is no plain file: a pipe or a device would hold everything up', () => {
+    const path = join(folder, 'resolv.conf');
+    writeFileSync(path, 'nameserver 192.0.2.1\n');
+    const current = createSystemResolvers(path);
+    current();
+    symlinkSync('/dev/null', `${path}.new`);
+    renameSync(`${path}.new`, path);
+    expect(current()).toEqual([{ address: '192.0.2.1', port: 53 }]);
+  });
 
   test('reads the file again when it is replaced, and keeps the last servers while it is gone', () => {
     const path = join(folder, 'resolv.conf');

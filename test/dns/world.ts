@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AuditEntry, DnsDecision } from '../../audit/event.ts';
-import type { DnsUpstream, QueryOrigin, ResolverContext } from '../../dns/context.ts';
+import type { DnsUpstream, PlainUpstream, QueryOrigin, ResolverContext } from '../../dns/context.ts';
 import type { Question } from '../../dns/message.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { parseHost } from '../../policies/hostname.ts';
@@ -111,7 +111,7 @@ export function question(text: string, type = 1, shape: Partial<Question> = {}):
 /** What an upstream of the test sends back, in order; nothing means silence. */
 export type Script = (asked: Buffer, transport: 'udp' | 'tcp') => readonly Buffer[];
 
-export interface FakeUpstream extends DnsUpstream {
+export interface FakeUpstream extends PlainUpstream {
   readonly asked: readonly {
     readonly transport: 'udp' | 'tcp';
     readonly bytes: Buffer;

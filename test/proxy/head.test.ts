@@ -154,7 +154,9 @@ describe('the end of a head', () => {
 
   it('is not looked for behind bytes that start no request', () => {
     expect(scanHead(Buffer.from([0x80]), 0).kind).toBe('fault');
-    expect(scanHead(Buffer.from('SSH-2.0-x\r\n'), 0).kind).toBe('more');
+    expect(scanHead(Buffer.from('SSH-2.0-x'), 0).kind).toBe('more');
+    expect(scanHead(Buffer.from('SSH-2.0-x\r\n'), 0).kind).toBe('fault');
+    expect(scanHead(Buffer.from('GET / HTTP/1.1\r\n'), 0).kind).toBe('more');
   });
 });
 

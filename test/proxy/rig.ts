@@ -7,7 +7,7 @@ import type { AuditEntry, ConnectionClose, ConnectionDecision } from '../../audi
 import { parseAddress } from '../../policies/address.ts';
 import { compilePolicy } from '../../policies/compile.ts';
 import type { CompiledPolicy, Hostname, IpAddress, PolicyInForce } from '../../policies/model.ts';
-import type { Lookup, Meaning, ProxyContext } from '../../proxy/context.ts';
+import type { Lookup, Meaning, ParentProxies, ProxyContext } from '../../proxy/context.ts';
 import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
 
@@ -43,6 +43,7 @@ export interface RigOptions {
   readonly lookups?: Readonly<Record<string, Lookup>>;
   readonly meanings?: Readonly<Record<string, Meaning>>;
   readonly own?: readonly number[];
+  readonly parents?: ParentProxies;
 }
 
 export class Rig implements AsyncDisposable {
@@ -75,6 +76,7 @@ export class Rig implements AsyncDisposable {
       },
       hostAddresses: () => [],
       isOwn: (_, port) => (options.own ?? []).includes(port),
+      ...(options.parents === undefined ? {} : { parents: options.parents }),
       audit: {
         record: (entry) => {
           this.onRecord(entry);

@@ -49,6 +49,7 @@ function flightOf(rig: Rig): Flight {
       reason: 'allowed-by-rule',
       muted: false,
       address: host.address,
+      route: { kind: 'direct', addresses: [host.address] },
     },
   );
   if (!(flight instanceof Flight)) throw new Error('no flight');

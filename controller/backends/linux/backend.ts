@@ -105,9 +105,10 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
-      const tried = await started.link.tried().catch(() => []);
-      started.gateway.refused(withoutProbes(tried, started.probes));
-      return compareWatched(started.plan.watched);
+      const counting = started.link.tried().catch(() => []);
+      const observations = compareWatched(started.plan.watched);
+      started.gateway.refused(withoutProbes(await counting, started.probes));
+      return observations;
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);

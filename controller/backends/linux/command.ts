@@ -57,7 +57,7 @@ export async function runCommand(
   const send = (name: NodeJS.Signals) => {
     // After the end, the pid may be another process's.
     if (state === 'running') forward(guest, status.text(), name);
-    else if (state === 'held') guest.kill('SIGKILL');
+    else if (state === 'held') kill(guest);
   };
   const stopping = stopOnAbort(guest, send, signal, command);
   try {
@@ -65,7 +65,7 @@ export async function runCommand(
     await expected.confined;
     signal.throwIfAborted();
     if (!found) {
-      guest.kill('SIGKILL');
+      kill(guest);
       await guest.ended;
       return { code: 127 };
     }
@@ -76,13 +76,22 @@ export async function runCommand(
     if (ended.exitCode === null && !stopping.stopped()) throw monitorKilled(ended.signal);
     return { code: ended.exitCode ?? 137 };
   } catch (error) {
-    guest.kill('SIGKILL');
+    kill(guest);
     await guest.ended;
     throw error;
   } finally {
     state = 'ended';
     stopping.release();
   }
+}
+
+/**
+ * bubblewrap's own process takes the guest with it, but for one that it has not tied to itself yet: that one is
+ * still held, and ends when its leave can no more come.
+ */
+function kill(guest: GuestProcess): void {
+  guest.kill('SIGKILL');
+  guest.finish(GO_DESCRIPTOR, '');
 }
 
 function monitorKilled(signal: string | null): SandError {
@@ -99,7 +108,7 @@ async function admit(guest: GuestProcess, expected: CommandExpectations): Promis
   const text = await Promise.race([collected.whole, delayed(REPORT_TIMEOUT_MS)]);
   const report = text === null ? null : parseReport(text);
   if (report === null) {
-    guest.kill('SIGKILL');
+    kill(guest);
     const ended = await guest.ended;
     throw new SandError(
       'guest-failed',
@@ -144,22 +153,22 @@ function stopOnAbort(
   guest: GuestProcess,
   send: (name: NodeJS.Signals) => void,
   signal: AbortSignal,
-  { graceMs, kill }: Pick<GuestCommand, 'graceMs' | 'kill'>,
+  command: Pick<GuestCommand, 'graceMs' | 'kill'>,
 ) {
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
   const end = () => {
     stopped = true;
-    guest.kill('SIGKILL');
+    kill(guest);
   };
   const stop = () => {
     stopped = true;
     send('SIGTERM');
-    timer = setTimeout(end, graceMs);
+    timer = setTimeout(end, command.graceMs);
   };
   const steps = [
     { on: signal, step: stop },
-    { on: kill, step: end },
+    { on: command.kill, step: end },
   ];
   for (const { on, step } of steps) {
     if (on.aborted) step();

@@ -74,6 +74,8 @@ export async function createNamespaceLink(
   };
 
   planter.on('message', (message: FromPlanter, handle: unknown) => {
+    // What was on its way when the link was closed has nobody to serve it, and would keep this process.
+    if (closing && (handle instanceof Server || handle instanceof DatagramSocket)) return void handle.close();
     if (message.type === 'stream' && handle instanceof Server) {
       listeners.add(handle);
       handle.on('connection', (socket) => consumer.stream(socket, message.port));

@@ -204,11 +204,12 @@ async function main(): Promise<void> {
   process.stdin.on('close', () => process.exit(0)).resume();
   const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
 
-  const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
-  const planting = plantPorts([...new Set([53, LINK.proxyPort, ...ports])]);
+  // The prober needs longest and waits for the holder alone, so nothing else comes before them.
   const holder = await startHolder();
   const prober = startProber(holder);
   const joined = joinNamespaces(holder);
+  const ruleset = mustRun('ruleset', 'nft', ['-f', '-'], gatewayRuleset(ports));
+  const planting = plantPorts([...new Set([53, LINK.proxyPort, ...ports])]);
   const [ipv6] = await Promise.all([joined, ruleset, planting]);
   await plantDatagram('udp4', '0.0.0.0');
   if (ipv6) await plantDatagram('udp6', '::');

@@ -62,7 +62,7 @@ function judgeAsks(seen: ProbeObservations, expected: ProbeExpectations): readon
   return seen.asks.map((ask) => {
     const reserved = ask.name === expected.plan.reservedName;
     const passed = reserved
-      ? ask.outcome === 'answered' && ask.addresses.every(expected.isSynthetic)
+      ? ask.outcome === 'answered' && ask.addresses.length > 0 && ask.addresses.every(expected.isSynthetic)
       : ask.outcome === 'not-found';
     const what = reserved ? 'a name that only the gateway knows' : 'a denied name';
     return result(

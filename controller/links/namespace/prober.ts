@@ -112,7 +112,7 @@ async function main(): Promise<void> {
     connects,
     asks,
   };
-  process.stdout.write(JSON.stringify(observations));
+  process.stdout.write(JSON.stringify(observations), () => process.exit(0));
 }
 
 await main();

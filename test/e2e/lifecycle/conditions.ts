@@ -61,9 +61,11 @@ export function follow(child: ChildProcess): Followed {
     },
     async ended(deadlineMs = DEADLINE_MS) {
       try {
-        return await until('the end of the process', () => (code === null ? null : { code }), deadlineMs).then(
-          (end) => end.code,
-        );
+        return await until(
+          'the end of the process',
+          () => (code === null ? null : { code }),
+          deadlineMs,
+        ).then((end) => end.code);
       } catch (error) {
         child.kill('SIGKILL');
         throw new Error(`${String(error)}${said()}`);

@@ -40,7 +40,15 @@ describe.each(CALLERS)('a command of the %s', (who) => {
   });
 
   it('keeps standard output and standard error apart', async () => {
-    const output = await world.sand(['run', '--policy', 'strict', '--', 'sh', '-c', 'echo out; echo err >&2']);
+    const output = await world.sand([
+      'run',
+      '--policy',
+      'strict',
+      '--',
+      'sh',
+      '-c',
+      'echo out; echo err >&2',
+    ]);
     expect(output).toMatchObject({ code: 0, stdout: 'out\n', stderr: 'err\n' });
   });
 
@@ -56,27 +64,42 @@ describe.each(CALLERS)('a command of the %s', (who) => {
   });
 
   it('meets back-pressure, and sand keeps nothing of what it prints', async () => {
-    const child = world.start(['run', '--policy', 'strict', '--', 'sh', '-c', 'head -c 300000000 /dev/zero; echo done >&2']);
+    const child = world.start([
+      'run',
+      '--policy',
+      'strict',
+      '--',
+      'sh',
+      '-c',
+      'head -c 300000000 /dev/zero; echo done >&2',
+    ]);
     child.stdout?.pause();
     const followed = { ended: new Promise((resolve) => child.on('close', resolve)), stderr: '' };
     child.stderr?.on('data', (chunk: Buffer) => {
       followed.stderr += chunk.toString();
     });
-    await until('the command', () => processes().find(({ commandLine }) => commandLine === 'head -c 300000000 /dev/zero'));
+    await until('the command', () =>
+      processes().find(({ commandLine }) => commandLine === 'head -c 300000000 /dev/zero'),
+    );
     expect(followed.stderr).toBe('');
     let read = 0;
     child.stdout?.on('data', (chunk: Buffer) => {
       read += chunk.length;
     });
     child.stdout?.resume();
-    const peak = await until('the output to be half read', () => read > 150_000_000 && residentMiB(child.pid ?? 0));
+    const peak = await until(
+      'the output to be half read',
+      () => read > 150_000_000 && residentMiB(child.pid ?? 0),
+    );
     expect(peak).toBeLessThan(250);
     expect(await followed.ended).toBe(0);
     expect(read).toBe(300_000_000);
   });
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('gets the %s that sand gets', async (signal) => {
-    const command = run(`trap 'echo trapped > got; exit 42' ${signal.slice(3)}; echo up; while :; do sleep 0.05; done`);
+    const command = run(
+      `trap 'echo trapped > got; exit 42' ${signal.slice(3)}; echo up; while :; do sleep 0.05; done`,
+    );
     await command.printed('up');
     command.child.kill(signal);
     expect(await command.ended()).toBe(42);
@@ -85,8 +108,20 @@ describe.each(CALLERS)('a command of the %s', (who) => {
 
   it('is not cut off from its signals when they come to sand\u2019s whole process group', async () => {
     const script = "trap 'exit 42' TERM; echo up; while :; do sleep 0.05; done";
-    const [file = '', ...args] = ['setsid', ...world.start([]).spawnargs, 'run', '--policy', 'strict', '--', 'sh', '-c', script];
-    const command = follow(spawn(file, args, { cwd: world.workspace, env: world.environment, stdio: 'pipe' }));
+    const [file = '', ...args] = [
+      'setsid',
+      ...world.start([]).spawnargs,
+      'run',
+      '--policy',
+      'strict',
+      '--',
+      'sh',
+      '-c',
+      script,
+    ];
+    const command = follow(
+      spawn(file, args, { cwd: world.workspace, env: world.environment, stdio: 'pipe' }),
+    );
     await command.printed('up');
     process.kill(-command.pid, 'SIGTERM');
     expect(await command.ended()).toBe(42);
@@ -105,19 +140,23 @@ describe.each(CALLERS)('a command of the %s', (who) => {
   });
 
   it('is ended with SIGTERM by --timeout', async () => {
-    const command = run("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", ['--timeout', '500ms']);
+    const command = run("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", [
+      '--timeout',
+      '500ms',
+    ]);
     expect(await command.ended()).toBe(124);
     expect(command.stdout()).toBe('up\nbye\n');
     expect(command.stderr()).toContain('--timeout');
   });
-
 });
 
 it('a command that ignores SIGTERM at --timeout is killed after the grace', async () => {
   const world = createWorld();
   try {
     const script = "trap '' TERM; while :; do sleep 0.05; done";
-    const command = follow(world.start(['run', '--policy', 'strict', '--timeout', '500ms', '--', 'sh', '-c', script]));
+    const command = follow(
+      world.start(['run', '--policy', 'strict', '--timeout', '500ms', '--', 'sh', '-c', script]),
+    );
     const init = await until('the guest', () => inRole(command.pid, 'init', ''));
     expect(await command.ended()).toBe(124);
     expect(processes().some(({ pid }) => pid === init)).toBe(false);

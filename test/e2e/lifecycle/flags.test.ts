@@ -19,7 +19,10 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     world.sand([...STRICT, ...flags, '--', 'sh', '-c', script], { environment });
 
   it('--json prints one object on stdout, and the command\u2019s output on stderr', async () => {
-    const output = await inGuest(['--json'], 'echo spoken; curl -s http://denied.example.com/ >/dev/null; exit 3');
+    const output = await inGuest(
+      ['--json'],
+      'echo spoken; curl -s http://denied.example.com/ >/dev/null; exit 3',
+    );
     expect(output.code).toBe(3);
     expect(output.stderr).toContain('spoken\n');
     const object = JSON.parse(output.stdout);
@@ -79,7 +82,8 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
   });
 
   it('--cache keeps package caches between runs of one folder, and from other folders', async () => {
-    const kept = 'cat ~/.npm/kept ~/.cache/kept 2>/dev/null; echo one > ~/.npm/kept; echo two > ~/.cache/kept';
+    const kept =
+      'cat ~/.npm/kept ~/.cache/kept 2>/dev/null; echo one > ~/.npm/kept; echo two > ~/.cache/kept';
     expect(await inGuest(['--cache'], kept)).toMatchObject({ code: 0, stdout: '' });
     expect((await inGuest(['--cache'], kept)).stdout).toBe('one\ntwo\n');
     expect((await inGuest([], kept)).stdout).toBe('');
@@ -92,7 +96,10 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     expect((await world.sand(['audit'])).stdout).toContain('denied.example.com');
     expect((await world.sand(['audit', 'verify'])).stdout).toMatch(/intact, \d+ events, sealed/);
     const tail = await world.sand(['audit', 'tail', '--json', '--no-follow']);
-    const kinds = tail.stdout.trim().split('\n').map((line) => JSON.parse(line).kind);
+    const kinds = tail.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).kind);
     expect(kinds).toEqual(expect.arrayContaining(['connection', 'run-end']));
     expect((await world.sand(['audit', 'tail'])).code).toBe(0);
     expect((await world.sand(['audit', 'ls'])).stdout).toContain('strict');
@@ -113,20 +120,24 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     expect(existsSync(join(world.workspace, 'started'))).toBe(false);
   });
 
-  it.skipIf(process.getuid?.() !== 0)('a log that fills its disk ends what is allowed, and the run says so', async () => {
-    const state = join(world.root, `full-${who.length}`);
-    mkdirSync(state);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=1777', 'tmpfs', state]);
-    try {
-      const asks = 'for i in $(seq 400); do curl -s -o /dev/null -w "%{http_code}\\n" --max-time 5 http://denied-$i.example.com/ || echo none; done';
-      const output = await inGuest([], `${asks} | sort | uniq -c`, { XDG_STATE_HOME: state });
-      expect(output.code).toBe(125);
-      expect(output.stderr).toContain('(audit-unavailable)');
-      expect(output.stdout).not.toMatch(/ 200$/m);
-    } finally {
-      execFileSync('umount', [state]);
-    }
-  });
+  it.skipIf(process.getuid?.() !== 0)(
+    'a log that fills its disk ends what is allowed, and the run says so',
+    async () => {
+      const state = join(world.root, `full-${who.length}`);
+      mkdirSync(state);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=1777', 'tmpfs', state]);
+      try {
+        const asks =
+          'for i in $(seq 200); do curl -s -o /dev/null -w "%{http_code}\\n" --max-time 5 http://denied-$i.example.com/ || echo none; done';
+        const output = await inGuest([], `${asks} | sort | uniq -c`, { XDG_STATE_HOME: state });
+        expect(output.code).toBe(125);
+        expect(output.stderr).toContain('(audit-unavailable)');
+        expect(output.stdout).not.toMatch(/ 200$/m);
+      } finally {
+        execFileSync('umount', [state]);
+      }
+    },
+  );
 
   it.each([
     ['the home', (at: World) => [join(at.root, 'home')], 'workspace-refused'],
@@ -134,7 +145,12 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     ['the folder of the audit logs', (at: World) => [join(at.root, 'state')], 'workspace-refused'],
     ['what does not exist', () => ['./no-such-folder'], 'workspace-refused'],
   ])('refuses %s as a mount', async (_, sources, code) => {
-    const output = await world.sand([...STRICT, ...sources(world).flatMap((source) => ['--mount', source]), '--', 'true']);
+    const output = await world.sand([
+      ...STRICT,
+      ...sources(world).flatMap((source) => ['--mount', source]),
+      '--',
+      'true',
+    ]);
     expect(output.code).toBe(2);
     expect(output.stderr).toContain(`(${code})`);
     expect(output.stderr).toMatch(/^ {2}do: ./m);
@@ -184,7 +200,7 @@ describe('wrong use of sand run', () => {
   ])('%s ends with 2, what is wrong and what to do', async (_, args) => {
     const output = await world.sand(args);
     expect(output).toMatchObject({ code: 2, stdout: '' });
-    expect(output.stderr).toMatch(/^(sand|error): \S/);
-    expect(output.stderr).toMatch(/^ {2}do: \S|^ {2}did you mean|Did you mean|^ {4}\S/m);
+    expect(output.stderr).toMatch(/^sand: \S/);
+    expect(output.stderr).toMatch(/ \([a-z-]+\)\n {2}do: \S.*\n$/);
   });
 });

@@ -11,7 +11,16 @@ const DEADLINE_MS = 5_000;
 /** Of a run that lives for as long as it is let; random moments spread over its start and its first breath. */
 const SPREAD_MS = 700;
 const MOMENTS = 20;
-const ROLES: readonly Role[] = ['sand', 'unshare', 'planter', 'holder', 'prober', 'monitor', 'init', 'command'];
+const ROLES: readonly Role[] = [
+  'sand',
+  'unshare',
+  'planter',
+  'holder',
+  'prober',
+  'monitor',
+  'init',
+  'command',
+];
 
 const seed = Number(process.env.SAND_TEST_SEED ?? Date.now() % 1_000_000);
 
@@ -80,7 +89,8 @@ describe(`kill -9 (seed ${seed})`, () => {
     async ({ role, stopped, delayMs, at }) => {
       const { marker, run, nothingRemains } = begin(at);
       // The prober lives for the blink of an eye: where it was missed, the command takes its place.
-      const look = () => inRole(run.pid, role, marker) ?? (role === 'prober' ? inRole(run.pid, 'command', marker) : null);
+      const look = () =>
+        inRole(run.pid, role, marker) ?? (role === 'prober' ? inRole(run.pid, 'command', marker) : null);
       const pid = await until(`the ${role}`, look);
       if (role !== 'prober') await passed(delayMs);
       if (stopped) send(pid, 'SIGSTOP');
@@ -98,7 +108,8 @@ describe(`kill -9 (seed ${seed})`, () => {
     async (role) => {
       const { marker, run, nothingRemains } = begin(MOMENTS + ROLES.indexOf(role));
       const command = await until('the command', () => inRole(run.pid, 'command', marker));
-      const pid = role === 'command' ? command : await until(`the ${role}`, () => inRole(run.pid, role, marker));
+      const pid =
+        role === 'command' ? command : await until(`the ${role}`, () => inRole(run.pid, role, marker));
       send(pid, 'SIGSTOP');
       send(run.pid, 'SIGKILL');
       expect(await run.ended(DEADLINE_MS)).toBe(137);

@@ -41,22 +41,16 @@ export function descendants(root: number, all = processes()): readonly ProcessFa
   return children.flatMap((child) => [child, ...descendants(child.pid, all)]);
 }
 
-export type Role =
-  | 'sand'
-  | 'unshare'
-  | 'planter'
-  | 'holder'
-  | 'prober'
-  | 'monitor'
-  | 'init'
-  | 'command';
+export type Role = 'sand' | 'unshare' | 'planter' | 'holder' | 'prober' | 'monitor' | 'init' | 'command';
 
 /** The process of that role in a run whose command line is `marker`; null where it is not there (yet, any more). */
 export function inRole(sand: number, role: Role, marker: string): number | null {
   const all = processes();
   const own = descendants(sand, all);
   const childrenOf = (pid: number | undefined) => own.filter(({ parent }) => parent === pid);
-  const planter = own.find(({ commandLine }) => commandLine.includes('/planter.') && !commandLine.startsWith('unshare'));
+  const planter = own.find(
+    ({ commandLine }) => commandLine.includes('/planter.') && !commandLine.startsWith('unshare'),
+  );
   const monitor = childrenOf(sand).find(({ commandLine }) => commandLine.startsWith('bwrap '));
   const init = childrenOf(monitor?.pid).find(({ commandLine }) => commandLine.startsWith('bwrap '));
   switch (role) {
@@ -69,7 +63,9 @@ export function inRole(sand: number, role: Role, marker: string): number | null 
     case 'holder':
       return childrenOf(planter?.pid).find(({ commandLine }) => commandLine === 'cat')?.pid ?? null;
     case 'prober':
-      return childrenOf(planter?.pid).find(({ commandLine }) => commandLine.includes('/prober.'))?.pid ?? null;
+      return (
+        childrenOf(planter?.pid).find(({ commandLine }) => commandLine.includes('/prober.'))?.pid ?? null
+      );
     case 'monitor':
       return monitor?.pid ?? null;
     case 'init':
@@ -109,7 +105,9 @@ export function watchRun(sand: number, root: string): Watch {
         .map(({ pid, state, commandLine }) => `process ${pid} ${state} ${commandLine.slice(0, 80)}`),
       ...all
         .filter(({ pid }) => namespacesOf(pid).some((name) => namespaces.has(name)))
-        .map(({ pid, commandLine }) => `process ${pid} in a namespace of the run: ${commandLine.slice(0, 80)}`),
+        .map(
+          ({ pid, commandLine }) => `process ${pid} in a namespace of the run: ${commandLine.slice(0, 80)}`,
+        ),
       ...hostSockets()
         .filter((inode) => sockets.has(inode))
         .map((inode) => `socket ${inode} on the host`),
@@ -177,7 +175,10 @@ export function hostListeners(): readonly HostSocket[] {
       .slice(1)
       .map((row) => row.trim().split(/\s+/))
       .filter((cells) => cells.length > 9 && (table.startsWith('udp') || cells[3] === '0A'))
-      .map((cells) => ({ inode: cells[9] ?? '', port: Number.parseInt((cells[1] ?? '').split(':')[1] ?? '', 16) })),
+      .map((cells) => ({
+        inode: cells[9] ?? '',
+        port: Number.parseInt((cells[1] ?? '').split(':')[1] ?? '', 16),
+      })),
   );
 }
 

@@ -59,10 +59,15 @@ describe.each(CALLERS)('after a run of the %s', (who) => {
     ['an nft that does nothing', { nft: 'cat >/dev/null; exit 0' }, [122, 125]],
     ['an nft that fails', { nft: 'echo broken >&2; exit 1' }, [125]],
     ['an ip that fails', { ip: 'exit 1' }, [125]],
-    ['an unshare that fails', { unshare: 'echo "unshare: unshare failed: Operation not permitted" >&2; exit 1' }, [125]],
+    [
+      'an unshare that fails',
+      { unshare: 'echo "unshare: unshare failed: Operation not permitted" >&2; exit 1' },
+      [125],
+    ],
     ['an nsenter that stays where it is', { nsenter: LIE }, [122, 125]],
     ['a bwrap that fails', { bwrap: 'exit 1' }, [125]],
     ['a bwrap that confines nothing', { bwrap: LIE }, [122]],
+    ['a bwrap that is killed and leaves its guest', { bwrap: 'cat <&4 >/dev/null & kill -KILL $$' }, [125]],
     ['a bwrap that reports nonsense', { bwrap: 'echo end >&3; exit 0' }, [125]],
   ])('with %s, the command has not run and nothing remains', async (_, fakes, codes) => {
     await begin(COMMAND, fakes).endsWith(...codes);

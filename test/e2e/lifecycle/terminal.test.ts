@@ -17,12 +17,17 @@ describe.skipIf(NO_TERMINAL !== null).each(CALLERS)('a command of the %s on a te
   const sand = () => world.start([]).spawnargs;
   const open = (command: readonly string[]) =>
     openTerminal(command, { cwd: world.workspace, environment: world.environment });
-  const run = (...command: readonly string[]) => open([...sand(), 'run', '--policy', 'strict', '--', ...command]);
+  const run = (...command: readonly string[]) =>
+    open([...sand(), 'run', '--policy', 'strict', '--', ...command]);
   const inGuest = (pid: number, commandLine: string) =>
     until(commandLine, () => descendants(pid).find((other) => other.commandLine === commandLine)?.pid);
 
   it('sees a terminal, its size, and every new size', async () => {
-    const terminal = run('sh', '-c', 'test -t 0 && test -t 1 && stty size; trap "stty size; exit 5" WINCH; echo up; while :; do sleep 0.05; done');
+    const terminal = run(
+      'sh',
+      '-c',
+      'test -t 0 && test -t 1 && stty size; trap "stty size; exit 5" WINCH; echo up; while :; do sleep 0.05; done',
+    );
     await terminal.shows('24 80');
     await terminal.shows('up');
     terminal.resize();
@@ -34,7 +39,11 @@ describe.skipIf(NO_TERMINAL !== null).each(CALLERS)('a command of the %s on a te
     ['Ctrl-C', CTRL.C, 'INT'],
     ['Ctrl-\\', CTRL.BACKSLASH, 'QUIT'],
   ])('catches %s by itself, and goes on', async (_, key, signal) => {
-    const terminal = run('sh', '-c', `trap 'echo caught; exit 42' ${signal}; echo up; while :; do sleep 0.05; done`);
+    const terminal = run(
+      'sh',
+      '-c',
+      `trap 'echo caught; exit 42' ${signal}; echo up; while :; do sleep 0.05; done`,
+    );
     await terminal.shows('up');
     terminal.type(key);
     await terminal.shows('caught');
@@ -73,7 +82,9 @@ describe.skipIf(NO_TERMINAL !== null).each(CALLERS)('a command of the %s on a te
   it('is stopped with sand by Ctrl-Z and goes on with fg of the caller\u2019s shell', async () => {
     const terminal = open(['bash', '--norc', '--noprofile', '-i']);
     await terminal.shows('$ ');
-    terminal.type(`${sand().join(' ')} run --policy strict -- sh -c 'echo u""p; read x; echo "read=$x"; exit 6'\n`);
+    terminal.type(
+      `${sand().join(' ')} run --policy strict -- sh -c 'echo u""p; read x; echo "read=$x"; exit 6'\n`,
+    );
     await terminal.shows('up');
     terminal.type(CTRL.Z);
     await terminal.shows('Stopped');
@@ -81,7 +92,9 @@ describe.skipIf(NO_TERMINAL !== null).each(CALLERS)('a command of the %s on a te
     await terminal.shows('back');
     terminal.type('fg\n');
     await until('sand in the foreground', () =>
-      descendants(terminal.pid).some(({ commandLine, state }) => commandLine.includes('sand.js') && state !== 'T'),
+      descendants(terminal.pid).some(
+        ({ commandLine, state }) => commandLine.includes('sand.js') && state !== 'T',
+      ),
     );
     terminal.type('word\n');
     await terminal.shows('read=word');
@@ -91,7 +104,18 @@ describe.skipIf(NO_TERMINAL !== null).each(CALLERS)('a command of the %s on a te
   });
 
   it('that is ended with the terminal in raw mode leaves it as it was', async () => {
-    const terminal = open([...sand(), 'run', '--policy', 'strict', '--timeout', '1s', '--', 'sh', '-c', 'stty raw -echo; echo up; exec sleep 60']);
+    const terminal = open([
+      ...sand(),
+      'run',
+      '--policy',
+      'strict',
+      '--timeout',
+      '1s',
+      '--',
+      'sh',
+      '-c',
+      'stty raw -echo; echo up; exec sleep 60',
+    ]);
     await terminal.shows('up');
     expect(await terminal.finished()).toEqual({ code: 124, restored: true });
   });

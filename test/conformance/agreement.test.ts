@@ -1,0 +1,169 @@
+/**
+ * Generated policies and requests on which all must agree: the evaluator, the naive reference, what the proxy
+ * puts on record, and what DNS says of the name.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { AuditEntry } from '../../audit/event.ts';
+import { createResolver } from '../../dns/resolver.ts';
+import type { UpstreamClient } from '../../dns/upstream.ts';
+import { compilePolicy } from '../../policies/compile.ts';
+import { evaluate } from '../../policies/evaluate.ts';
+import { parseAuthority } from '../../policies/hostname.ts';
+import type { Authority, CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
+import { GUEST, question } from '../dns/world.ts';
+import { anyPolicy, anyRequest } from '../policies/generators.ts';
+import { DIRECTORY, memoryReader } from '../policies/reader.ts';
+import {
+  inRange,
+  type PlainPolicy,
+  type PlainRequest,
+  type PlainRule,
+  referenceVerdict,
+} from '../policies/reference.ts';
+import { addressOf } from '../proxy/rig.ts';
+import { recordOf } from './in-process.ts';
+
+const POLICIES = 2_500;
+const REQUESTS_EACH = 4;
+/** What every name resolves to: ordinary addresses, and some that only a rule opens. */
+const ANSWER = ['203.0.113.9', '198.51.100.7', '10.1.2.3', '192.0.2.1', '2001:db8::1', '169.254.1.1'];
+const GUARDED = /^(10\.|127\.|169\.254\.|::ffff:(10|127)\.)/;
+/** Ends of every range that the generated rules name, and the web's own ports. */
+const PORTS = [1, 22, 80, 443, 5432, 6000, 6005, 8443];
+const UPSTREAM: UpstreamClient = {
+  lookup: async () => ({ kind: 'addresses', addresses: ANSWER.map(addressOf) }),
+  close: () => {},
+};
+
+function compile(policy: PlainPolicy): CompiledPolicy {
+  const text = JSON.stringify(policy);
+  const compiled = compilePolicy(
+    [{ kind: 'text', text, file: 'policy.yaml', directory: DIRECTORY }],
+    memoryReader(),
+  );
+  if (!compiled.ok) throw new Error(JSON.stringify(compiled.issues));
+  return compiled.value;
+}
+
+function authorityOf({ host, port }: PlainRequest): Authority {
+  const parsed = parseAuthority(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, null);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  return parsed.value;
+}
+
+/** The reference's word on addresses: a denied one is never dialled, a guarded one only where a rule lists it. */
+function mayDial(policy: PlainPolicy, request: PlainRequest, address: string, nowMs: number): boolean {
+  const mapped = /^::ffff:([\d.]+)$/.exec(address)?.[1];
+  const isDenied = policy.rules.some(
+    (rule) =>
+      'deny' in rule &&
+      rule.deny.some(
+        (range) =>
+          isRange(range) && (inRange(range, address) || (mapped !== undefined && inRange(range, mapped))),
+      ),
+  );
+  if (isDenied) return false;
+  const granting = policy.rules.filter(
+    (rule) =>
+      'allow' in rule &&
+      referenceVerdict({ ...policy, mode: 'enforce', rules: [rule] }, [], request, nowMs).decision ===
+        'allow',
+  );
+  if (granting.length === 0) return !GUARDED.test(address);
+  return granting.some((rule) => opens(rule, request, address));
+}
+
+function opens(rule: PlainRule, request: PlainRequest, address: string): boolean {
+  if (!('allow' in rule)) return false;
+  if (request.host === 'host.sand') return address === '127.0.0.1' || address === '::1';
+  if (request.host === address) return true;
+  if (rule.addresses === undefined) return !GUARDED.test(address);
+  return rule.addresses.some((range) => inRange(range, address));
+}
+
+function isRange(subject: string): boolean {
+  return /^[\d.]+(\/\d+)?$|:/.test(subject);
+}
+
+function recordByReference(policy: PlainPolicy, request: PlainRequest, nowMs: number) {
+  const said = referenceVerdict(policy, [], request, nowMs);
+  if (said.decision === 'deny') return { verdict: 'deny', reason: said.reason };
+  const isName = !/^[\d.]+$|:/.test(request.host);
+  const answer = !isName ? [request.host] : request.host === 'host.sand' ? ['127.0.0.1'] : ANSWER;
+  const isOpen = answer.some((address) => mayDial(policy, request, address, nowMs));
+  return isOpen ? { verdict: 'allow', reason: said.reason } : { verdict: 'deny' };
+}
+
+/** Whether the reference allows the name on any port in any protocol. */
+function nameByReference(policy: PlainPolicy, host: string, nowMs: number): boolean {
+  const ports = [...PORTS, ...policy.rules.flatMap(portsOf)];
+  return ports.some(
+    (port) => referenceVerdict(policy, [], { host, port, protocol: null }, nowMs).decision === 'allow',
+  );
+}
+
+function portsOf(rule: PlainRule): readonly number[] {
+  if (!('allow' in rule)) return [];
+  return [rule.http, rule.https, rule.tcp].flatMap((ports) =>
+    (ports ?? []).map((port) => Number(String(port).split('-')[0])),
+  );
+}
+
+async function dnsVerdict(
+  inForce: PolicyInForce,
+  host: string,
+): Promise<{ allowed: boolean; given: boolean }> {
+  const events: AuditEntry[] = [];
+  const context = {
+    policy: () => inForce,
+    upstreams: () => [],
+    hostAddresses: () => [],
+    audit: { record: (entry: AuditEntry) => events.push(entry) },
+  };
+  const resolver = createResolver(context, { upstream: UPSTREAM });
+  const answer = await resolver.answer(question(host), GUEST);
+  resolver.close();
+  const [record] = events;
+  if (record?.kind !== 'dns' || events.length !== 1) throw new Error('not exactly one record');
+  return { allowed: record.verdict === 'allow', given: answer.records.length > 0 };
+}
+
+describe('evaluator, reference, record and DNS', () => {
+  it(`agree on ${POLICIES * REQUESTS_EACH} generated questions`, { timeout: 120_000 }, async () => {
+    // One moment for all of a question: the proxy reads the clock itself.
+    const nowMs = Date.now();
+    const requests = fc.array(anyRequest, { minLength: REQUESTS_EACH, maxLength: REQUESTS_EACH });
+    await fc.assert(
+      fc.asyncProperty(anyPolicy, requests, async (policy, asked) => {
+        const inForce = { policy: compile(policy), ceilings: [] };
+        for (const request of asked) {
+          const authority = authorityOf(request);
+          const said = evaluate(inForce, { authority, protocol: request.protocol }, nowMs);
+          const reference = referenceVerdict(policy, [], request, nowMs);
+          expect({
+            decision: said.decision,
+            reason: said.reason,
+            protocols: said.protocols,
+            muted: said.muted,
+          }).toEqual(reference);
+          const record = recordOf({
+            inForce,
+            authority,
+            protocol: request.protocol,
+            addresses: request.host === 'host.sand' ? [addressOf('127.0.0.1')] : ANSWER.map(addressOf),
+            hostAddresses: [],
+          });
+          expect(record).toMatchObject(recordByReference(policy, request, nowMs));
+          expect(record.disposition).toBe(record.verdict === 'allow' ? 'forwarded' : 'refused');
+          if (authority.host.kind === 'name' && authority.host.name !== 'gateway.sand') {
+            const dns = await dnsVerdict(inForce, request.host);
+            const isAllowed = nameByReference(policy, request.host, nowMs);
+            expect(dns).toEqual({ allowed: isAllowed, given: isAllowed });
+          }
+        }
+      }),
+      { numRuns: POLICIES },
+    );
+  });
+});

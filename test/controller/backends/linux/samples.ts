@@ -1,0 +1,54 @@
+/** A guest and a host as plain values, for the tests of the linux backend's plans. */
+import type { LaunchSpec } from '../../../../controller/backends/linux/argv.ts';
+import type { FilesRequest, GuestIdentity, HostFiles } from '../../../../controller/backends/linux/mounts.ts';
+import { planMounts } from '../../../../controller/backends/linux/mounts.ts';
+
+export const CALLER: GuestIdentity = { uid: 1234, gid: 1234, user: 'sand', home: '/home/ada' };
+
+export const HOST: HostFiles = {
+  system: [
+    { path: '/usr', link: null },
+    { path: '/bin', link: 'usr/bin' },
+    { path: '/etc', link: null },
+    { path: '/run/current-system', link: null },
+  ],
+  unreadable: [
+    { path: '/etc/shadow', folder: false },
+    { path: '/etc/ssl/private', folder: true },
+  ],
+  resolvConf: '/run/resolvconf/resolv.conf',
+  hosts: '/etc/hosts',
+  nsswitch: null,
+  passwd: '/etc/passwd',
+  group: '/etc/group',
+  procWritable: ['/proc/sys'],
+  procHidden: ['/proc/kcore'],
+  toolchains: ['/home/ada/.nvm'],
+  sockets: ['/home/ada/project/agent.sock', '/usr/lib/daemon.sock', '/run/docker.sock'],
+};
+
+export function filesRequest(changes: Partial<FilesRequest> = {}): FilesRequest {
+  return {
+    host: HOST,
+    identity: CALLER,
+    workspaces: [{ source: '/home/ada/project', target: '/home/ada/project', writable: true }],
+    guards: [],
+    extras: [],
+    nameserver: '198.18.0.1',
+    ...changes,
+  };
+}
+
+export function launchSpec(changes: Partial<LaunchSpec> = {}): LaunchSpec {
+  return {
+    holderPid: 4321,
+    mounts: planMounts(filesRequest()),
+    identity: CALLER,
+    environment: { PATH: '/usr/bin', TOKEN: 'a secret' },
+    workdir: '/home/ada/project',
+    terminal: false,
+    filter: Buffer.from('filter'),
+    command: ['npm', 'view', 'express', 'version'],
+    ...changes,
+  };
+}

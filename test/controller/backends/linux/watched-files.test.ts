@@ -1,0 +1,66 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FileState } from '../../../../controller/backends/linux/protected-files.ts';
+import { ASIDE_SUFFIX, compareWatched } from '../../../../controller/backends/linux/watched-files.ts';
+
+describe('compareWatched', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'watched-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const watched = (name: string, state: FileState = 'absent') => [
+    { path: join(root, name), root, state, always: false },
+  ];
+
+  it('says nothing where nothing was made', () => {
+    expect(compareWatched(watched('.envrc'))).toEqual([]);
+  });
+
+  it('moves aside what the guest made, and says where', () => {
+    writeFileSync(join(root, '.envrc'), 'made');
+    const [observation] = compareWatched(watched('.envrc'));
+    expect(observation).toMatchObject({
+      code: 'protected-file-created',
+      detail: expect.stringContaining(ASIDE_SUFFIX),
+    });
+    expect(existsSync(join(root, '.envrc'))).toBe(false);
+    expect(readFileSync(join(root, `.envrc${ASIDE_SUFFIX}`), 'utf8')).toBe('made');
+  });
+
+  it('keeps what was moved aside before', () => {
+    for (const content of ['one', 'two']) {
+      writeFileSync(join(root, '.envrc'), content);
+      compareWatched(watched('.envrc'));
+    }
+    expect(readFileSync(join(root, `.envrc${ASIDE_SUFFIX}`), 'utf8')).toBe('one');
+    expect(readFileSync(join(root, `.envrc${ASIDE_SUFFIX}-2`), 'utf8')).toBe('two');
+  });
+
+  it('never moves a file behind a link that the guest put above it', () => {
+    mkdirSync(join(root, 'elsewhere/hooks'), { recursive: true });
+    mkdirSync(join(root, 'ws'));
+    symlinkSync(join(root, 'elsewhere'), join(root, 'ws/.git'));
+    const path = join(root, 'ws/.git/hooks');
+    compareWatched([{ path, root: join(root, 'ws'), state: 'absent', always: false }]);
+    expect(existsSync(join(root, 'elsewhere/hooks'))).toBe(true);
+    expect(existsSync(join(root, 'ws/.git'))).toBe(false);
+  });
+
+  it('tells a symlink that is none any more, and leaves it', () => {
+    writeFileSync(join(root, '.envrc'), 'now a file');
+    expect(compareWatched(watched('.envrc', 'symlink'))).toMatchObject([{ code: 'protected-file-changed' }]);
+    expect(existsSync(join(root, '.envrc'))).toBe(true);
+  });
+});
