@@ -81,6 +81,7 @@ export function scanHead(bytes: Buffer, from: number): HeadScan {
     const before = i > 0 ? bytes[i - 1] : undefined;
     if (byte === LF) {
       if (before !== CR) return { kind: 'fault', fault: malformed('a line ends in a bare LF') };
+      if (isForeignLine(bytes, i)) return { kind: 'fault', fault: NO_REQUEST_LINE };
       if (i >= 3 && bytes[i - 2] === LF) return { kind: 'head', end: i + 1 };
     } else if (before === CR) {
       return { kind: 'fault', fault: malformed('a CR stands alone') };
@@ -88,13 +89,12 @@ export function scanHead(bytes: Buffer, from: number): HeadScan {
       return { kind: 'fault', fault: malformed('the head contains NUL') };
     }
   }
-  return isForeignLine(bytes, from) ? { kind: 'fault', fault: NO_REQUEST_LINE } : { kind: 'more' };
+  return { kind: 'more' };
 }
 
 /** Told at once: a client of another protocol waits for an answer to its first line, and ends no head. */
-function isForeignLine(bytes: Buffer, from: number): boolean {
-  const end = bytes.indexOf(LF);
-  return end >= from && end > 0 && !REQUEST_LINE.test(bytes.toString('latin1', 0, end - 1));
+function isForeignLine(bytes: Buffer, end: number): boolean {
+  return bytes.indexOf(LF) === end && !REQUEST_LINE.test(bytes.toString('latin1', 0, end - 1));
 }
 
 export type HeadResult =
