@@ -48,7 +48,7 @@ function forgery(asked: Buffer, wrong: 'id' | 'question' | 'query'): Buffer {
   const answers = [recordOf(askedName(asked), 'A 203.0.113.66 300')];
   if (wrong === 'id') return reply(asked, { answers, id: asked.readUInt16BE(0) ^ 1 });
   if (wrong === 'question') {
-    return reply(asked, { answers, question: Buffer.concat([wireName('other.example'), u16(1, 1)]) });
+    return reply(asked, { answers, question: Buffer.concat([wireName('evil.example'), u16(1, 1)]) });
   }
   const message = reply(asked, { answers });
   message.writeUInt16BE(message.readUInt16BE(2) & 0x7fff, 2);
