@@ -111,7 +111,10 @@ function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
     RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) ||
     target === request.home
   ) {
-    throw refused(`${target} in the guest is sand's own`, 'mount it somewhere else, for example below /work');
+    throw refused(
+      `${target} in the guest is sand's own`,
+      'mount it somewhere else, for example below /project',
+    );
   }
   return { source, target, writable: flag.writable };
 }
@@ -171,7 +174,7 @@ function planWorkdir(request: WorkspaceRequest, mounts: readonly MountSpec[]): s
     if (!isAbsolute(request.workdir))
       throw refused(
         `--workdir ${request.workdir} is not absolute`,
-        'write a path as the guest sees it, for example /work',
+        'write a path as the guest sees it, for example /project',
       );
     return resolve('/', request.workdir);
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readCatalogue } from './catalogue.ts';
 import { runEngineCase } from './engine.ts';
@@ -24,6 +25,17 @@ describe('the catalogue', () => {
   it('names each case once', () => {
     const ids = cases.map(({ id }) => id);
     expect(ids.filter((id, at) => ids.indexOf(id) !== at)).toEqual([]);
+  });
+
+  it('has every case that the document names beside a guard', () => {
+    const document = readFileSync(new URL('../../docs/conformance.md', import.meta.url), 'utf8');
+    const rows = document.split('\n').filter((line) => line.includes('.ts` |'));
+    const named = rows.flatMap((row) =>
+      [...(row.split('|')[3] ?? '').matchAll(/`([^`]+)`/g)].map(([, id]) => id),
+    );
+    expect(named.length).toBeGreaterThan(40);
+    const ids = cases.map(({ id }) => id);
+    expect(named.filter((id) => id === undefined || !ids.includes(id))).toEqual([]);
   });
 
   it('has at least 300 cases, and a third of them are uses that must work', () => {

@@ -80,7 +80,7 @@ describe('extends', () => {
       'sum.golang.org',
     ]);
     expect(policy.rules.map(({ origin }) => origin.file)).toContain('c.yaml');
-    expect(policy.files).toEqual(['/work/c.yaml', '/work/sub/a.yaml', '/work/sub/b.yaml']);
+    expect(policy.files).toEqual(['/project/c.yaml', '/project/sub/a.yaml', '/project/sub/b.yaml']);
   });
 
   test('takes a file once, however many paths lead to it', () => {
@@ -102,7 +102,7 @@ describe('extends', () => {
 
   test('sees a cycle through symbolic links', () => {
     const bytes = new TextEncoder().encode('version: 1\nextends: ./link.yaml\n');
-    const real: FileReading = { kind: 'file', realPath: '/work/a.yaml', bytes };
+    const real: FileReading = { kind: 'file', realPath: '/project/a.yaml', bytes };
     expect(faults(['a.yaml'], { 'a.yaml': real, 'link.yaml': real })).toContain('leads back');
   });
 
@@ -111,7 +111,7 @@ describe('extends', () => {
     const compiled = compileNamed(['link.yaml'], {
       'link.yaml': { kind: 'file', realPath: '/etc/real.yaml', bytes },
     });
-    expect(compiled.ok && compiled.value.files).toEqual(['/etc/real.yaml', '/work/link.yaml']);
+    expect(compiled.ok && compiled.value.files).toEqual(['/etc/real.yaml', '/project/link.yaml']);
   });
 
   test('refuses what cannot be read', () => {

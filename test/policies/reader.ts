@@ -6,7 +6,7 @@ import { formatIssue } from '../../policies/issue.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { presetDirectory } from '../../policies/presets.ts';
 
-export const DIRECTORY = '/work';
+export const DIRECTORY = '/project';
 
 export function readShippedData(name: string): Uint8Array | null {
   try {

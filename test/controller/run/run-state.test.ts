@@ -12,7 +12,7 @@ const STATE = {
   dnsPort: 5300,
   policy: 'sha256:0',
   mounts: [],
-  workdir: '/work',
+  workdir: '/project',
   guest: { holder: 7 },
 };
 

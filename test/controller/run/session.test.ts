@@ -49,7 +49,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     reread: null,
     layers: ['test'],
     mounts: [],
-    workdir: '/work',
+    workdir: '/project',
     environment: {},
     shares: [],
     authorities: [],

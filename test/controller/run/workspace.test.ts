@@ -41,7 +41,7 @@ describe('planWorkspace', () => {
   });
 
   it('starts where the caller stands, as the guest sees it', () => {
-    expect(plan([`${root}/home/project:/work`], 'home/project/sub').workdir).toBe('/work/sub');
+    expect(plan([`${root}/home/project:/project`], 'home/project/sub').workdir).toBe('/project/sub');
     expect(plan([`${root}/data:/data`]).workdir).toBe('/data');
     expect(plan([`${root}/data/file:/one`]).workdir).toBe('/tmp');
     expect(plan([], 'home/project', '/else/../where').workdir).toBe('/where');
@@ -86,7 +86,7 @@ describe('planWorkspace', () => {
     ['what does not exist', () => plan(['./nothing'])],
     ['what is neither file nor folder', () => plan(['/dev/null'])],
     ['a place of sand\u2019s own', () => plan(['.:/etc/cron.d'])],
-    ['a place that climbs into sand\u2019s own', () => plan(['.:/work/../proc/x'])],
+    ['a place that climbs into sand\u2019s own', () => plan(['.:/project/../proc/x'])],
     ['the guest\u2019s home as a place', () => plan([`.:${root}/home`])],
     ['one place twice', () => plan(['.:/aa', './sub:/bb', '.:/aa'])],
     ['a relative working directory', () => plan([], 'home/project', 'sub')],

@@ -206,7 +206,7 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
         '--policy',
         'offline',
         '--mount',
-        `${source}:/work/x`,
+        `${source}:/project/x`,
         '--',
         'true',
       ]);
@@ -224,10 +224,10 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
       '--policy',
       'offline',
       '--mount',
-      './data:/work/data',
+      './data:/project/data',
       '--',
       'cat',
-      '/work/data/secret.txt',
+      '/project/data/secret.txt',
     ]);
     expect(output.stdout).not.toContain('secret-of-the-host');
     expect(output).toMatchObject({ code: 2, stderr: expect.stringContaining('workspace-refused') });

@@ -44,9 +44,9 @@ describe('planMounts', () => {
   });
 
   it('masks every listening socket that a mount would show, where it would be seen', () => {
-    const workspaces = [{ source: '/home/ada/project', target: '/work', writable: true }];
+    const workspaces = [{ source: '/home/ada/project', target: '/project', writable: true }];
     const mounts = planMounts(filesRequest({ workspaces }));
-    expect(last(mounts, '/work/agent.sock')).toMatchObject({ source: '/dev/null' });
+    expect(last(mounts, '/project/agent.sock')).toMatchObject({ source: '/dev/null' });
     expect(last(mounts, '/usr/lib/daemon.sock')).toMatchObject({ source: '/dev/null' });
     expect(mounts.map(targetOf)).not.toContain('/run/docker.sock');
   });
@@ -81,7 +81,7 @@ describe('planMounts', () => {
     const segment = fc.stringMatching(/^[a-z]{1,6}$/);
     const workspace = fc.record({
       source: segment.map((name) => `/srv/${name}`),
-      target: segment.map((name) => `/work/${name}`),
+      target: segment.map((name) => `/project/${name}`),
       writable: fc.boolean(),
     });
     fc.assert(

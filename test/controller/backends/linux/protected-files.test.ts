@@ -16,8 +16,10 @@ function protectedFile(path: string, state: FileState = 'file', always = false):
 
 describe('planProtection', () => {
   it('mounts what exists read-only, in the guest\u2019s place for it', () => {
-    const { mounts } = planProtection([protectedFile('/p/.envrc')], [{ ...WORKSPACE, target: '/work' }]);
-    expect(mounts).toEqual([{ kind: 'bind', source: '/p/.envrc', target: '/work/.envrc', writable: false }]);
+    const { mounts } = planProtection([protectedFile('/p/.envrc')], [{ ...WORKSPACE, target: '/project' }]);
+    expect(mounts).toEqual([
+      { kind: 'bind', source: '/p/.envrc', target: '/project/.envrc', writable: false },
+    ]);
   });
 
   it('makes every folder above it a mount point, outermost first, so that none can be renamed', () => {
