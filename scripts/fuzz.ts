@@ -17,7 +17,7 @@ if (!(minutes > 0 && minutes <= 24 * 60)) {
 }
 const run = spawnSync(
   process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', '--project', 'units', '--disable-console-intercept', 'test/fuzz'],
+  ['node_modules/vitest/vitest.mjs', 'run', 'test/fuzz', '--project=units', '--disable-console-intercept'],
   {
     cwd: ROOT,
     stdio: 'inherit',
