@@ -4,7 +4,7 @@
  * hands over handles.
  */
 import type { ChildProcess } from 'node:child_process';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { SandError } from '../errors.ts';
 import { toolEnvironment } from './tool-path.ts';
 
@@ -91,8 +91,9 @@ export async function startGuestProcess(
   options: GuestProcessOptions,
 ): Promise<GuestProcess> {
   const { execa } = await import('execa');
-  const extra = options.descriptors.map((descriptor) =>
-    descriptor === 'output' ? 'pipe' : descriptorInput(descriptor),
+  // Bytes are written below rather than by execa, whose machinery for an input costs milliseconds each.
+  const extra = options.descriptors.map((descriptor): 'pipe' | ['pipe'] =>
+    descriptor === 'output' ? 'pipe' : ['pipe'],
   );
   const child = execa(file, args, {
     reject: false,
@@ -105,6 +106,9 @@ export async function startGuestProcess(
   });
   const pid = child.pid;
   if (pid === undefined) throw toolMissing(file, (await child).code ?? 'no reason given');
+  options.descriptors.forEach((descriptor, at) => {
+    if (Buffer.isBuffer(descriptor)) endDescriptor(child.stdio[at + 3], descriptor);
+  });
   const outputs = new Map<number, Readable>();
   const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
   const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
@@ -114,12 +118,7 @@ export async function startGuestProcess(
   return {
     pid,
     outputs,
-    finish(descriptor, text) {
-      const stream = child.stdio[descriptor];
-      if (stream === null || stream === undefined || !('end' in stream)) return;
-      stream.on('error', () => {});
-      stream.end(text);
-    },
+    finish: (descriptor, text) => endDescriptor(child.stdio[descriptor], text),
     ended: endOf(child, child.nodeChildProcess),
     kill: (signal) => void child.kill(signal),
   };
@@ -146,10 +145,6 @@ function endOf(
   });
 }
 
-function descriptorInput(descriptor: 'input' | Buffer): ['pipe'] | Uint8Array | 'pipe' {
-  return descriptor === 'input' ? ['pipe'] : new Uint8Array(descriptor);
-}
-
 function toolMissing(file: string, why: string): SandError {
   const name = file.split('/').pop() ?? file;
   return new SandError(
@@ -158,4 +153,11 @@ function toolMissing(file: string, why: string): SandError {
     'run `sand doctor`: it names what is missing and the command that installs it',
     { details: { tool: name } },
   );
+}
+
+/** The other end may be gone already, which is for whoever waits for the process to tell. */
+function endDescriptor(stream: unknown, content: string | Buffer): void {
+  if (!(stream instanceof Writable)) return;
+  stream.on('error', () => {});
+  stream.end(content);
 }
