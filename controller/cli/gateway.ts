@@ -16,6 +16,7 @@ import { parseUpstreams, usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
 import { describeReload, watchPolicy } from '../run/policy-watch.ts';
 import { createRunDirectory } from '../run/run-directory.ts';
+import { workingFolder } from '../run/workspace.ts';
 import { VERSION } from '../version.ts';
 
 export interface GatewayFlags {
@@ -40,7 +41,7 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   const chosen = await choosePolicy({
     policies: flags.policy,
     allows: flags.allow,
-    cwd: process.cwd(),
+    cwd: workingFolder(),
     home: process.env.HOME ?? homedir(),
     environ: process.env,
     told: (message) => stderr(`sand: ${message}\n`),
@@ -103,7 +104,7 @@ function startEntry(run: string, chosen: Awaited<ReturnType<typeof choosePolicy>
     confinement: 'cooperative',
     command: ['sand', 'gateway'],
     policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: chosen.layers },
-    workdir: process.cwd(),
+    workdir: workingFolder(),
   };
 }
 

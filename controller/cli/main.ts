@@ -61,6 +61,13 @@ function isCommanderError(
   return error instanceof Error && String(Reflect.get(error, 'code')).startsWith('commander.');
 }
 
+/** 128 and SIGPIPE: what a shell reports of a program whose reader has gone. */
+const READER_GONE = 141;
+
+// `sand audit | head` closes its end: there is nobody to write for. What cannot be said on stderr goes unsaid.
+process.stdout.on('error', () => process.exit(READER_GONE));
+process.stderr.on('error', () => {});
+
 process.exitCode = await main(process.argv.slice(2));
 // Runs only where something is still open: by then it is a fault, and no reason to keep the caller waiting.
 setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -7,6 +7,7 @@ import type { RuleRef, Verdict } from '../../policies/model.ts';
 import { REASONS } from '../../policies/reasons.ts';
 import { usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
+import { workingFolder } from '../run/workspace.ts';
 
 export interface WhyOptions {
   readonly authority: string;
@@ -31,7 +32,7 @@ export async function explainRequest(options: WhyOptions): Promise<number> {
   const { inForce, layers } = await choosePolicy({
     policies: options.policy,
     allows: options.allow,
-    cwd: process.cwd(),
+    cwd: workingFolder(),
     home: process.env.HOME ?? homedir(),
     environ: process.env,
     told: () => {},

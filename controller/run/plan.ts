@@ -15,7 +15,7 @@ import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
 import { choosePolicy, configFolder } from './policy-choice.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
-import { planWorkspace } from './workspace.ts';
+import { planWorkspace, workingFolder } from './workspace.ts';
 
 export interface RunRequest {
   /** Program and arguments; never a shell's text. */
@@ -78,7 +78,7 @@ export const RUN_DEFAULTS = {
 export async function planRun(
   asked: Pick<RunRequest, 'command'> & Partial<RunRequest>,
 ): Promise<SessionRequest> {
-  const request: RunRequest = { ...RUN_DEFAULTS, cwd: process.cwd(), environ: process.env, ...asked };
+  const request: RunRequest = { ...RUN_DEFAULTS, cwd: workingFolder(), environ: process.env, ...asked };
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
   const command = checkCommand(request.command);

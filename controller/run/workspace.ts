@@ -88,6 +88,15 @@ const REFUSED_IN_HOME: readonly string[] = [
   '.netrc',
 ];
 
+/** Raises `workspace-refused` where the folder that sand was started in has been removed. */
+export function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw refused('the working directory does not exist any more', 'change to a folder that exists');
+  }
+}
+
 export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
   const flags =
     request.mounts.length > 0 ? request.mounts : [{ source: request.cwd, target: null, writable: true }];

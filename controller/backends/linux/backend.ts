@@ -156,8 +156,12 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   linking.catch(() => {});
   preloadRunner();
   let plan: GuestPlan;
+  let link: NamespaceLink;
+  let namespace: string;
   try {
     plan = planGuest(spec);
+    link = await linking;
+    namespace = namespaceOf(link);
   } catch (error) {
     await linking.then(
       (link) => link.close(),
@@ -165,13 +169,23 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
     );
     throw error;
   }
-  const link = await linking;
-  const namespace = readlinkSync(`/proc/${link.holderPid}/ns/net`);
   const probes = probePlan(gateway);
   gateway.onMorePorts((ports) => link.plant(ports));
   const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
   confined.catch(() => {});
   return { plan, link, gateway, probes, namespace, confined };
+}
+
+function namespaceOf(link: NamespaceLink): string {
+  try {
+    return readlinkSync(`/proc/${link.holderPid}/ns/net`);
+  } catch (error) {
+    throw new SandError(
+      'link-failed',
+      `what holds the guest\u2019s namespace is gone (${error instanceof Error ? error.message : error})`,
+      'look for what ends processes on this machine, such as a memory limit',
+    );
+  }
 }
 
 async function confine(

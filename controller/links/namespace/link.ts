@@ -59,6 +59,7 @@ export async function createNamespaceLink(
   const planter = startPlanter(ports);
   const listeners = new Set<Server>();
   const sockets = new Set<DatagramSocket>();
+  const connections = new Set<Socket>();
   const mailbox = createMailbox(planter);
   let closing = false;
   let stderr = '';
@@ -70,6 +71,8 @@ export async function createNamespaceLink(
     closing = true;
     for (const server of listeners) server.close();
     for (const socket of sockets) closeDatagram(socket);
+    // A guest that was killed acknowledges no end: what is still being said to it would keep this process.
+    for (const socket of connections) socket.destroy();
     await endProcess(planter);
   };
 
@@ -78,7 +81,11 @@ export async function createNamespaceLink(
     if (closing && (handle instanceof Server || handle instanceof DatagramSocket)) return void handle.close();
     if (message.type === 'stream' && handle instanceof Server) {
       listeners.add(handle);
-      handle.on('connection', (socket) => consumer.stream(socket, message.port));
+      handle.on('connection', (socket) => {
+        connections.add(socket);
+        socket.once('close', () => connections.delete(socket));
+        consumer.stream(socket, message.port);
+      });
       handle.on('error', () => {});
     } else if (message.type === 'datagram' && handle instanceof DatagramSocket) {
       sockets.add(handle);

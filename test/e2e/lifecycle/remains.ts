@@ -99,12 +99,13 @@ export function watchRun(sand: number, root: string): Watch {
   const timer = setInterval(look, POLL_MS);
   const remains = (): readonly string[] => {
     const all = processes();
+    const inNamespace = all.filter(({ pid }) => namespacesOf(pid).some((name) => namespaces.has(name)));
     return [
       ...all
         .filter(({ pid, start }) => seen.has(`${pid}:${start}`))
         .map(({ pid, state, commandLine }) => `process ${pid} ${state} ${commandLine.slice(0, 80)}`),
-      ...all
-        .filter(({ pid }) => namespacesOf(pid).some((name) => namespaces.has(name)))
+      ...inNamespace
+        .filter((facts) => isOrphan(facts, inNamespace, all))
         .map(
           ({ pid, commandLine }) => `process ${pid} in a namespace of the run: ${commandLine.slice(0, 80)}`,
         ),
@@ -134,6 +135,25 @@ export function watchRun(sand: number, root: string): Watch {
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/**
+ * The kernel gives a namespace's number again once it is gone: a process of another run that has it now hangs
+ * from that run's sand, one that was left behind from whoever adopts the orphans here.
+ */
+function isOrphan(
+  facts: ProcessFacts,
+  inNamespace: readonly ProcessFacts[],
+  all: readonly ProcessFacts[],
+): boolean {
+  const parent = inNamespace.find(({ pid }) => pid === facts.parent);
+  if (parent !== undefined) return isOrphan(parent, inNamespace, all);
+  return ancestors(process.pid, all).has(facts.parent);
+}
+
+function ancestors(pid: number, all: readonly ProcessFacts[]): ReadonlySet<number> {
+  const parent = all.find((facts) => facts.pid === pid)?.parent ?? 0;
+  return parent === 0 ? new Set([pid]) : new Set([pid, ...ancestors(parent, all)]);
 }
 
 function namespacesOf(pid: number | 'self'): readonly string[] {
