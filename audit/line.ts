@@ -43,15 +43,15 @@ const ITEM_LIMITS: Readonly<Record<string, number>> = { command: LINE_LIMITS.arg
  * caller did, because a line can never be taken back.
  */
 export function encodeLine(entry: AuditEntry, frame: LineFrame): string {
-  const { kind, ...fields } = withoutSecrets(entry);
-  const event = {
+  const fields: Readonly<Record<string, unknown>> = { ...withoutSecrets(entry) };
+  const event: Record<string, unknown> = {
     seq: frame.seq,
     time: new Date(frame.timeMs).toISOString(),
     guest: clipText(frame.guest, LINE_LIMITS.text),
-    kind,
-    ...Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, clipped(key, value)])),
-    prev: frame.prev,
+    kind: entry.kind,
   };
+  for (const key in fields) if (key !== 'kind') event[key] = clipped(key, fields[key]);
+  event.prev = frame.prev;
   return escapeJson(JSON.stringify(event));
 }
 
@@ -101,7 +101,10 @@ function clipped(key: string, value: unknown): unknown {
   if (typeof value === 'string') return clipText(value, TEXT_LIMITS[key] ?? LINE_LIMITS.text);
   if (Array.isArray(value)) return clippedList(key, value);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, clipped(name, inner)]));
+  const inner: Readonly<Record<string, unknown>> = { ...value };
+  const kept: Record<string, unknown> = {};
+  for (const name in inner) kept[name] = clipped(name, inner[name]);
+  return kept;
 }
 
 function clippedList(key: string, list: readonly unknown[]): readonly unknown[] {

@@ -11,6 +11,8 @@ const LABEL = /^[a-z0-9_-]{1,63}$/;
 const LONGEST_NAME = 253;
 /** Control, format, unassigned and private characters, surrogates, separators and every kind of space. */
 const UNPRINTABLE = /[\p{C}\p{Z}]/u;
+/** IDNA folds the case of such a name and nothing else, but for labels that are punycode already. */
+const PLAIN_ASCII = /^[A-Za-z0-9._-]+$/;
 const ASCII_OUTSIDE_NAMES = /[^A-Za-z0-9._\-\u0080-\u{10ffff}]/u;
 
 /**
@@ -21,14 +23,17 @@ export function parseHost(text: string): Read<Host> {
   if (text.startsWith('[')) return parseBracketed(text);
   if (text === '') return refuse('it is empty');
   if (text.length > POLICY_LIMITS.hostCharacters) return refuse('it is longer than any name');
-  if (UNPRINTABLE.test(text)) return refuse('it holds a space or an invisible character');
-  if (text.includes(':')) return refuse('it holds a colon: an IPv6 address stands in brackets');
-  const stray = ASCII_OUTSIDE_NAMES.exec(text);
-  if (stray !== null) return refuse(`"${stray[0]}" does not stand in a name`);
+  const isPlain = PLAIN_ASCII.test(text) && !text.toLowerCase().includes('xn--');
+  if (!isPlain) {
+    if (UNPRINTABLE.test(text)) return refuse('it holds a space or an invisible character');
+    if (text.includes(':')) return refuse('it holds a colon: an IPv6 address stands in brackets');
+    const stray = ASCII_OUTSIDE_NAMES.exec(text);
+    if (stray !== null) return refuse(`"${stray[0]}" does not stand in a name`);
+  }
   if (endsInNumber(text)) return parseQuad(text);
   const absolute = text.endsWith('.') ? text.slice(0, -1) : text;
   if (absolute === '' || absolute.split('.').includes('')) return refuse('it has an empty label');
-  return parseName(domainToASCII(absolute));
+  return parseName(isPlain ? absolute : domainToASCII(absolute));
 }
 
 /**

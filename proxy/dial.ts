@@ -5,6 +5,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { IpAddress } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
+import { ignore } from './guest.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 
 export interface DialOptions {
@@ -102,7 +103,7 @@ class Race {
     socket.once('connect', () => {
       if (this.#isOver) return;
       socket.off('error', onError);
-      socket.on('error', () => {});
+      socket.on('error', ignore);
       this.#running.delete(socket);
       this.#settle({ ok: true, socket, address });
     });
@@ -118,7 +119,7 @@ class Race {
     if (this.#next !== null) clearTimeout(this.#next);
     this.#options.signal.removeEventListener('abort', this.#abort);
     for (const loser of this.#running) {
-      loser.on('error', () => {});
+      loser.on('error', ignore);
       loser.destroy();
     }
     this.#resolve(dialled);

@@ -40,7 +40,7 @@ export type ForwardEnd =
     }
   /** The answer broke off, or the guest is gone. */
   | { readonly kind: 'broken'; readonly reason: Reason | null; readonly status: number | null }
-  /** The connection was spliced after an upgrade, and the flight is closed. */
+  /** After an upgrade, the connection and the flight are the splice's. */
   | { readonly kind: 'spliced' };
 
 const PARENT_ASKS = 'the parent proxy of the host asks for credentials, or for others (407)';

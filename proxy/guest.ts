@@ -6,31 +6,52 @@ import type { ProxyLimits } from './limits.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import { ByteReader, type GuestSocket } from './reader.ts';
 
+/** One for all: an abort without a reason of its own makes an exception with a stack for each connection. */
+const GONE = new Error('the guest has gone');
+
 /** Owns the socket from construction on. `signal` is aborted once the socket is closed. */
 export class GuestConnection {
   readonly socket: GuestSocket;
   readonly reader: ByteReader;
-  readonly #controller = new AbortController();
+  /** Made when first asked for, and let go with what waited for it: an idle tunnel needs none. */
+  #controller: AbortController | null = null;
   #lingering: NodeJS.Timeout | null = null;
+  readonly #closed: (guest: GuestConnection) => void;
 
-  constructor(socket: GuestSocket, limits: ProxyLimits) {
+  /** `closed` is called once, when the socket is. */
+  constructor(socket: GuestSocket, limits: ProxyLimits, closed: (guest: GuestConnection) => void) {
     this.socket = socket;
+    this.#closed = closed;
     // The guest may end its side and still wait for an answer.
     socket.allowHalfOpen = true;
     socket.setNoDelay?.(true);
-    socket.on('error', () => {});
-    socket.on('close', () => {
-      if (this.#lingering !== null) clearTimeout(this.#lingering);
-      this.#controller.abort();
-    });
+    socket.on('error', ignore);
+    socket.on('close', this.#onClose);
     const highWater = Math.max(limits.headBytes, limits.clientHelloBytes) + 1024;
     this.reader = new ByteReader(socket, highWater, limits.turnBytes);
-    if (socket.destroyed) this.#controller.abort();
   }
 
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.socket.destroyed) this.#controller.abort(GONE);
     return this.#controller.signal;
   }
+
+  get isGone(): boolean {
+    return this.socket.destroyed;
+  }
+
+  /** Gives the socket back with what was read and not judged; from here on nothing here touches its bytes. */
+  release(): { readonly leftover: Buffer; readonly hasEnded: boolean } {
+    this.#controller = null;
+    return this.reader.release();
+  }
+
+  #onClose = (): void => {
+    if (this.#lingering !== null) clearTimeout(this.#lingering);
+    this.#controller?.abort(GONE);
+    this.#closed(this);
+  };
 
   /** Passes bytes on; false when the socket wants its `drain` first or is gone. */
   write(bytes: Buffer): boolean {
@@ -68,6 +89,9 @@ export class GuestConnection {
     this.socket.destroy();
   }
 }
+
+/** For errors of sockets, whose `close` says all that anybody needs. Closes over nothing, as a place of many listeners must. */
+export function ignore(): void {}
 
 /** Ends a connection as a failure: with a reset where the socket can, else by closing it. */
 export function resetSocket(socket: GuestSocket): void {

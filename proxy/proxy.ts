@@ -8,7 +8,7 @@ import type { Reason } from '../policies/reasons.ts';
 import { isStillAdmitted } from './admission.ts';
 import type { ProxyContext } from './context.ts';
 import type { Forwarder } from './forward.ts';
-import { GuestConnection, resetSocket } from './guest.ts';
+import { GuestConnection, ignore, resetSocket } from './guest.ts';
 import type { RequestHead } from './head.ts';
 import { denialOfFault, refuseFor } from './judgement.ts';
 import { type Asked, Ledger } from './ledger.ts';
@@ -62,6 +62,7 @@ export function createProxy(context: ProxyContext): GatewayProxy {
   const guests = new Set<GuestConnection>();
   const modules = createModules(context);
   const parts: Parts = { context, ledger, hello: modules.hello, forwarder: modules.forwarder };
+  const forget = (guest: GuestConnection): void => void guests.delete(guest);
   let accepted = 0;
   let isClosed = false;
 
@@ -71,19 +72,18 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     isProxyPort: boolean,
     serve: (guest: GuestConnection) => Promise<void>,
   ): void => {
-    socket.on('error', () => {});
     if (isClosed || socket.destroyed) {
+      socket.on('error', ignore);
       resetSocket(socket);
       return;
     }
     accepted += 1;
     modules.warm();
-    const guest = new GuestConnection(socket, context.limits);
+    const guest = new GuestConnection(socket, context.limits, forget);
     const admitOrServe = async (): Promise<void> => {
       const limit = ledger.bounds.connections;
       const isOver = guests.size >= limit;
       guests.add(guest);
-      guest.signal.addEventListener('abort', () => guests.delete(guest), { once: true });
       if (!isOver) return serve(guest);
       const denial = ledger.refuseRepeated(
         asked,

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Reason } from '../policies/reasons.ts';
-import { resetSocket } from './guest.ts';
+import { ignore, resetSocket } from './guest.ts';
 import type { Flight } from './ledger.ts';
 import type { GuestSocket } from './reader.ts';
 
@@ -21,106 +21,163 @@ export interface SpliceOptions {
 }
 
 /**
- * Owns both sockets from here on; resolves once both are closed, and closes the flight's books. Ended by
- * `flight.cut` too.
+ * Owns both sockets from here on, and closes the flight's books once both are closed. Ended by `flight.cut` too.
+ * Nobody waits for it: ten thousand idle tunnels would be as many chains of suspended callers.
  */
-export async function splice(
-  guest: GuestSocket,
-  upstream: Socket,
-  flight: Flight,
-  options: SpliceOptions,
-): Promise<void> {
-  let ending: Reason | null = null;
-  const abort = (reason: Reason | null): void => {
-    ending ??= reason;
-    // A peer that is cut off must see a failure, never the regular end of its data.
-    resetSocket(guest);
-    resetSocket(upstream);
-  };
-  let idle = setTimeout(() => abort('limit-time'), options.idleTimeoutMs);
-  const onSideEnded = (): void => {
-    clearTimeout(idle);
-    const timeoutMs = Math.min(options.idleTimeoutMs, options.halfOpenTimeoutMs);
-    if (!guest.destroyed || !upstream.destroyed) idle = setTimeout(() => abort('limit-time'), timeoutMs);
-  };
-  guest.on('end', onSideEnded);
-  upstream.on('end', onSideEnded);
-  guest.on('error', () => {});
-  upstream.on('error', (error: NodeJS.ErrnoException) => {
-    ending ??= error.code === 'ECONNRESET' ? 'upstream-refused' : 'upstream-failed';
-  });
-  const closed = Promise.all([closeOf(guest, upstream), closeOf(upstream, guest)]);
-  flight.onCut(() => abort(null));
+export function splice(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions): void {
+  new Splice(guest, upstream, flight, options).start(options);
+}
 
-  const onActivity = () => void idle.refresh();
-  if (sendFirst(options.leftover, upstream, (bytes) => flight.count(bytes, 0))) {
-    if (sendFirst(options.greeting, guest, (bytes) => flight.count(0, bytes))) {
-      pump(guest, upstream, options.turnBytes, onActivity, (bytes) => flight.count(bytes, 0));
-      pump(upstream, guest, options.turnBytes, onActivity, (bytes) => flight.count(0, bytes));
-      if (options.hasGuestEnded) {
-        onSideEnded();
-        upstream.end();
-      }
-    }
+class Splice {
+  readonly flight: Flight;
+  readonly turnBytes: number;
+  readonly #out: Direction;
+  readonly #in: Direction;
+  readonly #halfOpenTimeoutMs: number;
+  #idle: NodeJS.Timeout;
+  #ending: Reason | null = null;
+  #open = 2;
+
+  constructor(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions) {
+    this.flight = flight;
+    this.turnBytes = options.turnBytes;
+    this.#halfOpenTimeoutMs = Math.min(options.idleTimeoutMs, options.halfOpenTimeoutMs);
+    this.#out = new Direction(this, guest, upstream, true);
+    this.#in = new Direction(this, upstream, guest, false);
+    this.#idle = setTimeout(expire, options.idleTimeoutMs, this);
   }
-  await closed;
-  clearTimeout(idle);
-  flight.close(ending);
-}
 
-/** Resolves once `socket` is closed; when it broke off before both its ends, the other side learns it by a reset. */
-function closeOf(socket: GuestSocket, other: GuestSocket): Promise<void> {
-  return new Promise((resolve) => {
-    const onClose = (): void => {
-      if (!socket.readableEnded || !socket.writableFinished) resetSocket(other);
-      resolve();
-    };
-    if (socket.closed) onClose();
-    else socket.on('close', onClose);
-  });
-}
+  start({ leftover, greeting, hasGuestEnded }: SpliceOptions): void {
+    const guest = this.#out.from;
+    const upstream = this.#in.from;
+    guest.on('error', ignore);
+    upstream.on('error', this.#onUpstreamError);
+    this.#out.watchClose();
+    this.#in.watchClose();
+    this.flight.onCut(this.#onCut);
+    if (!this.#out.sendFirst(leftover) || !this.#in.sendFirst(greeting)) return;
+    this.#out.start();
+    this.#in.start();
+    if (hasGuestEnded) this.#out.onEnd();
+  }
 
-function sendFirst(bytes: Buffer, to: GuestSocket, admit: (bytes: number) => boolean): boolean {
-  if (bytes.length === 0) return true;
-  if (!admit(bytes.length)) return false;
-  to.write(bytes);
-  return true;
-}
+  onActivity(): void {
+    this.#idle.refresh();
+  }
 
-/** One direction. What was read is always written; reading stops at a full pipe and at the end of a turn's budget. */
-function pump(
-  from: GuestSocket,
-  to: GuestSocket,
-  turnBytes: number,
-  onActivity: () => void,
-  admit: (bytes: number) => boolean,
-): void {
-  let turn = 0;
-  let isBlocked = to.writableNeedDrain;
-  let isResting = false;
-  const flow = (): void => {
-    if (!isBlocked && !isResting) from.resume();
-    else from.pause();
+  onSideEnded(): void {
+    clearTimeout(this.#idle);
+    if (this.#open > 0) this.#idle = setTimeout(expire, this.#halfOpenTimeoutMs, this);
+  }
+
+  onSideClosed(): void {
+    this.#open -= 1;
+    if (this.#open > 0) return;
+    clearTimeout(this.#idle);
+    this.flight.close(this.#ending);
+  }
+
+  abort(reason: Reason | null): void {
+    this.#ending ??= reason;
+    // A peer that is cut off must see a failure, never the regular end of its data.
+    resetSocket(this.#out.from);
+    resetSocket(this.#in.from);
+  }
+
+  #onCut = (): void => this.abort(null);
+
+  #onUpstreamError = (error: NodeJS.ErrnoException): void => {
+    this.#ending ??= error.code === 'ECONNRESET' ? 'upstream-refused' : 'upstream-failed';
   };
-  from.on('data', (chunk: Buffer) => {
-    if (!to.writable || !admit(chunk.length)) return;
-    onActivity();
-    if (!to.write(chunk)) isBlocked = true;
-    turn += chunk.length;
-    if (turn >= turnBytes) {
-      turn = 0;
-      isResting = true;
-      setImmediate(() => {
-        isResting = false;
-        flow();
-      });
+}
+
+function expire(splice: Splice): void {
+  splice.abort('limit-time');
+}
+
+/** One way. What was read is always written; reading stops at a full pipe and at the end of a turn's budget. */
+class Direction {
+  readonly from: GuestSocket;
+  readonly #to: GuestSocket;
+  readonly #splice: Splice;
+  readonly #isOut: boolean;
+  #turn = 0;
+  #isBlocked = false;
+  #isResting = false;
+
+  constructor(splice: Splice, from: GuestSocket, to: GuestSocket, isOut: boolean) {
+    this.#splice = splice;
+    this.from = from;
+    this.#to = to;
+    this.#isOut = isOut;
+  }
+
+  /** False: a limit forbids them, and the flight has been cut. */
+  sendFirst(bytes: Buffer): boolean {
+    if (bytes.length === 0) return true;
+    if (!this.#admit(bytes.length)) return false;
+    this.#to.write(bytes);
+    return true;
+  }
+
+  start(): void {
+    this.#isBlocked = this.#to.writableNeedDrain;
+    this.from.on('data', this.#onData);
+    this.from.on('end', this.onEnd);
+    this.#to.on('drain', this.#onDrain);
+    this.#flow();
+  }
+
+  watchClose(): void {
+    if (this.from.closed) this.#onClose();
+    else this.from.on('close', this.#onClose);
+  }
+
+  onEnd = (): void => {
+    this.#splice.onSideEnded();
+    this.#to.end();
+  };
+
+  /** When `from` broke off before both its ends, the other side learns it by a reset. */
+  #onClose = (): void => {
+    const { from } = this;
+    if (!from.readableEnded || !from.writableFinished) resetSocket(this.#to);
+    this.#splice.onSideClosed();
+  };
+
+  #onData = (chunk: Buffer): void => {
+    if (!this.#to.writable || !this.#admit(chunk.length)) return;
+    this.#splice.onActivity();
+    if (!this.#to.write(chunk)) this.#isBlocked = true;
+    this.#turn += chunk.length;
+    if (this.#turn >= this.#splice.turnBytes) {
+      this.#turn = 0;
+      this.#isResting = true;
+      setImmediate(endRest, this);
     }
-    if (isBlocked || isResting) from.pause();
-  });
-  from.on('end', () => to.end());
-  to.on('drain', () => {
-    isBlocked = false;
-    flow();
-  });
-  flow();
+    if (this.#isBlocked || this.#isResting) this.from.pause();
+  };
+
+  #onDrain = (): void => {
+    this.#isBlocked = false;
+    this.#flow();
+  };
+
+  endRest(): void {
+    this.#isResting = false;
+    this.#flow();
+  }
+
+  #flow(): void {
+    if (!this.#isBlocked && !this.#isResting) this.from.resume();
+    else this.from.pause();
+  }
+
+  #admit(bytes: number): boolean {
+    return this.#isOut ? this.#splice.flight.count(bytes, 0) : this.#splice.flight.count(0, bytes);
+  }
+}
+
+function endRest(direction: Direction): void {
+  direction.endRest();
 }

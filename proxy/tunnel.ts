@@ -33,7 +33,7 @@ export interface TunnelRequest {
   readonly reply: TunnelReply | null;
 }
 
-/** Resolves when the connection has been given its end. Never rejects but for a fault in sand. */
+/** Resolves when the connection has been given its end, or to who passes its bytes on. Never rejects but for a fault in sand. */
 export async function serveTunnel(
   parts: Parts,
   guest: GuestConnection,
@@ -137,24 +137,24 @@ class Tunnel {
     if (!admitted.ok) return this.#show(admitted.authority, admitted.denial, hello === null ? null : 'tls');
     const { flight, verdict, authority, route } = admitted;
     const opened = await openUpstream(context, route, authority, protocol, this.#guest.signal);
-    if (!opened.ok || flight.isCut || this.#guest.signal.aborted) {
+    const { isGone } = this.#guest;
+    if (!opened.ok || flight.isCut || isGone) {
       if (opened.ok) opened.socket.destroy();
       const reason: Reason | null = opened.ok ? null : opened.reason;
-      const advice = opened.ok || this.#guest.signal.aborted ? null : opened.advice;
-      flight.close(this.#guest.signal.aborted ? null : reason, null, advice);
+      const advice = opened.ok || isGone ? null : opened.advice;
+      flight.close(isGone ? null : reason, null, advice);
       const denial = denialOf(verdict, flight.cutReason ?? reason ?? 'upstream-failed', null, advice);
       return this.#show(authority, denial, hello === null ? null : 'tls');
     }
     if (opened.address !== null) flight.connected(opened.address);
     this.#accept();
-    await this.#splice(flight, opened);
+    this.#splice(flight, opened);
   }
 
-  async #splice(flight: Flight, { socket, greeting }: Extract<Opened, { ok: true }>): Promise<void> {
+  #splice(flight: Flight, { socket, greeting }: Extract<Opened, { ok: true }>): void {
     const { turnBytes, idleTimeoutMs } = this.#parts.context.limits;
-    const { leftover, hasEnded } = this.#guest.reader.release();
-    const hasGuestEnded = hasEnded;
-    await splice(this.#guest.socket, socket, flight, {
+    const { leftover, hasEnded: hasGuestEnded } = this.#guest.release();
+    splice(this.#guest.socket, socket, flight, {
       leftover,
       hasGuestEnded,
       greeting,

@@ -47,15 +47,16 @@ export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits)
       clearTimeout(idle);
       guest.signal.removeEventListener('abort', abandon);
       guest.write(formatUpgrade(response.statusMessage ?? '', response.rawHeaders));
-      const { leftover, hasEnded } = guest.reader.release();
-      void splice(guest.socket, upgraded, flight, {
+      const { leftover, hasEnded } = guest.release();
+      splice(guest.socket, upgraded, flight, {
         leftover,
         hasGuestEnded: hasEnded,
         greeting,
         turnBytes: limits.turnBytes,
         idleTimeoutMs: limits.idleTimeoutMs,
         halfOpenTimeoutMs: PROXY_BOUNDS.halfOpenMs,
-      }).then(() => resolve({ kind: 'spliced' }));
+      });
+      resolve({ kind: 'spliced' });
     });
     upstream.on('response', async (response) => {
       isAnswered = true;
