@@ -5,9 +5,10 @@
 import { createHash } from 'node:crypto';
 import type { DraftRule } from './decode-rule.ts';
 import { formatPolicy, formatRule } from './format.ts';
+import { strictestLimits } from './guest-limits.ts';
 import { type Layer, type PolicyReader, type PolicyRequest, resolveLayers, strictestMode } from './layers.ts';
 import { POLICY_LIMITS } from './limits.ts';
-import type { CompiledPolicy, Parsed, PolicyIssue, PolicyLimits, Requirements, Rule } from './model.ts';
+import type { CompiledPolicy, Parsed, PolicyIssue, Requirements, Rule } from './model.ts';
 import { countPorts, PROTOCOLS } from './port-range.ts';
 import { buildRuleIndex } from './rule-index.ts';
 import { formatSubject } from './subject.ts';
@@ -117,16 +118,6 @@ function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readon
 function joinNames(names: readonly string[]): string {
   const joined = [...new Set(names)].join('+').slice(0, POLICY_LIMITS.nameCharacters);
   return joined === '' ? 'empty' : joined;
-}
-
-function strictestLimits(all: readonly PolicyLimits[]): PolicyLimits {
-  const least = (key: keyof PolicyLimits): number | null =>
-    all.reduce<number | null>((least, limits) => {
-      const value = limits[key];
-      if (value === null) return least;
-      return least === null ? value : Math.min(least, value);
-    }, null);
-  return { connections: least('connections'), bytesOut: least('bytesOut'), bytesIn: least('bytesIn') };
 }
 
 function strictestRequirements(all: readonly Requirements[]): Requirements {

@@ -2,8 +2,10 @@
  * The tree of a policy file → what it says, before `extends` is resolved. Every key is known, unsupported by
  * name, or an error; nothing is ignored.
  */
+import { GUEST_LIMIT_TABLE, readLimits } from './decode-limits.ts';
 import { type DraftRule, decodeRule } from './decode-rule.ts';
 import type { MapEntry, PolicyNode } from './document-tree.ts';
+import { mapLimits, NO_LIMITS } from './guest-limits.ts';
 import type { IssueList, Position } from './issue.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import type { Mode, PolicyLimits, Requirements } from './model.ts';
@@ -33,17 +35,10 @@ export interface PolicyDocument {
   readonly requires: Requirements;
 }
 
-export const NO_LIMITS: PolicyLimits = { connections: null, bytesOut: null, bytesIn: null };
-
 const DOCUMENT_KEYS: KeyTable = {
   place: 'a policy',
   known: ['version', 'name', 'extends', 'mode', 'rules', 'requires', 'limits'],
   later: ['phases'],
-};
-const LIMIT_KEYS: KeyTable = {
-  place: '"limits"',
-  known: ['connections', 'bytesOut', 'bytesIn'],
-  later: ['requests', 'time', 'names'],
 };
 const REQUIRE_KEYS: KeyTable = { place: '"requires"', known: ['confinement'], later: ['isolation'] };
 const MODES: readonly Mode[] = ['enforce', 'report'];
@@ -63,7 +58,7 @@ export function decodeDocument(tree: PolicyNode, issues: IssueList, shipped: boo
     extends: readExtends(entries.get('extends'), issues),
     mode: readMode(entries.get('mode'), issues),
     rules: readRules(entries.get('rules'), issues, shipped),
-    limits: readLimits(entries.get('limits'), issues),
+    limits: readGuestLimits(entries.get('limits'), issues),
     requires: readRequires(entries.get('requires'), issues),
   };
   return issues.failed ? null : document;
@@ -137,47 +132,9 @@ function readRules(entry: MapEntry | undefined, issues: IssueList, shipped: bool
   return value.items.flatMap((item) => decodeRule(item, issues, shipped));
 }
 
-function readLimits(entry: MapEntry | undefined, issues: IssueList): PolicyLimits {
-  const entries = entry === undefined ? null : readMap(entry.value, LIMIT_KEYS, issues);
-  if (entries === null) return NO_LIMITS;
-  return {
-    connections: readCount(entries.get('connections'), issues),
-    bytesOut: readBytes(entries.get('bytesOut'), issues),
-    bytesIn: readBytes(entries.get('bytesIn'), issues),
-  };
-}
-
-function readCount(entry: MapEntry | undefined, issues: IssueList): number | null {
-  if (entry === undefined) return null;
-  const count = wholeNumber(entry.value);
-  if (count !== null && count > 0) return count;
-  issues.error(
-    entry.value.at,
-    `"${entry.key}" is a whole number from 1, and here stands ${describe(entry.value)}`,
-    `Write ${entry.key}: 256.`,
-  );
-  return null;
-}
-
-const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-
-function readBytes(entry: MapEntry | undefined, issues: IssueList): number | null {
-  if (entry === undefined) return null;
-  const { value } = entry;
-  const bytes = wholeNumber(value) ?? parseBytes(value.kind === 'scalar' ? value.value : null);
-  if (bytes !== null && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  issues.error(
-    value.at,
-    `"${entry.key}" is a number of bytes, and here stands ${describe(value)}`,
-    `Write it with KiB, MiB or GiB, for example ${entry.key}: 2GiB.`,
-  );
-  return null;
-}
-
-function parseBytes(value: unknown): number | null {
-  const match = typeof value === 'string' ? /^([1-9]\d{0,14})(KiB|MiB|GiB)$/.exec(value) : null;
-  if (match === null) return null;
-  return Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
+function readGuestLimits(entry: MapEntry | undefined, issues: IssueList): PolicyLimits {
+  const stated = entry === undefined ? null : readLimits(entry, GUEST_LIMIT_TABLE, issues);
+  return stated === null ? NO_LIMITS : mapLimits(({ field }) => stated[field] ?? null);
 }
 
 function readRequires(entry: MapEntry | undefined, issues: IssueList): Requirements {

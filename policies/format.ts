@@ -2,7 +2,8 @@
  * The canonical text of a resolved policy: one file without `extends`, in one order, that means the same. It is
  * what the digest is taken of and what is kept beside an audit log.
  */
-import type { CompiledPolicy, PolicyLimits, Rule } from './model.ts';
+import { formatLimits } from './guest-limits.ts';
+import type { CompiledPolicy, Rule } from './model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from './port-range.ts';
 import { formatSubject } from './subject.ts';
 
@@ -12,8 +13,8 @@ export type FormattedPolicy = Pick<CompiledPolicy, 'name' | 'mode' | 'rules' | '
 export function formatPolicy({ name, mode, rules, limits, requires }: FormattedPolicy): string {
   const lines = ['version: 1', `name: ${quote(name)}`, `mode: ${mode}`];
   if (requires.confinement !== null) lines.push(`requires: {confinement: ${requires.confinement}}`);
-  const bounds = limitEntries(limits);
-  if (bounds.length > 0) lines.push(`limits: {${bounds.join(', ')}}`);
+  const bounds = formatLimits(limits);
+  if (bounds !== '{}') lines.push(`limits: ${bounds}`);
   const texts = [...new Set(rules.map(formatRule))].sort();
   if (texts.length > 0) lines.push('rules:', ...texts);
   return `${lines.join('\n')}\n`;
@@ -42,11 +43,6 @@ function hasDefaultPorts(ports: Rule['ports']): boolean {
   const text = (value: Rule['ports']): string =>
     PROTOCOLS.map((protocol) => value[protocol].map(formatPortRange).join(',')).join(';');
   return text(ports) === text(DEFAULT_PORTS);
-}
-
-function limitEntries(limits: PolicyLimits): string[] {
-  const keys = ['connections', 'bytesOut', 'bytesIn'] as const;
-  return keys.flatMap((key) => (limits[key] === null ? [] : [`${key}: ${limits[key]}`]));
 }
 
 /** Whole seconds, UTC: the form that `until` is read in. */

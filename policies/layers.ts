@@ -4,9 +4,10 @@
  */
 import path from 'node:path';
 import { PLAIN_GRANT, parseAllowFlag } from './allow-flag.ts';
-import { decodeDocument, NAME_PATTERN, NO_LIMITS, type PolicyDocument } from './decode.ts';
+import { decodeDocument, NAME_PATTERN, type PolicyDocument } from './decode.ts';
 import type { DraftRule } from './decode-rule.ts';
 import { parseDocument } from './document.ts';
+import { NO_LIMITS } from './guest-limits.ts';
 import { IssueList, NOWHERE, type Position } from './issue.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import type { Mode, PolicyIssue, PolicyLimits, Requirements } from './model.ts';

@@ -99,11 +99,23 @@ export interface RuleRef {
 
 export type Mode = 'enforce' | 'report';
 
-/** Per-guest limits; bytes are bytes, null is no limit of the policy's own. */
+/**
+ * Limits of one guest; null: the policy does not say, and the default holds. Which bounds and defaults there
+ * are says `guest-limits.ts`.
+ */
 export interface PolicyLimits {
+  /** Open at one time. */
   readonly connections: number | null;
+  readonly requestsPerSecond: number | null;
+  /** In the guest's life. */
   readonly bytesOut: number | null;
   readonly bytesIn: number | null;
+  /** Of one plain-HTTP request: line and header fields together, and its body. */
+  readonly headBytes: number | null;
+  readonly bodyBytes: number | null;
+  /** How long a connection may be open without a byte, and at all. */
+  readonly idleMs: number | null;
+  readonly totalMs: number | null;
 }
 
 export interface Requirements {

@@ -3,6 +3,7 @@
  * run time is `decode.ts`, which says more about a mistake and starts faster; a test holds the two together.
  */
 import { z } from 'zod';
+import { LIMIT_KEYS, type LimitKey } from './guest-limits.ts';
 import { POLICY_LIMITS } from './limits.ts';
 
 const text = z.string().min(1);
@@ -38,7 +39,15 @@ const allowRule = z.strictObject({
 const denyRule = z.strictObject({ deny: subjects, because: because.optional() });
 const muteRule = z.strictObject({ mute: subjects, because: because.optional() });
 
-const bytes = z.union([z.int().min(1), z.string().regex(/^[1-9]\d{0,14}(KiB|MiB|GiB)$/)]);
+/** A unit's number has no bounds here: what 3GiB is, a schema cannot say. */
+function limit({ unit, least, most }: LimitKey): z.ZodType {
+  if (unit === 'time') return z.string().regex(/^[1-9]\d{0,6}(s|m|h)$/);
+  const number = z.int().min(least).max(most);
+  return unit === 'count' ? number : z.union([number, z.string().regex(/^[1-9]\d{0,14}(KiB|MiB|GiB)$/)]);
+}
+
+const limits = (keys: readonly LimitKey[]) =>
+  z.strictObject(Object.fromEntries(keys.map((key) => [key.key, limit(key).optional()])));
 
 const policyDocument = z
   .strictObject({
@@ -58,12 +67,8 @@ const policyDocument = z
       .max(POLICY_LIMITS.rules)
       .optional(),
     requires: z.strictObject({ confinement: z.literal('enforced').optional() }).optional(),
-    limits: z
-      .strictObject({
-        connections: z.int().min(1).optional(),
-        bytesOut: bytes.optional(),
-        bytesIn: bytes.optional(),
-      })
+    limits: limits(LIMIT_KEYS)
+      .describe('What the guest may use; the strictest of all layers holds.')
       .optional(),
   })
   .meta({ title: 'sand egress policy', description: 'What a guest of sand may reach.' });

@@ -4,6 +4,7 @@
  */
 
 import { rangeCovers } from './address.ts';
+import { DEFAULT_LIMITS, LIMIT_KEYS, type LimitKey } from './guest-limits.ts';
 import type { CompiledPolicy, PolicyLimits, Protocol, Rule, Subject } from './model.ts';
 import { subsumes } from './pattern.ts';
 import { formatPortRange, PROTOCOLS } from './port-range.ts';
@@ -29,11 +30,13 @@ function droppedRequirements(found: CompiledPolicy, strict: CompiledPolicy): rea
   return dropped ? ['it does not require enforced confinement'] : [];
 }
 
+/** What a policy does not say is the default, which a found policy may not raise either. */
 function raisedLimits(found: PolicyLimits, strict: PolicyLimits): readonly string[] {
-  const keys = ['connections', 'bytesOut', 'bytesIn'] as const;
-  return keys
-    .filter((key) => strict[key] !== null && (found[key] ?? Number.POSITIVE_INFINITY) > strict[key])
-    .map((key) => `its limit on ${key} is higher`);
+  const effective = (limits: PolicyLimits, { field }: LimitKey): number =>
+    limits[field] ?? DEFAULT_LIMITS[field] ?? Number.POSITIVE_INFINITY;
+  return LIMIT_KEYS.filter((key) => effective(found, key) > effective(strict, key)).map(
+    ({ key }) => `its limit on ${key} is higher`,
+  );
 }
 
 function wideningsOf(rule: Rule, strict: CompiledPolicy): readonly string[] {

@@ -4,8 +4,8 @@
  */
 import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
+import { type Asked, Flight } from './flight.ts';
 import { denialOf, judge, vet } from './judgement.ts';
-import { type Asked, Flight } from './ledger.ts';
 import type { Parts } from './parts.ts';
 import type { Denial } from './refusal.ts';
 import { planRoute, type Route } from './route.ts';
@@ -22,14 +22,20 @@ export type Admitted =
   /** On record already; to be shown. */
   | { readonly ok: false; readonly authority: Authority; readonly denial: Denial };
 
+export interface AdmissionRequest {
+  readonly asked: Authority;
+  readonly protocol: Protocol;
+  /** When the connection came that this is asked on; absent: now. */
+  readonly sinceMs?: number;
+}
+
 /**
  * Judges `asked` under the policy of this moment, so that a policy that changed during the lookup counts, and
  * records the decision. Whoever gets a flight dials, and closes it.
  */
 export function admit(
   parts: Pick<Parts, 'context' | 'ledger'>,
-  asked: Authority,
-  protocol: Protocol,
+  { asked, protocol, sinceMs }: AdmissionRequest,
   addresses: readonly IpAddress[],
   describe: (authority: Authority) => Asked,
 ): Admitted {
@@ -56,6 +62,7 @@ export function admit(
     muted: verdict.muted,
     address,
     route,
+    ...(sinceMs === undefined ? {} : { sinceMs }),
   });
   if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
   return { ok: true, flight, authority, route, verdict };

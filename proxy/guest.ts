@@ -10,11 +10,16 @@ import { ByteReader, type GuestSocket } from './reader.ts';
 export class GuestConnection {
   readonly socket: GuestSocket;
   readonly reader: ByteReader;
+  /** When it came, in the time of `performance.now`. */
+  readonly sinceMs = performance.now();
+  /** The longest request head that its buffer holds. */
+  readonly headBytes: number;
   readonly #controller = new AbortController();
   #lingering: NodeJS.Timeout | null = null;
 
-  constructor(socket: GuestSocket, limits: ProxyLimits) {
+  constructor(socket: GuestSocket, headBytes: number, limits: ProxyLimits) {
     this.socket = socket;
+    this.headBytes = headBytes;
     // The guest may end its side and still wait for an answer.
     socket.allowHalfOpen = true;
     socket.setNoDelay?.(true);
@@ -23,7 +28,7 @@ export class GuestConnection {
       if (this.#lingering !== null) clearTimeout(this.#lingering);
       this.#controller.abort();
     });
-    const highWater = Math.max(limits.headBytes, limits.clientHelloBytes) + 1024;
+    const highWater = Math.max(headBytes, limits.clientHelloBytes) + 1024;
     this.reader = new ByteReader(socket, highWater, limits.turnBytes);
     if (socket.destroyed) this.#controller.abort();
   }

@@ -1,11 +1,11 @@
 /**
  * Passes bytes between a guest and an upstream, both ways, until both have ended: with back-pressure, a budget
- * for each turn of the event loop, half-close, counting and an idle limit. Looks into no byte.
+ * for each turn of the event loop, half-close and counting. Looks into no byte.
  */
 import type { Socket } from 'node:net';
 import type { Reason } from '../policies/reasons.ts';
+import type { Flight } from './flight.ts';
 import { resetSocket } from './guest.ts';
-import type { Flight } from './ledger.ts';
 import type { GuestSocket } from './reader.ts';
 
 export interface SpliceOptions {
@@ -15,8 +15,7 @@ export interface SpliceOptions {
   /** Bytes of the upstream that were read before. */
   readonly greeting: Buffer;
   readonly turnBytes: number;
-  readonly idleTimeoutMs: number;
-  /** The same once one side has ended: the other may be gone, and a silent one would hold the place. */
+  /** Without a byte, once one side has ended: the other may be gone, and a silent one would hold the place. */
   readonly halfOpenTimeoutMs: number;
 }
 
@@ -37,11 +36,10 @@ export async function splice(
     resetSocket(guest);
     resetSocket(upstream);
   };
-  let idle = setTimeout(() => abort('limit-time'), options.idleTimeoutMs);
+  let halfOpen: NodeJS.Timeout | null = null;
   const onSideEnded = (): void => {
-    clearTimeout(idle);
-    const timeoutMs = Math.min(options.idleTimeoutMs, options.halfOpenTimeoutMs);
-    if (!guest.destroyed || !upstream.destroyed) idle = setTimeout(() => abort('limit-time'), timeoutMs);
+    if (guest.destroyed && upstream.destroyed) return;
+    halfOpen ??= setTimeout(() => abort('limit-time'), options.halfOpenTimeoutMs);
   };
   guest.on('end', onSideEnded);
   upstream.on('end', onSideEnded);
@@ -51,8 +49,9 @@ export async function splice(
   });
   const closed = Promise.all([closeOf(guest, upstream), closeOf(upstream, guest)]);
   flight.onCut(() => abort(null));
+  flight.watch();
 
-  const onActivity = () => void idle.refresh();
+  const onActivity = () => void halfOpen?.refresh();
   if (sendFirst(options.leftover, upstream, (bytes) => flight.count(bytes, 0))) {
     if (sendFirst(options.greeting, guest, (bytes) => flight.count(0, bytes))) {
       pump(guest, upstream, options.turnBytes, onActivity, (bytes) => flight.count(bytes, 0));
@@ -64,7 +63,7 @@ export async function splice(
     }
   }
   await closed;
-  clearTimeout(idle);
+  if (halfOpen !== null) clearTimeout(halfOpen);
   flight.close(ending);
 }
 

@@ -3,8 +3,9 @@ import type { AuditEntry, ConnectionDecision } from '../../audit/event.ts';
 import type { Authority, IpAddress, PolicyInForce, Protocol } from '../../policies/model.ts';
 import { admit } from '../../proxy/admission.ts';
 import type { ProxyContext } from '../../proxy/context.ts';
+import { askedOf } from '../../proxy/flight.ts';
 import { judge } from '../../proxy/judgement.ts';
-import { askedOf, Ledger } from '../../proxy/ledger.ts';
+import { Ledger } from '../../proxy/ledger.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 
 export interface Question {
@@ -36,7 +37,7 @@ export function recordOf(question: Question): ConnectionDecision {
     const addresses = host.kind === 'address' ? [host.address] : question.addresses;
     const spoken = protocol ?? judged.verdict.protocols[0];
     if (spoken === undefined) throw new Error('allowed, and nothing may be spoken');
-    admit({ context, ledger }, authority, spoken, addresses, describe);
+    admit({ context, ledger }, { asked: authority, protocol: spoken }, addresses, describe);
   } else {
     ledger.refuse(describe(judged.authority), judged.denial);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compilePolicy, type FileReading } from '../../policies/compile.ts';
+import { NO_LIMITS } from '../../policies/guest-limits.ts';
 import { formatIssue } from '../../policies/issue.ts';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
 import type { CompiledPolicy } from '../../policies/model.ts';
@@ -189,7 +190,7 @@ describe('the strictest', () => {
       'a.yaml':
         'version: 1\nlimits: {connections: 5, bytesIn: 1KiB, bytesOut: 2MiB}\nrequires: {confinement: enforced}\n',
     });
-    expect(policy.limits).toEqual({ connections: 5, bytesOut: 1024 ** 2, bytesIn: 1024 });
+    expect(policy.limits).toEqual({ ...NO_LIMITS, connections: 5, bytesOut: 1024 ** 2, bytesIn: 1024 });
     expect(policy.requires.confinement).toBe('enforced');
   });
 });

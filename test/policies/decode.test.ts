@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_LIMITS } from '../../policies/guest-limits.ts';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
 import { compileText, issuesOf, policyOf, rulesPolicy } from './reader.ts';
 
@@ -33,6 +34,16 @@ describe('a mistake in a policy', () => {
     ['version: 1\nlimits: {bytesOut: 1.5GiB}', 'KiB, MiB or GiB'],
     ['version: 1\nlimits: {bytesIn: 99999999999999GiB}', 'KiB, MiB or GiB'],
     ['version: 1\nlimits: {byteOut: 1GiB}', 'Did you mean "bytesOut"?'],
+    ['version: 1\nlimits: {connections: 5000}', '"connections" is outside its bounds, 1 to 4096'],
+    ['version: 1\nlimits: {requestsPerSecond: 0.5}', 'a whole number from 1'],
+    ['version: 1\nlimits: {requestsPerSecond: 20000}', 'outside its bounds'],
+    ['version: 1\nlimits: {headBytes: 100}', 'outside its bounds, 1KiB to 64KiB'],
+    ['version: 1\nlimits: {headBytes: 1MiB}', 'outside its bounds'],
+    ['version: 1\nlimits: {bodyBytes: 0}', 'KiB, MiB or GiB'],
+    ['version: 1\nlimits: {idle: 30}', 'Write it with s, m or h, for example idle: 30s'],
+    ['version: 1\nlimits: {idle: 500ms}', 'Write it with s, m or h'],
+    ['version: 1\nlimits: {total: 8760h}', '"total" is outside its bounds, 1s to 168h'],
+    ['version: 1\nlimits: {names: 5}', 'not supported by this version'],
   ])('%j is told with what to write', (text, said) => {
     expect(issuesOf(text).join('\n')).toContain(said);
     expect(compileText(text).ok).toBe(false);
@@ -162,7 +173,21 @@ describe('limits and requirements', () => {
     const policy = policyOf(
       'version: 1\nlimits: {connections: 256, bytesOut: 2GiB, bytesIn: 512}\nrequires: {confinement: enforced}',
     );
-    expect(policy.limits).toEqual({ connections: 256, bytesOut: 2 * 1024 ** 3, bytesIn: 512 });
+    expect(policy.limits).toEqual({
+      ...NO_LIMITS,
+      connections: 256,
+      bytesOut: 2 * 1024 ** 3,
+      bytesIn: 512,
+    });
+    const rest = 'requestsPerSecond: 50, headBytes: 8KiB, bodyBytes: 50MiB, idle: 30s, total: 2h';
+    expect(policyOf(`version: 1\nlimits: {${rest}}`).limits).toEqual({
+      ...NO_LIMITS,
+      requestsPerSecond: 50,
+      headBytes: 8 * 1024,
+      bodyBytes: 50 * 1024 ** 2,
+      idleMs: 30_000,
+      totalMs: 7_200_000,
+    });
     expect(policy.requires).toEqual({ confinement: 'enforced' });
   });
 });

@@ -41,6 +41,11 @@ describe('docs/policy.md', () => {
       'connections',
       'bytesOut',
       'bytesIn',
+      'requestsPerSecond',
+      'headBytes',
+      'bodyBytes',
+      'idle',
+      'total',
       'confinement',
     ];
     for (const key of [...keys, ...more]) expect([key, examples.includes(`${key}:`)]).toEqual([key, true]);

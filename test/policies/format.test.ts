@@ -9,7 +9,7 @@ import { inForce, policyOf } from './reader.ts';
 describe('the canonical text of a policy', () => {
   test('is one file that names everything', () => {
     const policy = policyOf(
-      'version: 1\nname: web\nextends: ./base.yaml\nlimits: {bytesOut: 1MiB}\nrules:\n  - {allow: "*.Example.com", https: ["8443", 443], because: "größer \\u200b"}\n',
+      'version: 1\nname: web\nextends: ./base.yaml\nlimits: {bytesOut: 1MiB, idle: 2m}\nrules:\n  - {allow: "*.Example.com", https: ["8443", 443], because: "größer \\u200b"}\n',
       {
         'base.yaml':
           'version: 1\nrequires: {confinement: enforced}\nrules:\n  - allow: [b.example, a.example]\n',
@@ -21,7 +21,7 @@ describe('the canonical text of a policy', () => {
         'name: "web"',
         'mode: enforce',
         'requires: {confinement: enforced}',
-        'limits: {bytesOut: 1048576}',
+        'limits: {bytesOut: 1048576, idle: 120s}',
         'rules:',
         '  - allow: "*.example.com"',
         '    https: [443, 8443]',

@@ -39,6 +39,10 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
     connections: fc.constantFrom<unknown>(1, 0, '1', null),
     bytesOut: fc.constantFrom<unknown>(1, '1KiB', '1KB'),
   }),
+  fc.record({
+    idle: fc.constantFrom<unknown>('30s', '1h', '999h', '30', 30),
+    headBytes: fc.constantFrom<unknown>('4KiB', 4096, 10, '1MiB'),
+  }),
 );
 const key = fc.constantFrom(
   'version',
@@ -114,7 +118,7 @@ const files = { 'a.example': 'version: 1\n' };
 
 /** What a schema cannot say: what names and ranges mean, and what keys demand of each other. */
 function isAboutShape(message: string): boolean {
-  return !/host name|range of addresses|port by port|no name|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label/.test(
+  return !/host name|range of addresses|port by port|no name|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label|outside its bounds/.test(
     message,
   );
 }

@@ -39,6 +39,8 @@ describe('a found policy', () => {
     [kept.replace('requires: {confinement: enforced}\n', ''), 'confinement'],
     [kept.replace('limits: {bytesOut: 1MiB}\n', ''), 'bytesOut'],
     [kept.replace('1MiB', '2GiB'), 'bytesOut'],
+    [kept.replace('1MiB', '1MiB, connections: 4000'), 'connections'],
+    [kept.replace('1MiB', '1MiB, idle: 2h'), 'idle'],
     [kept.replace('"*.a.example"', 'other.a.example'), 'it does not deny bad.a.example'],
   ])('that asks for more is wider, and says in what', (text, said) => {
     expect(because(text)).toContain(said);
