@@ -99,6 +99,15 @@ function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readon
       at: excess.origin,
     });
   }
+  const reporting = role === 'ceiling' ? rules.find(({ report }) => report === true) : undefined;
+  if (reporting !== undefined) {
+    issues.push({
+      severity: 'error',
+      message: '"report" has no place in a ceiling, which refuses and reports nothing',
+      hint: 'Remove report; the rule then denies.',
+      at: reporting.origin,
+    });
+  }
   if (role === 'policy') {
     const ports = (rule: Rule) => PROTOCOLS.flatMap((protocol) => rule.ports[protocol]);
     const total = countPorts(rules.flatMap(ports));

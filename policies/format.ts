@@ -35,6 +35,8 @@ export function formatRule(rule: Rule | Omit<Rule, 'id' | 'origin'>): string {
   if (rule.addresses !== null) lines.push(`    addresses: [${rule.addresses.map(quote).sort().join(', ')}]`);
   if (rule.metadata) lines.push('    metadata: true');
   if (rule.untilMs !== undefined) lines.push(`    until: ${formatInstant(rule.untilMs)}`);
+  if (rule.limits !== undefined) lines.push(`    limits: ${formatLimits(rule.limits)}`);
+  if (rule.report === true) lines.push('    report: true');
   if (rule.because !== null) lines.push(`    because: ${quote(rule.because)}`);
   return lines.join('\n');
 }

@@ -2,7 +2,7 @@
  * The limits that a policy may set for a guest: their keys, units, bounds and defaults, and which of several
  * holds. Reading them from a file is for `decode-limits.ts`; whoever carries bytes holds the guest to them.
  */
-import type { PolicyLimits } from './model.ts';
+import type { PolicyLimits, RuleLimits } from './model.ts';
 
 export type LimitField = keyof PolicyLimits;
 export type LimitUnit = 'count' | 'bytes' | 'time';
@@ -61,7 +61,7 @@ export const LIMIT_KEYS: readonly LimitKey[] = [
 ];
 
 /** What one rule may limit for all that it admits: a part of the same keys. */
-export const RULE_LIMIT_FIELDS = ['connections', 'bytesOut', 'bytesIn'] as const;
+export const RULE_LIMIT_FIELDS: readonly (keyof RuleLimits)[] = ['connections', 'bytesOut', 'bytesIn'];
 export const RULE_LIMIT_KEYS: readonly LimitKey[] = LIMIT_KEYS.filter(({ field }) =>
   RULE_LIMIT_FIELDS.some((one) => one === field),
 );

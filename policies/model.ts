@@ -88,6 +88,10 @@ export interface Rule {
   readonly because: string | null;
   /** Unix time in milliseconds from which an allow rule grants nothing; absent: no end. */
   readonly untilMs?: number;
+  /** What all that the rule admits may use together; absent: no limit of its own. */
+  readonly limits?: RuleLimits;
+  /** A deny rule that refuses nothing: what it covers passes where it is allowed, and is recorded. */
+  readonly report?: true;
   readonly origin: Origin;
 }
 
@@ -117,6 +121,9 @@ export interface PolicyLimits {
   readonly idleMs: number | null;
   readonly totalMs: number | null;
 }
+
+/** The limits that one rule may have. */
+export type RuleLimits = Pick<PolicyLimits, 'connections' | 'bytesOut' | 'bytesIn'>;
 
 export interface Requirements {
   readonly confinement: 'enforced' | null;
@@ -150,7 +157,10 @@ export interface EgressRequest {
 }
 
 export interface Verdict {
-  /** What the rules say. In report mode a request that no rule allows is `allow` with `would-be-denied`. */
+  /**
+   * What the rules say. `allow` with `would-be-denied`: no rule allows it in report mode (then there are no
+   * grants), or a deny rule that only reports covers what other rules grant.
+   */
   readonly decision: 'allow' | 'deny';
   readonly reason: Reason;
   /** The rule that decided; null where no rule did. */

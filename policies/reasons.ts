@@ -5,7 +5,7 @@
 
 export const REASONS = {
   'allowed-by-rule': 'an allow rule covers it and nothing denies it',
-  'would-be-denied': 'no rule allows it; it passed because the policy is in report mode',
+  'would-be-denied': 'it would be denied; it passed because the policy, or the deny rule, only reports',
   'no-rule': 'no rule allows this host',
   'deny-rule': 'a deny rule covers it, and deny beats allow',
   'port-not-allowed': 'the host is allowed, this port is not',

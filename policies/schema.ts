@@ -3,7 +3,7 @@
  * run time is `decode.ts`, which says more about a mistake and starts faster; a test holds the two together.
  */
 import { z } from 'zod';
-import { LIMIT_KEYS, type LimitKey } from './guest-limits.ts';
+import { LIMIT_KEYS, type LimitKey, RULE_LIMIT_KEYS } from './guest-limits.ts';
 import { POLICY_LIMITS } from './limits.ts';
 
 const text = z.string().min(1);
@@ -20,6 +20,16 @@ const because = z
   .max(POLICY_LIMITS.becauseCharacters)
   .describe('One line: why this rule stands here. It goes into the audit log.');
 
+/** A unit's number has no bounds here: what 3GiB is, a schema cannot say. */
+function limit({ unit, least, most }: LimitKey): z.ZodType {
+  if (unit === 'time') return z.string().regex(/^[1-9]\d{0,6}(s|m|h)$/);
+  const number = z.int().min(least).max(most);
+  return unit === 'count' ? number : z.union([number, z.string().regex(/^[1-9]\d{0,14}(KiB|MiB|GiB)$/)]);
+}
+
+const limits = (keys: readonly LimitKey[]) =>
+  z.strictObject(Object.fromEntries(keys.map((key) => [key.key, limit(key).optional()])));
+
 const allowRule = z.strictObject({
   allow: subjects,
   http: ports.describe('Ports for plain HTTP. Naming any port replaces http 80 and https 443.').optional(),
@@ -34,20 +44,19 @@ const allowRule = z.strictObject({
     .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$/)
     .describe('From then on the rule grants nothing.')
     .optional(),
+  limits: limits(RULE_LIMIT_KEYS)
+    .refine((stated) => Object.keys(stated).length > 0)
+    .meta({ minProperties: 1 })
+    .describe('What all that this rule covers may use together.')
+    .optional(),
   because: because.optional(),
 });
-const denyRule = z.strictObject({ deny: subjects, because: because.optional() });
+const denyRule = z.strictObject({
+  deny: subjects,
+  report: z.literal(true).describe('Refuses nothing: records what it would deny.').optional(),
+  because: because.optional(),
+});
 const muteRule = z.strictObject({ mute: subjects, because: because.optional() });
-
-/** A unit's number has no bounds here: what 3GiB is, a schema cannot say. */
-function limit({ unit, least, most }: LimitKey): z.ZodType {
-  if (unit === 'time') return z.string().regex(/^[1-9]\d{0,6}(s|m|h)$/);
-  const number = z.int().min(least).max(most);
-  return unit === 'count' ? number : z.union([number, z.string().regex(/^[1-9]\d{0,14}(KiB|MiB|GiB)$/)]);
-}
-
-const limits = (keys: readonly LimitKey[]) =>
-  z.strictObject(Object.fromEntries(keys.map((key) => [key.key, limit(key).optional()])));
 
 const policyDocument = z
   .strictObject({

@@ -21,6 +21,7 @@ export function widerThanStrict(found: CompiledPolicy, strict: CompiledPolicy): 
     ...raisedLimits(found.limits, strict.limits),
     ...found.rules.filter(({ verb }) => verb === 'allow').flatMap((rule) => wideningsOf(rule, strict)),
     ...droppedDenials(found, strict),
+    ...reportedDenials(found),
   ];
   return because.length === 0 ? { wider: false } : { wider: true, because: [...new Set(because)] };
 }
@@ -65,6 +66,7 @@ function portsBeyond(
           held.verb === 'allow' &&
           held.addresses === null &&
           held.untilMs === undefined &&
+          held.limits === undefined &&
           held.subjects.some((one) => one.kind === 'names' && subsumes(one.pattern, subject.pattern)) &&
           [...held.ports[protocol], ...held.ports.tcp].some(
             (ports) => ports.from <= wanted.from && wanted.to <= ports.to,
@@ -75,9 +77,20 @@ function portsBeyond(
     .map((range) => `${protocol} ${formatPortRange(range)}`);
 }
 
+/** A deny rule that refuses nothing reads as one that does. */
+function reportedDenials(found: CompiledPolicy): readonly string[] {
+  return found.rules
+    .filter(({ report }) => report === true)
+    .flatMap(({ subjects }) =>
+      subjects.map((subject) => `it only reports what it denies of ${formatSubject(subject)}`),
+    );
+}
+
 function droppedDenials(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {
   const denials = (policy: CompiledPolicy): readonly Subject[] =>
-    policy.rules.filter(({ verb }) => verb === 'deny').flatMap(({ subjects }) => subjects);
+    policy.rules
+      .filter(({ verb, report }) => verb === 'deny' && report !== true)
+      .flatMap(({ subjects }) => subjects);
   const kept = denials(found);
   return denials(strict)
     .filter((denied) => !kept.some((one) => coversSubject(one, denied)))

@@ -3,6 +3,7 @@
  * of its resolved addresses may be dialled, and is that on record.
  */
 import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
+import { type GrantLayers, grantLayers } from './budgets.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
 import { type Asked, Flight } from './flight.ts';
 import { denialOf, judge, vet } from './judgement.ts';
@@ -62,6 +63,7 @@ export function admit(
     muted: verdict.muted,
     address,
     route,
+    grants: grantLayers(verdict),
     ...(sinceMs === undefined ? {} : { sinceMs }),
   });
   if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
@@ -75,10 +77,11 @@ function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolea
   return host.kind === 'address' && context.isOwn(host.address, port);
 }
 
-/** Whether the policy of this moment would still admit what is open. */
-export function isStillAdmitted(context: ProxyContext, flight: Flight): boolean {
+/** By which rules the policy of this moment would still admit what is open; null: it would not. */
+export function stillGranted(context: ProxyContext, flight: Flight): GrantLayers | null {
   const { authority, protocol, address } = flight.admission;
   const judged = judge(context, authority, protocol);
-  if (!judged.ok) return false;
-  return vet(context, judged, address === null ? [] : [address], protocol).ok;
+  if (!judged.ok) return null;
+  const vetted = vet(context, judged, address === null ? [] : [address], protocol);
+  return vetted.ok ? grantLayers(judged.verdict) : null;
 }

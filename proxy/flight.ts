@@ -6,6 +6,7 @@ import type { ConnectionClose, Via } from '../audit/event.ts';
 import type { Authority, IpAddress, Protocol, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import type { Bounds } from './bounds.ts';
+import type { Budget, GrantLayers } from './budgets.ts';
 import { FlightClock } from './flight-clock.ts';
 import type { Route } from './route.ts';
 
@@ -32,6 +33,8 @@ export interface Admission {
   /** The first vetted address; null where the host could not resolve the name. */
   readonly address: IpAddress | null;
   readonly route: Route;
+  /** Whose limits it counts for; absent: nobody's but the guest's. */
+  readonly grants?: GrantLayers;
   /** When its connection came, in the time of `performance.now`; absent: now. */
   readonly sinceMs?: number;
 }
@@ -45,7 +48,7 @@ export function askedOf(authority: Authority, rest: Omit<Asked, 'host' | 'port'>
 /** What a flight tells its books. */
 export interface FlightBooks {
   /** Whether so many more bytes stay within the limits; they count from then on. */
-  admits(bytesOut: number, bytesIn: number): boolean;
+  admits(flight: Flight, bytesOut: number, bytesIn: number): boolean;
   settle(flight: Flight, end: FlightEnd): void;
 }
 
@@ -64,14 +67,24 @@ export class Flight {
   readonly #startMs = performance.now();
   bytesOut = 0;
   bytesIn = 0;
+  /** For the ledger only. */
+  budgets: readonly Budget[];
   #reason: Reason | null = null;
   #isClosed = false;
   #cut: (() => void) | null = null;
   #connected: IpAddress | null = null;
   #detail: string | null = null;
 
-  constructor(books: FlightBooks, bounds: Bounds, id: number, asked: Asked, admission: Admission) {
+  constructor(
+    books: FlightBooks,
+    bounds: Bounds,
+    budgets: readonly Budget[],
+    id: number,
+    asked: Asked,
+    admission: Admission,
+  ) {
     this.#books = books;
+    this.budgets = budgets;
     this.id = id;
     this.asked = asked;
     this.admission = admission;
@@ -121,7 +134,7 @@ export class Flight {
   count(bytesOut: number, bytesIn: number): boolean {
     if (this.#reason !== null) return false;
     this.#clock.touch();
-    if (!this.#books.admits(bytesOut, bytesIn)) {
+    if (!this.#books.admits(this, bytesOut, bytesIn)) {
       this.cut('limit-bytes');
       return false;
     }

@@ -177,7 +177,9 @@ export function vet(
     }
     const said = evaluateAddress(inForce, verdict, address, hostAddresses);
     if (said.decision === 'allow') {
-      first ??= { rule: said.rule ?? verdict.rule, reason: verdict.reason };
+      // Of several, one that a reporting rule covers is what the record tells.
+      if (first === null || (said.reason !== first.reason && said.reason === 'would-be-denied'))
+        first = { rule: said.rule ?? verdict.rule, reason: said.reason };
       admitted.push(address);
     } else {
       refused ??= {

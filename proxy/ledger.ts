@@ -6,6 +6,7 @@ import type { AuditSink, ConnectionDecision, RuleFact } from '../audit/event.ts'
 import type { PolicyInForce, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import { type Bounds, boundsOf } from './bounds.ts';
+import { Budgets, findSpent, type GrantLayers, holdsBytes } from './budgets.ts';
 import { Bursts } from './bursts.ts';
 import { type Admission, type Asked, Flight, type FlightBooks, type FlightEnd } from './flight.ts';
 import { refuseFor } from './judgement.ts';
@@ -35,6 +36,7 @@ export class Ledger implements FlightBooks {
   #bytesOut = 0;
   #bytesIn = 0;
   #isSealed = false;
+  readonly #budgets = new Budgets();
   #bounds: Bounds;
   #boundsOf: PolicyInForce;
 
@@ -108,6 +110,13 @@ export class Ledger implements FlightBooks {
       const spent = refuseFor('limit-bytes', 'the guest has used up its bytes', 'allow');
       return this.refuse(asked, { ...spent, rule, muted });
     }
+    const budgets = this.#budgets.of(admission.grants ?? []);
+    const used = findSpent(budgets);
+    if (used !== null) {
+      const { rule, muted } = admission;
+      const spent = refuseFor(used.reason, `the rule ${used.rule?.id} admits no more`, 'allow');
+      return this.refuse(asked, { ...spent, rule: used.rule ?? rule, muted });
+    }
     const isWritten = this.#record({
       ...this.#decision(asked, admission.rule, admission.reason, admission.muted),
       verdict: 'allow',
@@ -120,23 +129,38 @@ export class Ledger implements FlightBooks {
       return auditUnavailable();
     }
     this.#forwarded += 1;
-    const flight = new Flight(this, this.bounds, this.#next - 1, asked, admission);
+    const flight = new Flight(this, this.bounds, budgets, this.#next - 1, asked, admission);
     this.#flights.add(flight);
+    for (const budget of budgets) budget.connections += 1;
     return flight;
   }
 
-  /** Whether so many more bytes stay within the guest's limits; they count from then on. */
-  admits(bytesOut: number, bytesIn: number): boolean {
+  /** Whether so many more bytes stay within the limits of the guest and of its rules; they count from then on. */
+  admits(flight: Flight, bytesOut: number, bytesIn: number): boolean {
     const bounds = this.bounds;
     if (this.#bytesOut + bytesOut > bounds.bytesOut || this.#bytesIn + bytesIn > bounds.bytesIn) return false;
+    if (!holdsBytes(flight.budgets, bytesOut, bytesIn)) return false;
+    for (const budget of flight.budgets) {
+      budget.bytesOut += bytesOut;
+      budget.bytesIn += bytesIn;
+    }
     this.#bytesOut += bytesOut;
     this.#bytesIn += bytesIn;
     return true;
   }
 
+  /** Holds an open flight to the policy of this moment, which still admits it by `grants`. */
+  rebind(flight: Flight, grants: GrantLayers): void {
+    for (const budget of flight.budgets) budget.connections -= 1;
+    flight.budgets = this.#budgets.of(grants);
+    for (const budget of flight.budgets) budget.connections += 1;
+    flight.bound(this.bounds);
+  }
+
   /** For `Flight.close` only. */
   settle(flight: Flight, end: FlightEnd): void {
     this.#flights.delete(flight);
+    for (const budget of flight.budgets) budget.connections -= 1;
     const { host, port } = flight.asked;
     const { id, bytesOut, bytesIn } = flight;
     this.#write({ kind: 'close', connection: id, host, port, bytesOut, bytesIn, ...end });

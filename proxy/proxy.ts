@@ -5,7 +5,7 @@
 import { formatAuthority } from '../policies/hostname.ts';
 import type { IpAddress } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
-import { isStillAdmitted } from './admission.ts';
+import { stillGranted } from './admission.ts';
 import type { ProxyContext } from './context.ts';
 import type { Asked } from './flight.ts';
 import type { Forwarder } from './forward.ts';
@@ -120,8 +120,9 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     },
     policyChanged() {
       for (const flight of [...ledger.flights]) {
-        if (isStillAdmitted(context, flight)) flight.bound(ledger.bounds);
-        else flight.cut('policy-changed');
+        const grants = stillGranted(context, flight);
+        if (grants === null) flight.cut('policy-changed');
+        else ledger.rebind(flight, grants);
       }
     },
     stats: () => ({ connections: guests.size, accepted, ...ledger.stats() }),

@@ -329,6 +329,15 @@ describe('bounds', () => {
   const text = (ports: string): string =>
     `version: 1\nrules:\n  - {allow: a.example, tcp: [${ports}]}\n  - {allow: b.example, tcp: ["1000-1010"]}\n`;
 
+  test('on what reports: a ceiling has no rule that only reports', () => {
+    const text = 'version: 1\nrules:\n  - {deny: a.example, report: true}\n';
+    const request = { kind: 'text', text, file: 'ceiling.yaml', directory: DIRECTORY } as const;
+    const compiled = compilePolicy([request], memoryReader(), { role: 'ceiling' });
+    expect(compiled.ok ? [] : compiled.issues.map(formatIssue)).toEqual([
+      expect.stringContaining('ceiling.yaml:3:5: error: "report" has no place in a ceiling'),
+    ]);
+  });
+
   test('on distinct ports hold for a policy, and not for a ceiling', () => {
     expect(issuesOf(text('"1000-1511"'))).toEqual([]);
     expect(issuesOf(text('"1000-1512"')).join()).toContain(

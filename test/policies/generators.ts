@@ -65,9 +65,19 @@ const subjects = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.oneof(anyPattern, anyRange), { minLength: 1, maxLength: 3 }) },
 );
 
+/** They decide nothing: a rule with limits allows what it would allow without. */
+const ruleLimits = fc.option(fc.constantFrom({ bytesOut: 1024 }, { connections: 5, bytesIn: 10 }), {
+  nil: undefined,
+});
+
 export const anyAllowRule: fc.Arbitrary<PlainRule> = fc
   .oneof(
     fc.record({ allow: subjects, until, ...ports }),
+    fc.record({
+      allow: fc.array(anyPattern, { minLength: 1, maxLength: 2 }),
+      limits: ruleLimits,
+      ...ports,
+    }),
     fc.record({ allow: fc.constant(['host.sand']), tcp: anyPorts }),
     fc.record({ allow: fc.constant(['169.254.169.254']), metadata: fc.constant(true as const), ...ports }),
     fc.record({
@@ -80,9 +90,12 @@ export const anyAllowRule: fc.Arbitrary<PlainRule> = fc
 
 export const anyDenyRule: fc.Arbitrary<PlainRule> = subjects.map((deny) => ({ deny }));
 
+export const anyReportingRule: fc.Arbitrary<PlainRule> = subjects.map((deny) => ({ deny, report: true }));
+
 const anyRule = fc.oneof(
   { weight: 5, arbitrary: anyAllowRule },
   { weight: 1, arbitrary: anyDenyRule },
+  { weight: 1, arbitrary: anyReportingRule },
   { weight: 1, arbitrary: subjects.map((mute): PlainRule => ({ mute })) },
 );
 

@@ -20,8 +20,9 @@ export type PlainRule =
       readonly addresses?: readonly string[];
       readonly metadata?: true;
       readonly until?: string;
+      readonly limits?: Readonly<Record<string, number>>;
     }
-  | { readonly deny: readonly string[] }
+  | { readonly deny: readonly string[]; readonly report?: true }
   | { readonly mute: readonly string[] };
 
 export type PlainPort = number | string;
@@ -55,7 +56,7 @@ export function referenceVerdict(
   if (own.decision === 'deny') return own;
   let { protocols } = own;
   for (const ceiling of ceilings) {
-    const above = ownVerdict({ ...ceiling, mode: 'enforce' }, request, nowMs);
+    const above = ownVerdict(strictly(ceiling), request, nowMs);
     const shared = PROTOCOLS.filter((one) => speaks(protocols, one) && speaks(above.protocols, one));
     // What is in neither list by name only seems shared: both sides reach it through tcp, which is then shared.
     protocols = shared.filter((one) => protocols.includes(one) || above.protocols.includes(one));
@@ -65,6 +66,12 @@ export function referenceVerdict(
     }
   }
   return { ...own, protocols };
+}
+
+/** A ceiling reports nothing. */
+function strictly(ceiling: PlainPolicy): PlainPolicy {
+  const rules = ceiling.rules.map((rule) => ('deny' in rule ? { deny: rule.deny } : rule));
+  return { ...ceiling, mode: 'enforce', rules };
 }
 
 /** `tcp` is any bytes. */
@@ -88,12 +95,19 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
   const muted =
     granting.length === 0 &&
     policy.rules.some((rule) => 'mute' in rule && rule.mute.some((subject) => covers(subject, host, false)));
-  if (policy.rules.some((rule) => 'deny' in rule && isCovered(rule.deny))) {
+  const denying = policy.rules.filter((rule) => 'deny' in rule && isCovered(rule.deny));
+  const isReported = denying.some((rule) => 'report' in rule);
+  if (denying.some((rule) => !('report' in rule))) {
     return { decision: 'deny', reason: 'deny-rule', protocols: [], muted };
   }
   if (granting.length > 0) {
     const protocols = PROTOCOLS.filter((one) => granting.some((rule) => hasPort(rule, one, port)));
-    return { decision: 'allow', reason: 'allowed-by-rule', protocols, muted };
+    return {
+      decision: 'allow',
+      reason: isReported ? 'would-be-denied' : 'allowed-by-rule',
+      protocols,
+      muted,
+    };
   }
   const isAddress = isIP(host) !== 0;
   const reason = ((): string => {

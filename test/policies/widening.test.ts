@@ -41,9 +41,22 @@ describe('a found policy', () => {
     [kept.replace('1MiB', '2GiB'), 'bytesOut'],
     [kept.replace('1MiB', '1MiB, connections: 4000'), 'connections'],
     [kept.replace('1MiB', '1MiB, idle: 2h'), 'idle'],
+    [`${kept}  - {deny: x.example, report: true}\n`, 'it only reports what it denies of x.example'],
+    [
+      kept
+        .replace('"*.a.example"', '"*.a.example", report: true')
+        .replace('deny: "*', '{deny: "*')
+        .replace('true', 'true}'),
+      'it does not deny bad.a.example',
+    ],
     [kept.replace('"*.a.example"', 'other.a.example'), 'it does not deny bad.a.example'],
   ])('that asks for more is wider, and says in what', (text, said) => {
     expect(because(text)).toContain(said);
+  });
+
+  test('is wider than what strict allows within limits of the rule', () => {
+    const narrow = policyOf(`${HEAD}rules:\n  - {allow: a.example, limits: {bytesOut: 1KiB}}\n`);
+    expect(widerThanStrict(policyOf(`${HEAD}rules:\n  - allow: a.example\n`), narrow).wider).toBe(true);
   });
 
   test('is wider than what strict allows for a while only', () => {
