@@ -5,10 +5,11 @@
 import { isMetadataAddress, rangeCovers, soleAddress } from './address.ts';
 import { RULE_LIMIT_TABLE, readLimits } from './decode-limits.ts';
 import type { MapEntry, PolicyNode } from './document-tree.ts';
+import { holdPlainHttp, readMethods, readPaths } from './http-values.ts';
 import type { IssueList, Position } from './issue.ts';
 import type { IpRange, PortRange, Protocol, Rule, RuleLimits, Subject } from './model.ts';
 import { type KeyTable, readList, readMap, readText } from './node-reading.ts';
-import { DEFAULT_PORTS, NO_PORTS } from './port-range.ts';
+import { DEFAULT_PORTS, NO_PORTS, PROTOCOLS } from './port-range.ts';
 import { wildcardScope } from './public-suffix.ts';
 import { readAddresses, readBecause, readMetadata, readPorts, readUntil } from './rule-values.ts';
 import { formatSubject, parseSubject } from './subject.ts';
@@ -26,11 +27,19 @@ interface Placed<T> {
 
 const VERBS: readonly Verb[] = ['allow', 'deny', 'mute'];
 
-export const ONLY_WITH_ALLOW = ['http', 'https', 'tcp', 'addresses', 'metadata', 'until', 'limits'];
+export const ONLY_WITH_ALLOW: readonly string[] = [
+  ...PROTOCOLS,
+  'methods',
+  'paths',
+  'addresses',
+  'metadata',
+  'until',
+  'limits',
+];
 export const RULE_KEYS: KeyTable = {
   place: 'a rule',
   known: [...VERBS, ...ONLY_WITH_ALLOW, 'report', 'because'],
-  later: ['methods', 'paths', 'phases'],
+  later: [],
 };
 /** Loopback of the host, where a range opens what `host.sand` opens port by port. */
 const LOOPBACK_RANGES: readonly IpRange[] = ['127.0.0.0/8' as IpRange, '::1/128' as IpRange];
@@ -56,6 +65,9 @@ export function decodeRule(node: PolicyNode, issues: IssueList, shipped: boolean
   const addresses = readAddresses(entries.get('addresses'), issues);
   const metadata = readMetadata(entries.get('metadata'), issues);
   const untilMs = readUntil(entries.get('until'), issues);
+  const methods = readMethods(entries.get('methods'), issues);
+  const paths = readPaths(entries.get('paths'), issues);
+  holdPlainHttp(entries, ports, issues);
   const limits = readRuleLimits(entries.get('limits'), subjects, issues);
   readReport(verb.verb, entries.get('report'), issues);
   holdTogether(entries, subjects, ports, metadata, issues);
@@ -63,6 +75,8 @@ export function decodeRule(node: PolicyNode, issues: IssueList, shipped: boolean
   const full = {
     ...grant,
     ...(untilMs === null ? {} : { untilMs }),
+    ...(methods === null ? {} : { methods }),
+    ...(paths === null ? {} : { paths }),
     ...(limits === null ? {} : { limits }),
   };
   return byKind(subjects).map((some) => ({ ...full, subjects: some }));

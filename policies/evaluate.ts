@@ -25,7 +25,7 @@ import {
   indexOf,
   judge,
   type Question,
-  refusalReason,
+  refusalOf,
 } from './rule-judgement.ts';
 import { firstById, refer } from './rule-ref.ts';
 import { isReservedName } from './subject.ts';
@@ -41,10 +41,10 @@ const WEB_PORTS: readonly number[] = [80, 443];
  */
 export function evaluate(
   inForce: PolicyInForce,
-  { authority, protocol }: EgressRequest,
+  { authority, protocol, http }: EgressRequest,
   nowMs: number = Date.now(),
 ): Verdict {
-  return decide(inForce, { host: authority.host, port: authority.port, protocol, nowMs });
+  return decide(inForce, { host: authority.host, port: authority.port, protocol, http, nowMs });
 }
 
 /**
@@ -95,6 +95,16 @@ function firstDenial({ refusing, reporting }: Denials): Rule | null {
   return refusing ?? reporting;
 }
 
+/**
+ * Whether an allowed request is allowed by its path alone, by the policy or by a ceiling: then the path that was
+ * judged is the one to send.
+ */
+export function isPathDecisive({ grants, ceilingGrants }: Verdict): boolean {
+  return [grants, ...(ceilingGrants ?? [])].some(
+    (rules) => rules.length > 0 && rules.every(({ paths }) => paths !== undefined),
+  );
+}
+
 /** Every port on which something of the policy could be allowed, ascending; the web's own two always. */
 export function plantedPorts({ policy }: PolicyInForce): readonly number[] {
   const ports = new Set(WEB_PORTS);
@@ -124,10 +134,10 @@ function decide(inForce: PolicyInForce, question: Question): Verdict {
   const { refusing, reporting } = judgement.denied;
   if (refusing !== null) return refuse('deny-rule', refusing, null);
   if (judgement.grants.length === 0) {
-    const reason = refusalReason(judgement, question);
+    const { reason, rule } = refusalOf(judgement, question);
     const suggestion = suggestRule(indexOf(policy), question, reason);
     if (!passesInReport(policy, question, reason)) {
-      return refuse(reason, reason === 'rule-expired' ? judgement.expired : null, suggestion);
+      return refuse(reason, rule, suggestion);
     }
     const reported: Verdict = {
       decision: 'allow',

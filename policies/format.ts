@@ -32,6 +32,10 @@ export function formatRule(rule: Rule | Omit<Rule, 'id' | 'origin'>): string {
       if (ranges.length > 0) lines.push(`    ${protocol}: [${ranges.join(', ')}]`);
     }
   }
+  if (rule.methods !== undefined) lines.push(`    methods: [${rule.methods.join(', ')}]`);
+  if (rule.paths !== undefined) {
+    lines.push(`    paths: [${rule.paths.map(({ text }) => quote(text)).join(', ')}]`);
+  }
   if (rule.addresses !== null) lines.push(`    addresses: [${rule.addresses.map(quote).sort().join(', ')}]`);
   if (rule.metadata) lines.push('    metadata: true');
   if (rule.untilMs !== undefined) lines.push(`    until: ${formatInstant(rule.untilMs)}`);

@@ -74,6 +74,30 @@ export interface HostPattern {
   readonly matches: (name: Hostname) => boolean;
 }
 
+/** A pattern over decoded, normalised paths. `text` is canonical. */
+export interface PathPattern {
+  readonly text: string;
+  /** What stands between its slashes; the first slash begins it, so `/` is one empty segment. */
+  readonly segments: readonly string[];
+}
+
+/** The path of a request as it is judged, or why it cannot be: what is ambiguous matches no pattern. */
+export type RequestPath =
+  | {
+      readonly ok: true;
+      /** Decoded, without dot segments. */
+      readonly segments: readonly string[];
+      /** The same path as it is sent, with its query. */
+      readonly sent: string;
+    }
+  | { readonly ok: false; readonly detail: string };
+
+/** One plain-HTTP request inside a connection. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: RequestPath;
+}
+
 export interface Rule {
   /** Stable name in audit events: layer, verb and first subject, for example `strict/allow:*.npmjs.org`. */
   readonly id: string;
@@ -88,6 +112,9 @@ export interface Rule {
   readonly because: string | null;
   /** Unix time in milliseconds from which an allow rule grants nothing; absent: no end. */
   readonly untilMs?: number;
+  /** Of plain HTTP, these only; absent: all. With either, a rule has http ports and no others. */
+  readonly methods?: readonly string[];
+  readonly paths?: readonly PathPattern[];
   /** What all that the rule admits may use together; absent: no limit of its own. */
   readonly limits?: RuleLimits;
   /** A deny rule that refuses nothing: what it covers passes where it is allowed, and is recorded. */
@@ -154,6 +181,8 @@ export interface PolicyInForce {
 export interface EgressRequest {
   readonly authority: Authority;
   readonly protocol: Protocol | null;
+  /** The request, once it is read. Absent: whether some request might be allowed is asked. */
+  readonly http?: HttpRequest;
 }
 
 export interface Verdict {
@@ -163,7 +192,7 @@ export interface Verdict {
    */
   readonly decision: 'allow' | 'deny';
   readonly reason: Reason;
-  /** The rule that decided; null where no rule did. */
+  /** The rule that decided, or for a method or path the one that nearly allowed it; null where no rule did. */
   readonly rule: RuleRef | null;
   /** What may be spoken there; empty on deny. With `tcp` in it, sand does not read the bytes. */
   readonly protocols: readonly Protocol[];

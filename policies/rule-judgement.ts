@@ -4,7 +4,8 @@
  */
 import { embeddedAddresses } from './address.ts';
 import { isMetadataForm, namesMetadata } from './address-guard.ts';
-import type { CompiledPolicy, Host, IpAddress, Protocol, Rule } from './model.ts';
+import type { CompiledPolicy, Host, HttpRequest, IpAddress, Protocol, Rule } from './model.ts';
+import { matchesPath } from './path-pattern.ts';
 import { holdsPort, PROTOCOLS } from './port-range.ts';
 import type { Reason } from './reasons.ts';
 import { buildRuleIndex, type RuleIndex, rulesForAddress, rulesForHost } from './rule-index.ts';
@@ -16,6 +17,7 @@ export interface Question {
   readonly host: Host;
   readonly port: number | null;
   readonly protocol: Protocol | null;
+  readonly http?: HttpRequest | undefined;
   readonly nowMs: number;
 }
 
@@ -40,8 +42,8 @@ export function judge(policy: CompiledPolicy, question: Question): Judgement {
   const { host, nowMs } = question;
   const candidates = rulesForHost(index.allow, host).filter((rule) => mayGrant(rule, host));
   const covering = candidates.filter((rule) => rule.untilMs === undefined || nowMs < rule.untilMs);
-  const expired = candidates.filter((rule) => !covering.includes(rule) && grantsPort(rule, question));
-  const grants = covering.filter((rule) => grantsPort(rule, question));
+  const expired = candidates.filter((rule) => !covering.includes(rule) && grantsRequest(rule, question));
+  const grants = covering.filter((rule) => grantsRequest(rule, question));
   const protocols = PROTOCOLS.filter((protocol) =>
     grants.some((rule) => speaks(rule, protocol, question.port)),
   );
@@ -52,10 +54,27 @@ export function denialsForAddress(policy: CompiledPolicy, address: IpAddress): D
   return sortDenials(rulesForEveryForm(indexOf(policy), address));
 }
 
+export interface Refusal {
+  readonly reason: Reason;
+  /** The rule that would have granted it; null where none comes that near. */
+  readonly rule: Rule | null;
+}
+
 /** Why nothing grants it. */
-export function refusalReason({ covering, expired }: Judgement, question: Question): Reason {
+export function refusalOf(judgement: Judgement, question: Question): Refusal {
+  const { covering, expired } = judgement;
+  if (expired !== null) return { reason: 'rule-expired', rule: expired };
+  const near = covering.filter((rule) => grantsPort(rule, question));
+  if (near.length === 0) return { reason: hostReason(covering, question), rule: null };
+  const { http } = question;
+  const onPath = near.filter((rule) => http !== undefined && admitsPath(rule, http));
+  if (onPath.length > 0) return { reason: 'method-not-allowed', rule: firstById(onPath) };
+  const byMethod = near.filter((rule) => http !== undefined && admitsMethod(rule, http));
+  return { reason: 'path-not-allowed', rule: firstById(byMethod.length > 0 ? byMethod : near) };
+}
+
+function hostReason(covering: readonly Rule[], question: Question): Reason {
   const { host } = question;
-  if (expired !== null) return 'rule-expired';
   if (host.kind === 'address' && isMetadataForm(host.address)) return 'metadata-address';
   if (covering.length === 0) return host.kind === 'address' ? 'raw-address' : 'no-rule';
   const anyProtocol = covering.some((rule) => grantsPort(rule, { ...question, protocol: null }));
@@ -101,6 +120,23 @@ function mayGrant(rule: Rule, host: Host): boolean {
   if (host.kind === 'address') return !isMetadataForm(host.address) || namesMetadata(rule, host.address);
   const loopback = rule.subjects.some((subject) => subject.kind === 'host-loopback');
   return loopback === (host.name === HOST_LOOPBACK_NAME);
+}
+
+/** Host, port and protocol, and of a request that is read its method and path. */
+function grantsRequest(rule: Rule, question: Question): boolean {
+  const { http } = question;
+  if (!grantsPort(rule, question)) return false;
+  return http === undefined || (admitsMethod(rule, http) && admitsPath(rule, http));
+}
+
+function admitsMethod({ methods }: Rule, { method }: HttpRequest): boolean {
+  return methods === undefined || methods.includes(method);
+}
+
+/** Fail closed: a path that cannot be read matches no pattern. */
+function admitsPath({ paths }: Rule, { path }: HttpRequest): boolean {
+  if (paths === undefined) return true;
+  return path.ok && paths.some((pattern) => matchesPath(pattern, path.segments));
 }
 
 function grantsPort(rule: Rule, { port, protocol }: Question): boolean {

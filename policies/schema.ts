@@ -35,6 +35,12 @@ const allowRule = z.strictObject({
   http: ports.describe('Ports for plain HTTP. Naming any port replaces http 80 and https 443.').optional(),
   https: ports.describe('Ports for TLS to the named host.').optional(),
   tcp: ports.describe('Ports for bytes that sand does not read.').optional(),
+  methods: oneOrMore(z.string().regex(/^[A-Z][A-Z0-9-]{0,31}$/))
+    .describe('Methods of plain HTTP; the rule then has http ports only.')
+    .optional(),
+  paths: oneOrMore(z.string().regex(/^\//))
+    .describe('Patterns over the paths of plain HTTP; the rule then has http ports only.')
+    .optional(),
   addresses: oneOrMore(text)
     .describe('Ranges that the name may resolve to; nothing else, and these even if private.')
     .optional(),

@@ -67,6 +67,8 @@ function portsBeyond(
           held.addresses === null &&
           held.untilMs === undefined &&
           held.limits === undefined &&
+          held.methods === undefined &&
+          held.paths === undefined &&
           held.subjects.some((one) => one.kind === 'names' && subsumes(one.pattern, subject.pattern)) &&
           [...held.ports[protocol], ...held.ports.tcp].some(
             (ports) => ports.from <= wanted.from && wanted.to <= ports.to,

@@ -2,7 +2,7 @@
  * The last question before a dial, asked in one turn of the event loop: is this authority still allowed, which
  * of its resolved addresses may be dialled, and is that on record.
  */
-import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
+import type { Authority, HttpRequest, IpAddress, Protocol, Verdict } from '../policies/model.ts';
 import { type GrantLayers, grantLayers } from './budgets.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
 import { type Asked, Flight } from './flight.ts';
@@ -26,6 +26,8 @@ export type Admitted =
 export interface AdmissionRequest {
   readonly asked: Authority;
   readonly protocol: Protocol;
+  /** The request, where one is read. */
+  readonly http?: HttpRequest;
   /** When the connection came that this is asked on; absent: now. */
   readonly sinceMs?: number;
 }
@@ -36,12 +38,12 @@ export interface AdmissionRequest {
  */
 export function admit(
   parts: Pick<Parts, 'context' | 'ledger'>,
-  { asked, protocol, sinceMs }: AdmissionRequest,
+  { asked, protocol, http, sinceMs }: AdmissionRequest,
   addresses: readonly IpAddress[],
   describe: (authority: Authority) => Asked,
 ): Admitted {
   const { context, ledger } = parts;
-  const judged = judge(context, asked, protocol);
+  const judged = judge(context, asked, protocol, http);
   const { authority } = judged;
   if (!judged.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), judged.denial) };
   const { verdict } = judged;
@@ -64,6 +66,7 @@ export function admit(
     address,
     route,
     grants: grantLayers(verdict),
+    ...(http === undefined ? {} : { http }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
   });
   if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
@@ -79,8 +82,8 @@ function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolea
 
 /** By which rules the policy of this moment would still admit what is open; null: it would not. */
 export function stillGranted(context: ProxyContext, flight: Flight): GrantLayers | null {
-  const { authority, protocol, address } = flight.admission;
-  const judged = judge(context, authority, protocol);
+  const { authority, protocol, http, address } = flight.admission;
+  const judged = judge(context, authority, protocol, http);
   if (!judged.ok) return null;
   const vetted = vet(context, judged, address === null ? [] : [address], protocol);
   return vetted.ok ? grantLayers(judged.verdict) : null;

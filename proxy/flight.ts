@@ -3,7 +3,7 @@
  * and why it ended. Whoever carries the bytes says how to end them; the ledger keeps the books.
  */
 import type { ConnectionClose, Via } from '../audit/event.ts';
-import type { Authority, IpAddress, Protocol, RuleRef } from '../policies/model.ts';
+import type { Authority, HttpRequest, IpAddress, Protocol, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import type { Bounds } from './bounds.ts';
 import type { Budget, GrantLayers } from './budgets.ts';
@@ -27,6 +27,8 @@ export interface Asked {
 export interface Admission {
   readonly authority: Authority;
   readonly protocol: Protocol;
+  /** The request, where one was read. */
+  readonly http?: HttpRequest;
   readonly rule: RuleRef | null;
   readonly reason: Reason;
   readonly muted: boolean;

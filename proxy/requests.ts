@@ -3,8 +3,10 @@
  * by itself. Hands a CONNECT back to its caller. Used for the proxy port, for tunnels and for streams alike.
  */
 import type { Via } from '../audit/event.ts';
+import { isPathDecisive } from '../policies/evaluate.ts';
 import { formatAuthority } from '../policies/hostname.ts';
-import type { Authority } from '../policies/model.ts';
+import type { Authority, HttpRequest } from '../policies/model.ts';
+import { parseRequestPath } from '../policies/request-path.ts';
 import { admit } from './admission.ts';
 import type { ForwardEnd, ForwardJob } from './exchange.ts';
 import { type Asked, askedOf, type Flight } from './flight.ts';
@@ -134,13 +136,15 @@ class ServedRequest {
     }
     if (!parsed.ok) return this.#refuseFault(parsed.fault);
     const { target } = parsed;
-    if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target);
-    const judged = judge(context, target.authority, 'http');
+    const http = { method: this.#head.method, path: parseRequestPath(target.path) };
+    if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target, http);
+    const judged = judge(context, target.authority, 'http', http);
     if (!judged.ok) return this.#refuse(target, judged.authority, judged.denial);
     if (this.#isTooLarge()) return this.#refuse(target, judged.authority, TOO_LARGE);
     const found = await resolve(context, judged, this.#guest.signal);
     if (!found.ok) return this.#refuse(target, judged.authority, found.denial);
-    const asked = { asked: target.authority, protocol: 'http', sinceMs: this.#guest.sinceMs } as const;
+    const { sinceMs } = this.#guest;
+    const asked = { asked: target.authority, protocol: 'http', http, sinceMs } as const;
     const admitted = admit(this.#parts, asked, found.addresses, (authority) =>
       this.#asked(target, authority),
     );
@@ -151,7 +155,8 @@ class ServedRequest {
       guest: this.#guest,
       head: this.#head,
       authority: admitted.authority,
-      path: target.path,
+      // Where the path decides, the origin gets the very path that was judged.
+      path: http.path.ok && isPathDecisive(verdict) ? http.path.sent : target.path,
       route,
       flight,
       keepAlive: this.#keepAlive,
@@ -179,9 +184,9 @@ class ServedRequest {
   }
 
   /** Where the tunnel or stream itself is not allowed, that is the reason; a Host field cannot change it. */
-  #refuseMismatch(target: RequestTarget): Served {
+  #refuseMismatch(target: RequestTarget, http: HttpRequest): Served {
     const { inside } = this.#scope;
-    const judged = inside === null ? null : judge(this.#parts.context, inside, 'http');
+    const judged = inside === null ? null : judge(this.#parts.context, inside, 'http', http);
     if (judged !== null && !judged.ok) return this.#refuse(target, judged.authority, judged.denial);
     const denial = refuseFor('host-mismatch', 'the Host field is not the authority that was asked for');
     return this.#refuse(target, target.authority, denial);

@@ -9,11 +9,10 @@ import { createResolver } from '../../dns/resolver.ts';
 import type { UpstreamClient } from '../../dns/upstream.ts';
 import { compilePolicy } from '../../policies/compile.ts';
 import { evaluate } from '../../policies/evaluate.ts';
-import { parseAuthority } from '../../policies/hostname.ts';
-import type { Authority, CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
+import type { CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
 import { GUEST, question } from '../dns/world.ts';
 import { anyPolicy, anyRequest } from '../policies/generators.ts';
-import { DIRECTORY, memoryReader } from '../policies/reader.ts';
+import { DIRECTORY, egressOf, memoryReader } from '../policies/reader.ts';
 import {
   inRange,
   type PlainPolicy,
@@ -44,12 +43,6 @@ function compile(policy: PlainPolicy): CompiledPolicy {
   );
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.issues));
   return compiled.value;
-}
-
-function authorityOf({ host, port }: PlainRequest): Authority {
-  const parsed = parseAuthority(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, null);
-  if (!parsed.ok) throw new Error(parsed.reason);
-  return parsed.value;
 }
 
 /** The reference's word on addresses: a denied one is never dialled, a guarded one only where a rule lists it. */
@@ -145,8 +138,9 @@ describe('evaluator, reference, record and DNS', () => {
       fc.asyncProperty(anyPolicy, requests, async (policy, asked) => {
         const inForce = { policy: compile(policy), ceilings: [] };
         for (const request of asked) {
-          const authority = authorityOf(request);
-          const said = evaluate(inForce, { authority, protocol: request.protocol }, nowMs);
+          const asked = egressOf(request);
+          const { authority } = asked;
+          const said = evaluate(inForce, asked, nowMs);
           const reference = referenceVerdict(policy, [], request, nowMs);
           expect({
             decision: said.decision,
@@ -156,8 +150,7 @@ describe('evaluator, reference, record and DNS', () => {
           }).toEqual(reference);
           const record = recordOf({
             inForce,
-            authority,
-            protocol: request.protocol,
+            ...asked,
             addresses: request.host === 'host.sand' ? [addressOf('127.0.0.1')] : ANSWER.map(addressOf),
             hostAddresses: [],
           });

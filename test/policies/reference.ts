@@ -20,6 +20,8 @@ export type PlainRule =
       readonly addresses?: readonly string[];
       readonly metadata?: true;
       readonly until?: string;
+      readonly methods?: readonly string[];
+      readonly paths?: readonly string[];
       readonly limits?: Readonly<Record<string, number>>;
     }
   | { readonly deny: readonly string[]; readonly report?: true }
@@ -34,6 +36,8 @@ export interface PlainRequest {
   readonly host: string;
   readonly port: number;
   readonly protocol: Protocol | null;
+  /** A plain-HTTP request that was read. */
+  readonly http?: { readonly method: string; readonly target: string };
 }
 
 export interface PlainVerdict {
@@ -80,14 +84,21 @@ function speaks(protocols: readonly Protocol[], protocol: Protocol): boolean {
 }
 
 function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): PlainVerdict {
-  const { host, port, protocol } = request;
+  const { host, port, protocol, http } = request;
   const covering = policy.rules
     .filter((rule) => 'allow' in rule)
     .filter((rule) => rule.allow.some((subject) => grantsSubject(rule, subject, host)));
-  const wanted = (rule: AllowRule): boolean =>
+  const onPort = (rule: AllowRule): boolean =>
     PROTOCOLS.some(
       (one) => hasPort(rule, one, port) && (protocol === null || one === protocol || one === 'tcp'),
     );
+  const byMethod = (rule: AllowRule): boolean =>
+    http === undefined || rule.methods === undefined || rule.methods.includes(http.method);
+  const byPath = (rule: AllowRule): boolean =>
+    http === undefined ||
+    rule.paths === undefined ||
+    rule.paths.some((path) => matchesTarget(path, http.target));
+  const wanted = (rule: AllowRule): boolean => onPort(rule) && byMethod(rule) && byPath(rule);
   const alive = covering.filter((rule) => rule.until === undefined || nowMs < Date.parse(rule.until));
   const granting = alive.filter(wanted);
   const isCovered = (subjects: readonly string[]): boolean =>
@@ -114,6 +125,8 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
     if (covering.some((rule) => !alive.includes(rule) && wanted(rule))) return 'rule-expired';
     if (METADATA.includes(host)) return 'metadata-address';
     if (alive.length === 0) return isAddress ? 'raw-address' : 'no-rule';
+    if (alive.some(onPort))
+      return alive.some((rule) => onPort(rule) && byPath(rule)) ? 'method-not-allowed' : 'path-not-allowed';
     return alive.some((rule) => PROTOCOLS.some((one) => hasPort(rule, one, port)))
       ? 'protocol-not-allowed'
       : 'port-not-allowed';
@@ -124,6 +137,23 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
     return { decision: 'allow', reason: 'would-be-denied', protocols: [protocol ?? usual], muted };
   }
   return { decision: 'deny', reason, protocols: [], muted };
+}
+
+/** By way of the platform's own URL parser and a regular expression; what is ambiguous matches nothing. */
+export function matchesTarget(pattern: string, target: string): boolean {
+  const path = target.split('?')[0] ?? '';
+  if (!path.startsWith('/') || path.includes('//')) return false;
+  if (/%(2f|5c|25[0-9a-f]{2}|[01][0-9a-f]|7f|[89a-f][0-9a-f])|\\|\/\.{1,2};/i.test(path)) return false;
+  const judged = decodeURIComponent(new URL(`http://host.example${path}`).pathname);
+  const parts = pattern
+    .slice(1)
+    .split('/')
+    .map((segment) => {
+      if (segment === '**') return '(?:/.*)?';
+      if (segment === '*') return '/[^/]+';
+      return `/${segment.replaceAll(/[.+^$|]/g, '\\$&').replaceAll('*', '[^/]*')}`;
+    });
+  return new RegExp(`^${parts.join('')}$`, 's').test(judged);
 }
 
 function hasPort(rule: AllowRule, protocol: Protocol, port: number): boolean {

@@ -67,6 +67,7 @@ const ruleKey = fc.constantFrom(
   'until',
   'because',
   'methods',
+  'paths',
   'limits',
   'report',
   'port',
@@ -120,7 +121,7 @@ const files = { 'a.example': 'version: 1\n' };
 
 /** What a schema cannot say: what names and ranges mean, and what keys demand of each other. */
 function isAboutShape(message: string): boolean {
-  return !/host name|range of addresses|port by port|no name|names or for addresses|deny rule only|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label|outside its bounds/.test(
+  return !/host name|range of addresses|port by port|no name|no path|plain HTTP|never relayed|names or for addresses|deny rule only|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label|outside its bounds/.test(
     message,
   );
 }

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../policies/evaluate.ts';
-import { parseAuthority } from '../../policies/hostname.ts';
 import type { CompiledPolicy } from '../../policies/model.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { anyPolicy, anyRequest, NOW_MS } from './generators.ts';
-import { inForce, policyOf } from './reader.ts';
+import { egressOf, inForce, policyOf } from './reader.ts';
 
 const HEAD = 'version: 1\nrequires: {confinement: enforced}\n';
 const strict = policyOf(
@@ -72,17 +71,12 @@ describe('a found policy', () => {
           policyOf(JSON.stringify({ ...plain, mode: 'enforce' })),
         );
         if (found === undefined || base === undefined || widerThanStrict(found, base).wider) return;
-        for (const { host, port, protocol } of requests) {
-          const authority = parseAuthority(
-            host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-            null,
-          );
-          if (!authority.ok) continue;
-          const request = { authority: authority.value, protocol };
+        for (const plain of requests) {
+          const request = egressOf(plain);
           const newly =
             evaluate(inForce(found), request, NOW_MS).decision === 'allow' &&
             evaluate(inForce(base), request, NOW_MS).decision === 'deny';
-          expect([host, port, newly]).toEqual([host, port, false]);
+          expect([plain, newly]).toEqual([plain, false]);
         }
       }),
       { numRuns: 150 },
