@@ -3,21 +3,36 @@
  * what the digest is taken of and what is kept beside an audit log.
  */
 import { formatLimits } from './guest-limits.ts';
-import type { CompiledPolicy, Rule } from './model.ts';
+import type { CompiledPolicy, PolicyPhase, Rule } from './model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from './port-range.ts';
 import { formatSubject } from './subject.ts';
 
-export type FormattedPolicy = Pick<CompiledPolicy, 'name' | 'mode' | 'rules' | 'limits' | 'requires'>;
+export type FormattedPolicy = Pick<
+  CompiledPolicy,
+  'name' | 'mode' | 'rules' | 'phases' | 'limits' | 'requires'
+>;
 
 /** Reading the text and formatting it again gives the same text. Ids and places of rules are not in it. */
-export function formatPolicy({ name, mode, rules, limits, requires }: FormattedPolicy): string {
+export function formatPolicy({ name, mode, rules, phases, limits, requires }: FormattedPolicy): string {
   const lines = ['version: 1', `name: ${quote(name)}`, `mode: ${mode}`];
   if (requires.confinement !== null) lines.push(`requires: {confinement: ${requires.confinement}}`);
   const bounds = formatLimits(limits);
   if (bounds !== '{}') lines.push(`limits: ${bounds}`);
-  const texts = [...new Set(rules.map(formatRule))].sort();
+  const own = new Set(phases?.flatMap((phase) => phase.own));
+  const texts = formatRules(rules.filter((rule) => !own.has(rule)));
   if (texts.length > 0) lines.push('rules:', ...texts);
+  if (phases !== undefined) lines.push('phases:', ...phases.map(formatPhase));
   return `${lines.join('\n')}\n`;
+}
+
+function formatRules(rules: readonly Rule[]): readonly string[] {
+  return [...new Set(rules.map(formatRule))].sort();
+}
+
+function formatPhase({ name, own }: PolicyPhase): string {
+  if (own.length === 0) return `  ${quote(name)}: {rules: []}`;
+  const texts = formatRules(own).map((text) => text.replaceAll(/^/gm, '    '));
+  return [`  ${quote(name)}:`, '    rules:', ...texts].join('\n');
 }
 
 /** One rule as an item of `rules`, without a newline at its end. */

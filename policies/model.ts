@@ -156,11 +156,26 @@ export interface Requirements {
   readonly confinement: 'enforced' | null;
 }
 
+/** One phase of a policy. */
+export interface PolicyPhase {
+  readonly name: string;
+  /** What the phase adds to the rules that hold in every phase. */
+  readonly own: readonly Rule[];
+  /** What holds in this phase. It has no phases itself. */
+  readonly policy: CompiledPolicy;
+}
+
 /** One compiled union of policy documents. Immutable; safe to evaluate from anywhere. */
 export interface CompiledPolicy {
   readonly name: string;
   readonly mode: Mode;
+  /**
+   * What holds in every phase. Fail closed: of a policy with phases, the deny rules of all of them too, so that
+   * asking it without choosing a phase allows the least.
+   */
   readonly rules: readonly Rule[];
+  /** In the order of the file; absent: the policy has no phases. */
+  readonly phases?: readonly PolicyPhase[];
   readonly limits: PolicyLimits;
   readonly requires: Requirements;
   /** `sha256:` + hex over the canonical text of the resolved policy. */

@@ -64,6 +64,8 @@ const denyRule = z.strictObject({
 });
 const muteRule = z.strictObject({ mute: subjects, because: because.optional() });
 
+const rules = z.array(z.union([allowRule, denyRule, muteRule])).max(POLICY_LIMITS.rules);
+
 const policyDocument = z
   .strictObject({
     version: z.literal(1),
@@ -77,9 +79,18 @@ const policyDocument = z
       .describe('Presets, group:NAME, or files.')
       .optional(),
     mode: z.enum(['enforce', 'report']).optional(),
-    rules: z
-      .array(z.union([allowRule, denyRule, muteRule]))
-      .max(POLICY_LIMITS.rules)
+    rules: rules.optional(),
+    phases: z
+      .record(
+        z
+          .string()
+          .max(POLICY_LIMITS.nameCharacters)
+          .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/),
+        z.strictObject({ rules: rules.optional() }),
+      )
+      .refine((named) => Object.keys(named).length > 0 && Object.keys(named).length <= POLICY_LIMITS.phases)
+      .meta({ minProperties: 1, maxProperties: POLICY_LIMITS.phases })
+      .describe('Rules that hold in one phase of a guest only, besides those that hold in all.')
       .optional(),
     requires: z.strictObject({ confinement: z.literal('enforced').optional() }).optional(),
     limits: limits(LIMIT_KEYS)

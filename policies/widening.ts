@@ -14,8 +14,15 @@ export type Widening =
   | { readonly wider: false }
   | { readonly wider: true; readonly because: readonly string[] };
 
+/** In whatever phase. */
 export function widerThanStrict(found: CompiledPolicy, strict: CompiledPolicy): Widening {
-  const because = [
+  const policies = found.phases?.map(({ policy }) => policy) ?? [found];
+  const because = policies.flatMap((policy) => wideningReasons(policy, strict));
+  return because.length === 0 ? { wider: false } : { wider: true, because: [...new Set(because)] };
+}
+
+function wideningReasons(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {
+  return [
     ...(found.mode === 'report' && strict.mode === 'enforce' ? ['it only reports, and refuses nothing'] : []),
     ...droppedRequirements(found, strict),
     ...raisedLimits(found.limits, strict.limits),
@@ -23,7 +30,6 @@ export function widerThanStrict(found: CompiledPolicy, strict: CompiledPolicy): 
     ...droppedDenials(found, strict),
     ...reportedDenials(found),
   ];
-  return because.length === 0 ? { wider: false } : { wider: true, because: [...new Set(because)] };
 }
 
 function droppedRequirements(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {

@@ -24,6 +24,7 @@ describe('docs/policy.md', () => {
       'extends',
       'mode',
       'rules',
+      'phases',
       'requires',
       'limits',
       'allow',

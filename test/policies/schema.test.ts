@@ -34,6 +34,9 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
   fc.array(fc.constantFrom<unknown>(1, 443, '443', '6000-6010', 'a.example', '10.0.0.0/8', null, true), {
     maxLength: 2,
   }),
+  fc.record({
+    setup: fc.constantFrom<unknown>({}, { rules: [] }, { rules: [{ deny: 'a.example' }] }, { rule: [] }, 1),
+  }),
   fc.record({ confinement: fc.constantFrom<unknown>('enforced', 'none', null) }),
   fc.record({
     connections: fc.constantFrom<unknown>(1, 0, '1', null),
