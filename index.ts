@@ -15,7 +15,9 @@ export { evaluate, evaluateAddress, evaluateName } from './policies/evaluate.ts'
 export { formatPolicy } from './policies/format.ts';
 export { parseAuthority, parseHost } from './policies/hostname.ts';
 export type * from './policies/model.ts';
+export { phaseNames, policyOfPhase } from './policies/phase.ts';
 export { REASONS, type Reason } from './policies/reasons.ts';
+export { parseRequestPath } from './policies/request-path.ts';
 export type { RunRequest, SessionResult };
 
 /**

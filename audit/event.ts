@@ -85,7 +85,7 @@ export interface ConnectionClose {
   readonly status?: number;
   /** The address that was connected to, of those that were vetted; absent where a parent proxy chose it. */
   readonly address?: string;
-  /** What a parent proxy made of it, where it ended there. */
+  /** What a parent proxy made of it, or which limit of time it reached. */
   readonly detail?: string;
 }
 

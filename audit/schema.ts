@@ -153,7 +153,10 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       reason: { ...REASON, description: 'why it ended, where not by the peers themselves' },
       status: { type: 'integer', minimum: 100, maximum: 999 },
       address: { type: 'string', description: 'the address that was connected to' },
-      detail: { type: 'string', description: 'what a parent proxy made of it' },
+      detail: {
+        type: 'string',
+        description: 'what a parent proxy made of it, or which limit of time it reached',
+      },
     },
     optional: { reason: true, status: true, address: true, detail: true },
   },

@@ -4,15 +4,17 @@
  */
 import { createHash } from 'node:crypto';
 import type { DraftRule } from './decode-rule.ts';
-import { formatPolicy, formatRule } from './format.ts';
-import { type Layer, type PolicyReader, type PolicyRequest, resolveLayers, strictestMode } from './layers.ts';
+import { type FormattedPolicy, formatPolicy, formatRule } from './format.ts';
+import { strictestLimits } from './guest-limits.ts';
+import { type Layer, type PhaseNames, resolveLayers, strictestMode } from './layers.ts';
 import { POLICY_LIMITS } from './limits.ts';
-import type { CompiledPolicy, Parsed, PolicyIssue, PolicyLimits, Requirements, Rule } from './model.ts';
+import type { CompiledPolicy, Parsed, PolicyIssue, Requirements, Rule } from './model.ts';
+import type { PolicyReader, PolicyRequest } from './policy-source.ts';
 import { countPorts, PROTOCOLS } from './port-range.ts';
 import { buildRuleIndex } from './rule-index.ts';
 import { formatSubject } from './subject.ts';
 
-export type { FileReading, PolicyReader, PolicyRequest } from './layers.ts';
+export type { FileReading, PolicyReader, PolicyRequest } from './policy-source.ts';
 
 export interface CompileOptions {
   /** A ceiling is only asked, nothing is planted for it, so it may name any number of ports. */
@@ -28,23 +30,55 @@ export function compilePolicy(
   reader: PolicyReader,
   options: CompileOptions = {},
 ): Parsed<CompiledPolicy> {
-  const { layers, resolved, files, issues } = resolveLayers(requests, reader);
-  const rules = nameRules(layers);
-  const all = [...issues, ...boundIssues(rules, options.role ?? 'policy')];
+  const { layers, phases, resolved, files, issues } = resolveLayers(requests, reader);
+  const placed = nameRules(layers);
+  const role = options.role ?? 'policy';
+  const named = placed.map(({ rule }) => rule);
+  const all = [...issues, ...phaseIssues(phases, role), ...boundIssues(named, role)];
   const errors = all.filter((issue) => issue.severity === 'error');
   const warnings = all.filter((issue) => issue.severity === 'warning');
   // Fail closed: a policy with an error is no policy, whatever else in it could be used.
   if (errors.length > 0) return { ok: false, issues: [...errors, ...warnings] };
-  const resolvedPolicy = {
+  const shared = {
     name: joinNames(resolved.map(({ name }) => name)),
     mode: strictestMode(resolved.map(({ mode }) => mode)) ?? 'enforce',
-    rules,
     limits: strictestLimits(resolved.flatMap(({ limits }) => limits)),
     requires: strictestRequirements(resolved.flatMap(({ requires }) => requires)),
   } as const;
-  const digest = createHash('sha256').update(formatPolicy(resolvedPolicy)).digest('hex');
-  const policy = { ...resolvedPolicy, digest: `sha256:${digest}`, files, index: buildRuleIndex(rules) };
-  return { ok: true, value: policy, warnings };
+  const finish = (rules: readonly Rule[]): CompiledPolicy => {
+    const policy = { ...shared, rules, files };
+    return { ...policy, digest: digestOf(policy), index: buildRuleIndex(rules) };
+  };
+  if (phases === null) return { ok: true, value: finish(named), warnings };
+  return { ok: true, value: withPhases(phases, placed, finish), warnings };
+}
+
+function digestOf(policy: FormattedPolicy): string {
+  return `sha256:${createHash('sha256').update(formatPolicy(policy)).digest('hex')}`;
+}
+
+/** A policy for each phase, and over them one that allows no more than all of them do. */
+function withPhases(
+  { names }: PhaseNames,
+  placed: readonly PlacedRule[],
+  finish: (rules: readonly Rule[]) => CompiledPolicy,
+): CompiledPolicy {
+  const of = (phase: string | null): readonly Rule[] =>
+    placed.filter((one) => one.phase === phase).map(({ rule }) => rule);
+  const base = of(null);
+  const phases = names.map((name) => {
+    const own = of(name);
+    return { name, own, policy: finish([...base, ...own]) };
+  });
+  // Fail closed: whoever asks without choosing a phase meets every denial and none of the phases' grants.
+  const denials = phases.flatMap(({ own }) => own.filter(({ verb }) => verb === 'deny'));
+  const policy = { ...finish([...base, ...denials]), phases };
+  return { ...policy, digest: digestOf(policy) };
+}
+
+interface PlacedRule {
+  readonly rule: Rule;
+  readonly phase: string | null;
 }
 
 interface NamedDraft {
@@ -58,7 +92,7 @@ interface NamedDraft {
  * Ids that stay what they are when other rules come and go: layer, verb and first subject. Where several rules
  * would share one, each carries a mark of its own content. A rule that stands twice in a layer is one rule.
  */
-function nameRules(layers: readonly Layer[]): readonly Rule[] {
+function nameRules(layers: readonly Layer[]): readonly PlacedRule[] {
   const drafts = new Map<string, NamedDraft>();
   for (const layer of layers) {
     for (const draft of layer.rules) {
@@ -74,7 +108,8 @@ function nameRules(layers: readonly Layer[]): readonly Rule[] {
   return named.map(({ layer, draft: { at, ...rule }, base, text }) => {
     const mark = createMark(`${layer.file}\n${text}`);
     const id = uses.get(base) === 1 ? base : `${base}~${mark}`;
-    return { id, ...rule, origin: { file: layer.file, line: at.line, column: at.column } };
+    const origin = { file: layer.file, line: at.line, column: at.column };
+    return { rule: { id, ...rule, origin }, phase: layer.phase ?? null };
   });
 }
 
@@ -87,6 +122,13 @@ function createMark(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }
 
+/** A ceiling holds whatever phase a guest is in. */
+function phaseIssues(phases: PhaseNames | null, role: 'policy' | 'ceiling'): readonly PolicyIssue[] {
+  if (phases === null || role === 'policy') return [];
+  const message = '"phases" has no place in a ceiling, which holds in every phase';
+  return [{ severity: 'error', message, hint: 'Move the rules to "rules".', at: phases.at }];
+}
+
 function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readonly PolicyIssue[] {
   const issues: PolicyIssue[] = [];
   const excess = rules[POLICY_LIMITS.rules];
@@ -96,6 +138,15 @@ function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readon
       message: `the policy has more than ${POLICY_LIMITS.rules} rules with all that it extends`,
       hint: 'Use wildcards.',
       at: excess.origin,
+    });
+  }
+  const reporting = role === 'ceiling' ? rules.find(({ report }) => report === true) : undefined;
+  if (reporting !== undefined) {
+    issues.push({
+      severity: 'error',
+      message: '"report" has no place in a ceiling, which refuses and reports nothing',
+      hint: 'Remove report; the rule then denies.',
+      at: reporting.origin,
     });
   }
   if (role === 'policy') {
@@ -117,16 +168,6 @@ function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readon
 function joinNames(names: readonly string[]): string {
   const joined = [...new Set(names)].join('+').slice(0, POLICY_LIMITS.nameCharacters);
   return joined === '' ? 'empty' : joined;
-}
-
-function strictestLimits(all: readonly PolicyLimits[]): PolicyLimits {
-  const least = (key: keyof PolicyLimits): number | null =>
-    all.reduce<number | null>((least, limits) => {
-      const value = limits[key];
-      if (value === null) return least;
-      return least === null ? value : Math.min(least, value);
-    }, null);
-  return { connections: least('connections'), bytesOut: least('bytesOut'), bytesIn: least('bytesIn') };
 }
 
 function strictestRequirements(all: readonly Requirements[]): Requirements {

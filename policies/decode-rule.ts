@@ -3,22 +3,16 @@
  * that cannot be enforced where it stands is an error.
  */
 import { isMetadataAddress, rangeCovers, soleAddress } from './address.ts';
+import { RULE_LIMIT_TABLE, readLimits } from './decode-limits.ts';
 import type { MapEntry, PolicyNode } from './document-tree.ts';
+import { holdPlainHttp, readMethods, readPaths } from './http-values.ts';
 import type { IssueList, Position } from './issue.ts';
-import { POLICY_LIMITS } from './limits.ts';
-import type { IpRange, PortRange, Protocol, Rule, Subject } from './model.ts';
-import {
-  describe,
-  type KeyTable,
-  readList,
-  readMap,
-  readText,
-  shorten,
-  wholeNumber,
-} from './node-reading.ts';
-import { DEFAULT_PORTS, joinRanges, NO_PORTS, PROTOCOLS, parsePortRange } from './port-range.ts';
+import type { IpRange, PortRange, Protocol, Rule, RuleLimits, Subject } from './model.ts';
+import { type KeyTable, readList, readMap, readText } from './node-reading.ts';
+import { DEFAULT_PORTS, NO_PORTS, PROTOCOLS } from './port-range.ts';
 import { wildcardScope } from './public-suffix.ts';
-import { formatSubject, parseRangeText, parseSubject } from './subject.ts';
+import { readAddresses, readBecause, readMetadata, readPorts, readUntil } from './rule-values.ts';
+import { formatSubject, parseSubject } from './subject.ts';
 
 /** A rule before it has an id and a file. */
 export type DraftRule = Omit<Rule, 'id' | 'origin'> & { readonly at: Position };
@@ -33,12 +27,20 @@ interface Placed<T> {
 
 const VERBS: readonly Verb[] = ['allow', 'deny', 'mute'];
 
-const RULE_KEYS: KeyTable = {
+export const ONLY_WITH_ALLOW: readonly string[] = [
+  ...PROTOCOLS,
+  'methods',
+  'paths',
+  'addresses',
+  'metadata',
+  'until',
+  'limits',
+];
+export const RULE_KEYS: KeyTable = {
   place: 'a rule',
-  known: ['allow', 'deny', 'mute', 'http', 'https', 'tcp', 'addresses', 'metadata', 'until', 'because'],
-  later: ['methods', 'paths', 'limits', 'report', 'phases'],
+  known: [...VERBS, ...ONLY_WITH_ALLOW, 'report', 'because'],
+  later: [],
 };
-const ONLY_WITH_ALLOW = ['http', 'https', 'tcp', 'addresses', 'metadata', 'until'];
 /** Loopback of the host, where a range opens what `host.sand` opens port by port. */
 const LOOPBACK_RANGES: readonly IpRange[] = ['127.0.0.0/8' as IpRange, '::1/128' as IpRange];
 
@@ -54,16 +56,29 @@ export function decodeRule(node: PolicyNode, issues: IssueList, shipped: boolean
   const common = { because, at: node.at };
   if (verb.verb !== 'allow') {
     refuseAllowKeys(verb.verb, entries, issues);
-    const plain = { verb: verb.verb, ports: NO_PORTS, addresses: null, metadata: false, ...common };
+    const report = readReport(verb.verb, entries.get('report'), issues);
+    const denies = { verb: verb.verb, ports: NO_PORTS, addresses: null, metadata: false, ...common };
+    const plain = report ? { ...denies, report } : denies;
     return byKind(subjects).map((some) => ({ ...plain, subjects: some }));
   }
   const ports = readPorts(entries, issues);
   const addresses = readAddresses(entries.get('addresses'), issues);
   const metadata = readMetadata(entries.get('metadata'), issues);
   const untilMs = readUntil(entries.get('until'), issues);
+  const methods = readMethods(entries.get('methods'), issues);
+  const paths = readPaths(entries.get('paths'), issues);
+  holdPlainHttp(entries, ports, issues);
+  const limits = readRuleLimits(entries.get('limits'), subjects, issues);
+  readReport(verb.verb, entries.get('report'), issues);
   holdTogether(entries, subjects, ports, metadata, issues);
   const grant = { verb: verb.verb, ports: ports ?? DEFAULT_PORTS, addresses, metadata, ...common };
-  const full = untilMs === null ? grant : { ...grant, untilMs };
+  const full = {
+    ...grant,
+    ...(untilMs === null ? {} : { untilMs }),
+    ...(methods === null ? {} : { methods }),
+    ...(paths === null ? {} : { paths }),
+    ...(limits === null ? {} : { limits }),
+  };
   return byKind(subjects).map((some) => ({ ...full, subjects: some }));
 }
 
@@ -135,6 +150,45 @@ function withoutDuplicates(subjects: readonly Subject[]): readonly Subject[] {
   return [...new Map(subjects.map((subject) => [formatSubject(subject), subject])).values()];
 }
 
+/** What the guest may use of all that the rule covers; the rule is then one rule, and its subjects of one kind. */
+function readRuleLimits(
+  entry: MapEntry | undefined,
+  subjects: readonly Placed<Subject>[],
+  issues: IssueList,
+): RuleLimits | null {
+  const stated = entry === undefined ? null : readLimits(entry, RULE_LIMIT_TABLE, issues);
+  if (entry === undefined || stated === null) return null;
+  if (Object.keys(stated).length === 0 && !issues.failed) {
+    issues.error(entry.at, '"limits" of a rule is empty', 'Write limits: {bytesOut: 50MiB}.');
+  }
+  if (new Set(subjects.map(({ value }) => value.kind)).size > 1) {
+    issues.error(
+      entry.at,
+      '"limits" counts for names or for addresses, and this rule has both',
+      'Write two rules, each with its limits.',
+    );
+  }
+  const { connections = null, bytesOut = null, bytesIn = null } = stated;
+  return { connections, bytesOut, bytesIn };
+}
+
+/** True for a deny rule that only reports. */
+function readReport(verb: Verb, entry: MapEntry | undefined, issues: IssueList): true | null {
+  if (entry === undefined) return null;
+  if (verb !== 'deny') {
+    issues.error(
+      entry.at,
+      `"report" stands in a deny rule only, and this is ${verb === 'allow' ? 'an allow' : 'a mute'} rule`,
+      'Remove report, or write mode: report for a whole policy that only reports.',
+    );
+    return null;
+  }
+  const { value } = entry;
+  if (value.kind === 'scalar' && value.value === true) return true;
+  issues.error(value.at, '"report" can only be true', 'Write report: true, or leave the key out.');
+  return null;
+}
+
 function refuseAllowKeys(verb: Verb, entries: Entries, issues: IssueList): void {
   for (const key of ONLY_WITH_ALLOW) {
     const entry = entries.get(key);
@@ -145,113 +199,6 @@ function refuseAllowKeys(verb: Verb, entries: Entries, issues: IssueList): void 
       `Remove ${key}.`,
     );
   }
-}
-
-function readPorts(entries: Entries, issues: IssueList): Record<Protocol, readonly PortRange[]> | null {
-  const ports: Record<Protocol, readonly PortRange[]> = { ...NO_PORTS };
-  let named = false;
-  for (const protocol of PROTOCOLS) {
-    const entry = entries.get(protocol);
-    if (entry === undefined) continue;
-    named = true;
-    ports[protocol] = joinRanges(
-      (readList(entry, issues) ?? []).flatMap((node) => readPortRange(protocol, node, issues) ?? []),
-    );
-  }
-  return named ? ports : null;
-}
-
-function readPortRange(protocol: Protocol, node: PolicyNode, issues: IssueList): PortRange | null {
-  const number = wholeNumber(node);
-  const text = node.kind === 'scalar' && typeof node.value === 'string' ? node.value : null;
-  const range = parsePortRange(number === null ? (text ?? '') : String(number));
-  if (range === null) {
-    issues.error(
-      node.at,
-      `"${protocol}" takes ports from 1 to 65535, and here stands ${describe(node)}`,
-      `Write ${protocol}: [8443], or a range in quotes: ["6000-6010"].`,
-    );
-  }
-  return range;
-}
-
-function readAddresses(entry: MapEntry | undefined, issues: IssueList): readonly IpRange[] | null {
-  if (entry === undefined) return null;
-  const ranges = new Set<IpRange>();
-  for (const node of readList(entry, issues) ?? []) {
-    const text = readText('addresses', node, issues);
-    if (text === null) continue;
-    const range = parseRangeText(text);
-    if (!range.ok) {
-      issues.error(node.at, range.message, range.hint);
-      continue;
-    }
-    const sole = soleAddress(range.value);
-    if (sole !== null && isMetadataAddress(sole)) {
-      issues.error(
-        node.at,
-        `${sole} is a cloud metadata address, and no name may lead to it`,
-        `Write an address rule: "- allow: ${sole}" with "metadata: true".`,
-      );
-    }
-    ranges.add(range.value);
-  }
-  return [...ranges].sort();
-}
-
-function readMetadata(entry: MapEntry | undefined, issues: IssueList): boolean {
-  if (entry === undefined) return false;
-  const { value } = entry;
-  if (value.kind === 'scalar' && value.value === true) return true;
-  issues.error(value.at, '"metadata" can only be true', 'Write metadata: true, or leave the key out.');
-  return false;
-}
-
-const INSTANT = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(Z|[+-]\d{2}:\d{2})$/;
-
-function readUntil(entry: MapEntry | undefined, issues: IssueList): number | null {
-  if (entry === undefined) return null;
-  const text = readText('until', entry.value, issues);
-  if (text === null) return null;
-  const ms = parseInstant(text);
-  if (ms === null) {
-    issues.error(
-      entry.value.at,
-      `"${shorten(text)}" is no point in time`,
-      'Write it as 2027-01-31T18:00:00Z, with a time zone.',
-    );
-  }
-  return ms;
-}
-
-/** RFC 3339 with whole seconds; a day that the month does not have is refused. */
-function parseInstant(text: string): number | null {
-  const match = INSTANT.exec(text);
-  const ms = Date.parse(text);
-  if (match === null || Number.isNaN(ms)) return null;
-  const [, year, month, day] = match.map(Number);
-  const calendar = new Date(Date.UTC(year ?? 0, (month ?? 0) - 1, day ?? 0));
-  return calendar.getUTCDate() === day && calendar.getUTCMonth() + 1 === month ? ms : null;
-}
-
-function readBecause(entry: MapEntry | undefined, issues: IssueList): string | null {
-  if (entry === undefined) return null;
-  const text = readText('because', entry.value, issues);
-  if (text === null) return null;
-  const most = POLICY_LIMITS.becauseCharacters;
-  if (
-    text === '' ||
-    text.length > most ||
-    /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.test(text)
-  ) {
-    issues.error(
-      entry.value.at,
-      `"because" is one line of 1 to ${most} visible characters`,
-      'Write a short reason on one line.',
-    );
-    return null;
-  }
-  return text;
 }
 
 /** What the keys of an allow rule demand of each other. */

@@ -2,8 +2,11 @@
  * The tree of a policy file → what it says, before `extends` is resolved. Every key is known, unsupported by
  * name, or an error; nothing is ignored.
  */
+import path from 'node:path';
+import { GUEST_LIMIT_TABLE, readLimits } from './decode-limits.ts';
 import { type DraftRule, decodeRule } from './decode-rule.ts';
 import type { MapEntry, PolicyNode } from './document-tree.ts';
+import { mapLimits, NO_LIMITS } from './guest-limits.ts';
 import type { IssueList, Position } from './issue.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import type { Mode, PolicyLimits, Requirements } from './model.ts';
@@ -23,31 +26,32 @@ export interface Extension {
   readonly at: Position;
 }
 
+export interface DraftPhase {
+  readonly name: string;
+  readonly at: Position;
+  readonly rules: readonly DraftRule[];
+}
+
 export interface PolicyDocument {
   readonly name: string | null;
   readonly extends: readonly Extension[];
   readonly rules: readonly DraftRule[];
+  readonly phases: readonly DraftPhase[];
   /** Null where the document does not say. */
   readonly mode: { readonly value: Mode; readonly at: Position } | null;
   readonly limits: PolicyLimits;
   readonly requires: Requirements;
 }
 
-export const NO_LIMITS: PolicyLimits = { connections: null, bytesOut: null, bytesIn: null };
-
-const DOCUMENT_KEYS: KeyTable = {
+export const DOCUMENT_KEYS: KeyTable = {
   place: 'a policy',
-  known: ['version', 'name', 'extends', 'mode', 'rules', 'requires', 'limits'],
-  later: ['phases'],
+  known: ['version', 'name', 'extends', 'mode', 'rules', 'phases', 'requires', 'limits'],
+  later: [],
 };
-const LIMIT_KEYS: KeyTable = {
-  place: '"limits"',
-  known: ['connections', 'bytesOut', 'bytesIn'],
-  later: ['requests', 'time', 'names'],
-};
+const PHASE_KEYS: KeyTable = { place: 'a phase', known: ['rules'], later: [] };
 const REQUIRE_KEYS: KeyTable = { place: '"requires"', known: ['confinement'], later: ['isolation'] };
 const MODES: readonly Mode[] = ['enforce', 'report'];
-export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
+const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
 
 /** Null after reporting; a document is given only where nothing in it is an error. */
 export function decodeDocument(tree: PolicyNode, issues: IssueList, shipped: boolean): PolicyDocument | null {
@@ -63,7 +67,8 @@ export function decodeDocument(tree: PolicyNode, issues: IssueList, shipped: boo
     extends: readExtends(entries.get('extends'), issues),
     mode: readMode(entries.get('mode'), issues),
     rules: readRules(entries.get('rules'), issues, shipped),
-    limits: readLimits(entries.get('limits'), issues),
+    phases: readPhases(entries.get('phases'), issues, shipped),
+    limits: readGuestLimits(entries.get('limits'), issues),
     requires: readRequires(entries.get('requires'), issues),
   };
   return issues.failed ? null : document;
@@ -85,15 +90,17 @@ function readName(entry: MapEntry | undefined, issues: IssueList): string | null
   if (entry === undefined) return null;
   const name = readText('name', entry.value, issues);
   if (name === null) return null;
-  if (!NAME_PATTERN.test(name) || name.length > POLICY_LIMITS.nameCharacters) {
-    issues.error(
-      entry.value.at,
-      `"${shorten(name)}" cannot be a name, since it becomes part of rule ids`,
-      `Use up to ${POLICY_LIMITS.nameCharacters} letters, digits, ".", "_", "+" and "-".`,
-    );
-    return null;
-  }
-  return name;
+  return holdName(name, entry.value.at, issues) ? name : null;
+}
+
+function holdName(name: string, at: Position, issues: IssueList): boolean {
+  if (NAME_PATTERN.test(name) && name.length <= POLICY_LIMITS.nameCharacters) return true;
+  issues.error(
+    at,
+    `"${shorten(name)}" cannot be a name, since it becomes part of rule ids`,
+    `Use up to ${POLICY_LIMITS.nameCharacters} letters, digits, ".", "_", "+" and "-".`,
+  );
+  return false;
 }
 
 function readExtends(entry: MapEntry | undefined, issues: IssueList): readonly Extension[] {
@@ -137,47 +144,31 @@ function readRules(entry: MapEntry | undefined, issues: IssueList, shipped: bool
   return value.items.flatMap((item) => decodeRule(item, issues, shipped));
 }
 
-function readLimits(entry: MapEntry | undefined, issues: IssueList): PolicyLimits {
-  const entries = entry === undefined ? null : readMap(entry.value, LIMIT_KEYS, issues);
-  if (entries === null) return NO_LIMITS;
-  return {
-    connections: readCount(entries.get('connections'), issues),
-    bytesOut: readBytes(entries.get('bytesOut'), issues),
-    bytesIn: readBytes(entries.get('bytesIn'), issues),
-  };
-}
-
-function readCount(entry: MapEntry | undefined, issues: IssueList): number | null {
-  if (entry === undefined) return null;
-  const count = wholeNumber(entry.value);
-  if (count !== null && count > 0) return count;
-  issues.error(
-    entry.value.at,
-    `"${entry.key}" is a whole number from 1, and here stands ${describe(entry.value)}`,
-    `Write ${entry.key}: 256.`,
-  );
-  return null;
-}
-
-const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-
-function readBytes(entry: MapEntry | undefined, issues: IssueList): number | null {
-  if (entry === undefined) return null;
+/** Their order is that of the file. */
+function readPhases(entry: MapEntry | undefined, issues: IssueList, shipped: boolean): readonly DraftPhase[] {
+  if (entry === undefined) return [];
   const { value } = entry;
-  const bytes = wholeNumber(value) ?? parseBytes(value.kind === 'scalar' ? value.value : null);
-  if (bytes !== null && bytes > 0 && Number.isSafeInteger(bytes)) return bytes;
-  issues.error(
-    value.at,
-    `"${entry.key}" is a number of bytes, and here stands ${describe(value)}`,
-    `Write it with KiB, MiB or GiB, for example ${entry.key}: 2GiB.`,
-  );
-  return null;
+  if (value.kind !== 'map') {
+    const stands = `"phases" is a map of names, and here stands ${describe(value)}`;
+    issues.error(value.at, stands, 'Write phases: {setup: {rules: []}, run: {rules: []}}.');
+    return [];
+  }
+  const { length } = value.entries;
+  if (length === 0 || length > POLICY_LIMITS.phases) {
+    const most = POLICY_LIMITS.phases;
+    issues.error(value.at, `"phases" names from 1 to ${most} phases`, 'Leave the key out, or name some.');
+    return [];
+  }
+  return value.entries.map((phase) => {
+    holdName(phase.key, phase.at, issues);
+    const entries = readMap(phase.value, PHASE_KEYS, issues);
+    return { name: phase.key, at: phase.at, rules: readRules(entries?.get('rules'), issues, shipped) };
+  });
 }
 
-function parseBytes(value: unknown): number | null {
-  const match = typeof value === 'string' ? /^([1-9]\d{0,14})(KiB|MiB|GiB)$/.exec(value) : null;
-  if (match === null) return null;
-  return Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? Number.NaN);
+function readGuestLimits(entry: MapEntry | undefined, issues: IssueList): PolicyLimits {
+  const stated = entry === undefined ? null : readLimits(entry, GUEST_LIMIT_TABLE, issues);
+  return stated === null ? NO_LIMITS : mapLimits(({ field }) => stated[field] ?? null);
 }
 
 function readRequires(entry: MapEntry | undefined, issues: IssueList): Requirements {
@@ -185,4 +176,14 @@ function readRequires(entry: MapEntry | undefined, issues: IssueList): Requireme
   const confinement = entries?.get('confinement');
   if (confinement === undefined) return { confinement: null };
   return { confinement: readWord('confinement', confinement.value, ['enforced'] as const, issues) };
+}
+
+/** What a document is called that does not say. */
+export function nameFromFile(file: string): string {
+  const stem = path
+    .basename(file)
+    .replace(/\.[^.]*$/, '')
+    .replaceAll(/[^A-Za-z0-9._+-]/g, '-')
+    .slice(0, POLICY_LIMITS.nameCharacters);
+  return NAME_PATTERN.test(stem) ? stem : 'policy';
 }

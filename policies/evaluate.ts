@@ -1,15 +1,13 @@
 /**
  * What a policy says of one request: deny beats allow in any layer, what no rule allows is denied, and every
- * ceiling must allow as well. Which rules cover a host is found by `rule-index.ts`; whether an address may be
+ * ceiling must allow as well. What each policy's rules say is `rule-judgement.ts`; whether an address may be
  * dialled is decided here once it is known.
  */
-import { embeddedAddresses } from './address.ts';
-import { isMetadataForm, judgeAddress, judgeReported, namesMetadata } from './address-guard.ts';
+import { judgeAddress, judgeReported } from './address-guard.ts';
 import type {
   AddressVerdict,
   CompiledPolicy,
   EgressRequest,
-  Host,
   Hostname,
   IpAddress,
   PolicyInForce,
@@ -17,11 +15,20 @@ import type {
   Rule,
   Verdict,
 } from './model.ts';
-import { holdsPort, PROTOCOLS } from './port-range.ts';
+import { PROTOCOLS } from './port-range.ts';
 import type { Reason } from './reasons.ts';
-import { buildRuleIndex, type RuleIndex, rulesForAddress, rulesForHost } from './rule-index.ts';
+import { rulesForHost } from './rule-index.ts';
+import {
+  coversProtocol,
+  type Denials,
+  denialsForAddress,
+  indexOf,
+  judge,
+  type Question,
+  refusalOf,
+} from './rule-judgement.ts';
 import { firstById, refer } from './rule-ref.ts';
-import { HOST_LOOPBACK_NAME, isReservedName } from './subject.ts';
+import { isReservedName } from './subject.ts';
 import { suggestRule } from './suggestion.ts';
 
 /** Planted besides in report mode, so that what a program tries there is seen: SSH, second web ports, databases. */
@@ -34,10 +41,10 @@ const WEB_PORTS: readonly number[] = [80, 443];
  */
 export function evaluate(
   inForce: PolicyInForce,
-  { authority, protocol }: EgressRequest,
+  { authority, protocol, http }: EgressRequest,
   nowMs: number = Date.now(),
 ): Verdict {
-  return decide(inForce, { host: authority.host, port: authority.port, protocol, nowMs });
+  return decide(inForce, { host: authority.host, port: authority.port, protocol, http, nowMs });
 }
 
 /**
@@ -60,15 +67,16 @@ export function evaluateAddress(
 ): AddressVerdict {
   // Fail closed: an address is judged for an allowed request only.
   if (verdict.decision === 'deny') return { decision: 'deny', reason: verdict.reason, rule: verdict.rule };
-  const denied = denyRuleForAddress(inForce.policy, address);
-  if (denied !== null) return { decision: 'deny', reason: 'deny-rule', rule: refer(denied) };
-  const judged =
-    verdict.reason === 'would-be-denied'
-      ? judgeReported(address, hostAddresses)
-      : judgeAddress(verdict.grants, address, hostAddresses);
+  const denied = denialsForAddress(inForce.policy, address);
+  if (denied.refusing !== null)
+    return { decision: 'deny', reason: 'deny-rule', rule: refer(denied.refusing) };
+  const isUngranted = verdict.reason === 'would-be-denied' && verdict.grants.length === 0;
+  const judged = isUngranted
+    ? judgeReported(address, hostAddresses)
+    : judgeAddress(verdict.grants, address, hostAddresses);
   if (judged.decision === 'deny') return judged;
   for (const [at, ceiling] of inForce.ceilings.entries()) {
-    const forbidden = denyRuleForAddress(ceiling, address);
+    const forbidden = firstDenial(denialsForAddress(ceiling, address));
     const grants = verdict.ceilingGrants?.[at] ?? [];
     // Fail closed: a verdict that does not carry what this ceiling granted was not made under it.
     if (forbidden !== null || grants.length === 0)
@@ -76,7 +84,25 @@ export function evaluateAddress(
     const allowed = judgeAddress(grants, address, hostAddresses);
     if (allowed.decision === 'deny') return { decision: 'deny', reason: 'ceiling', rule: allowed.rule };
   }
+  const named = verdict.reason === 'would-be-denied' ? verdict.rule : null;
+  const reporting = named ?? refer(denied.reporting);
+  if (reporting !== null) return { decision: 'allow', reason: 'would-be-denied', rule: reporting };
   return { ...judged, reason: verdict.reason };
+}
+
+/** Fail closed: a ceiling reports nothing, so all its deny rules refuse. */
+function firstDenial({ refusing, reporting }: Denials): Rule | null {
+  return refusing ?? reporting;
+}
+
+/**
+ * Whether an allowed request is allowed by its path alone, by the policy or by a ceiling: then the path that was
+ * judged is the one to send.
+ */
+export function isPathDecisive({ grants, ceilingGrants }: Verdict): boolean {
+  return [grants, ...(ceilingGrants ?? [])].some(
+    (rules) => rules.length > 0 && rules.every(({ paths }) => paths !== undefined),
+  );
 }
 
 /** Every port on which something of the policy could be allowed, ascending; the web's own two always. */
@@ -92,25 +118,6 @@ export function plantedPorts({ policy }: PolicyInForce): readonly number[] {
   return [...ports].sort((a, b) => a - b);
 }
 
-/** One question with everything that decides it; `port` null asks about any port. */
-interface Question {
-  readonly host: Host;
-  readonly port: number | null;
-  readonly protocol: Protocol | null;
-  readonly nowMs: number;
-}
-
-/** What one policy says, before mode and ceilings. */
-interface Judgement {
-  readonly denied: Rule | null;
-  /** Allow rules that cover host, port and protocol now. */
-  readonly grants: readonly Rule[];
-  /** Allow rules that cover the host now, whatever the port. */
-  readonly covering: readonly Rule[];
-  readonly expired: Rule | null;
-  readonly protocols: readonly Protocol[];
-}
-
 function decide(inForce: PolicyInForce, question: Question): Verdict {
   const { policy } = inForce;
   const judgement = judge(policy, question);
@@ -124,17 +131,18 @@ function decide(inForce: PolicyInForce, question: Question): Verdict {
     muted,
     suggestion,
   });
-  if (judgement.denied !== null) return refuse('deny-rule', judgement.denied, null);
+  const { refusing, reporting } = judgement.denied;
+  if (refusing !== null) return refuse('deny-rule', refusing, null);
   if (judgement.grants.length === 0) {
-    const reason = refusalReason(judgement, question);
+    const { reason, rule } = refusalOf(judgement, question);
     const suggestion = suggestRule(indexOf(policy), question, reason);
     if (!passesInReport(policy, question, reason)) {
-      return refuse(reason, reason === 'rule-expired' ? judgement.expired : null, suggestion);
+      return refuse(reason, rule, suggestion);
     }
     const reported: Verdict = {
       decision: 'allow',
       reason: 'would-be-denied',
-      rule: null,
+      rule: refer(reporting),
       protocols: reportedProtocols(question),
       grants: [],
       muted,
@@ -144,8 +152,8 @@ function decide(inForce: PolicyInForce, question: Question): Verdict {
   }
   const allowed: Verdict = {
     decision: 'allow',
-    reason: 'allowed-by-rule',
-    rule: refer(firstById(judgement.grants)),
+    reason: reporting === null ? 'allowed-by-rule' : 'would-be-denied',
+    rule: refer(reporting ?? firstById(judgement.grants)),
     protocols: judgement.protocols,
     grants: judgement.grants,
     muted: false,
@@ -160,9 +168,10 @@ function underCeilings(inForce: PolicyInForce, question: Question, verdict: Verd
   let { protocols } = verdict;
   const ceilingGrants: (readonly Rule[])[] = [];
   for (const ceiling of inForce.ceilings) {
-    const { denied, grants, protocols: within } = judge(ceiling, question);
+    const { denied: denials, grants, protocols: within } = judge(ceiling, question);
+    const denied = firstDenial(denials);
     const common = commonProtocols(protocols, within);
-    const spoken = question.protocol === null ? common.length > 0 : covers(common, question.protocol);
+    const spoken = question.protocol === null ? common.length > 0 : coversProtocol(common, question.protocol);
     if (denied !== null || grants.length === 0 || !spoken) {
       const refused = { decision: 'deny', reason: 'ceiling', rule: refer(denied), suggestion: null } as const;
       return { ...verdict, ...refused, protocols: [], grants: [] };
@@ -173,74 +182,12 @@ function underCeilings(inForce: PolicyInForce, question: Question, verdict: Verd
   return { ...verdict, protocols, ceilingGrants };
 }
 
-function judge(policy: CompiledPolicy, question: Question): Judgement {
-  const index = indexOf(policy);
-  const { host, nowMs } = question;
-  const denied = denyRuleFor(index, host);
-  const candidates = rulesForHost(index.allow, host).filter((rule) => mayGrant(rule, host));
-  const covering = candidates.filter((rule) => rule.untilMs === undefined || nowMs < rule.untilMs);
-  const expired = candidates.filter((rule) => !covering.includes(rule) && grantsPort(rule, question));
-  const grants = covering.filter((rule) => grantsPort(rule, question));
-  const protocols = PROTOCOLS.filter((protocol) =>
-    grants.some((rule) => speaks(rule, protocol, question.port)),
-  );
-  return { denied, grants, covering, expired: firstById(expired), protocols };
-}
-
-function denyRuleFor(index: RuleIndex, host: Host): Rule | null {
-  if (host.kind === 'name') return firstById(rulesForHost(index.deny, host));
-  return firstById(rulesForEveryForm(index, host.address));
-}
-
-function denyRuleForAddress(policy: CompiledPolicy, address: IpAddress): Rule | null {
-  return firstById(rulesForEveryForm(indexOf(policy), address));
-}
-
-/** A denied IPv4 range is denied in every IPv6 form too. */
-function rulesForEveryForm({ deny }: RuleIndex, address: IpAddress): readonly Rule[] {
-  if (deny.ranges.length === 0) return [];
-  return [address, ...embeddedAddresses(address)].flatMap((form) => rulesForAddress(deny, form));
-}
-
-/**
- * The kind of subject decides what a rule can grant at all: the host's loopback by its own subject only, a
- * cloud metadata address by its exact literal with `metadata: true` only.
- */
-function mayGrant(rule: Rule, host: Host): boolean {
-  if (host.kind === 'address') return !isMetadataForm(host.address) || namesMetadata(rule, host.address);
-  const loopback = rule.subjects.some((subject) => subject.kind === 'host-loopback');
-  return loopback === (host.name === HOST_LOOPBACK_NAME);
-}
-
-function grantsPort(rule: Rule, { port, protocol }: Question): boolean {
-  if (protocol === null) return PROTOCOLS.some((spoken) => speaks(rule, spoken, port));
-  return speaks(rule, protocol, port) || speaks(rule, 'tcp', port);
-}
-
-function speaks(rule: Rule, protocol: Protocol, port: number | null): boolean {
-  const ranges = rule.ports[protocol];
-  return port === null ? ranges.length > 0 : holdsPort(ranges, port);
-}
-
-/** `tcp` is any bytes, so it covers what is spoken over it. */
-function covers(protocols: readonly Protocol[], protocol: Protocol): boolean {
-  return protocols.includes(protocol) || protocols.includes('tcp');
-}
-
 function commonProtocols(a: readonly Protocol[], b: readonly Protocol[]): readonly Protocol[] {
   return PROTOCOLS.filter(
     (protocol) =>
-      (a.includes(protocol) && covers(b, protocol)) || (b.includes(protocol) && covers(a, protocol)),
+      (a.includes(protocol) && coversProtocol(b, protocol)) ||
+      (b.includes(protocol) && coversProtocol(a, protocol)),
   );
-}
-
-function refusalReason({ covering, expired }: Judgement, question: Question): Reason {
-  const { host } = question;
-  if (expired !== null) return 'rule-expired';
-  if (host.kind === 'address' && isMetadataForm(host.address)) return 'metadata-address';
-  if (covering.length === 0) return host.kind === 'address' ? 'raw-address' : 'no-rule';
-  const anyProtocol = covering.some((rule) => grantsPort(rule, { ...question, protocol: null }));
-  return anyProtocol ? 'protocol-not-allowed' : 'port-not-allowed';
 }
 
 /** What report mode lets pass: not what the guard or sand's own names refuse in any mode. */
@@ -258,9 +205,4 @@ function reportedProtocols({ port, protocol }: Question): readonly Protocol[] {
 
 function isMuted(policy: CompiledPolicy, { host }: Question): boolean {
   return rulesForHost(indexOf(policy).mute, host).length > 0;
-}
-
-/** The index of a compiled policy; built anew for one put together by hand, or whose rules were replaced. */
-function indexOf(policy: CompiledPolicy): RuleIndex {
-  return policy.index?.rules === policy.rules ? policy.index : buildRuleIndex(policy.rules);
 }

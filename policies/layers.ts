@@ -4,53 +4,25 @@
  */
 import path from 'node:path';
 import { PLAIN_GRANT, parseAllowFlag } from './allow-flag.ts';
-import { decodeDocument, NAME_PATTERN, NO_LIMITS, type PolicyDocument } from './decode.ts';
+import { decodeDocument, nameFromFile, type PolicyDocument } from './decode.ts';
 import type { DraftRule } from './decode-rule.ts';
 import { parseDocument } from './document.ts';
+import { NO_LIMITS } from './guest-limits.ts';
 import { IssueList, NOWHERE, type Position } from './issue.ts';
 import { POLICY_LIMITS } from './limits.ts';
-import type { Mode, PolicyIssue, PolicyLimits, Requirements } from './model.ts';
-import { type DataReader, PRESET_NAMES, readGroups, readPreset } from './presets.ts';
+import type { Mode, Origin, PolicyIssue, PolicyLimits, Requirements } from './model.ts';
+import type { FileReading, PolicyReader, PolicyRequest } from './policy-source.ts';
+import { PRESET_NAMES, readGroups, readPreset } from './presets.ts';
 import { closestWord } from './spelling.ts';
 import { parseSubject } from './subject.ts';
-
-/** One thing that a policy is compiled of, in the words of the user. */
-export type PolicyRequest =
-  /** A preset or group by its bare name; anything with a `/` or an ending is a file, relative to the reader's directory. */
-  | { readonly kind: 'named'; readonly name: string }
-  /** `HOST[:PORT]` as given to `--allow`, where HOST is a name, a pattern, an address or a range. */
-  | { readonly kind: 'allow'; readonly host: string }
-  /** Text that is no file (standard input, an editor's buffer). `file` is what issues call it; `directory` is what its relative files are relative to. */
-  | {
-      readonly kind: 'text';
-      readonly text: Uint8Array | string;
-      readonly file: string;
-      readonly directory: string;
-    };
-
-export type FileReading =
-  /** `realPath`: absolute, after all symbolic links. */
-  | { readonly kind: 'file'; readonly realPath: string; readonly bytes: Uint8Array }
-  | { readonly kind: 'missing' }
-  /** `detail` completes "cannot be read: …"; a loop of links, a directory, a pipe and a lack of permission are this. */
-  | { readonly kind: 'unreadable'; readonly detail: string };
-
-export interface PolicyReader {
-  /** Absolute; what the user's relative names are relative to. */
-  readonly directory: string;
-  /**
-   * Reads a regular file by absolute path; never blocks on anything else, and need not read more than
-   * `POLICY_LIMITS.fileBytes` plus one byte.
-   */
-  readFile(absolutePath: string): FileReading;
-  readonly readData: DataReader;
-}
 
 export interface Layer {
   /** First part of rule ids. */
   readonly name: string;
   readonly file: string;
   readonly rules: readonly DraftRule[];
+  /** The phase that its rules hold in; absent: in every phase. */
+  readonly phase?: string;
 }
 
 /** What one request or extension came to, with everything it extends. */
@@ -62,8 +34,15 @@ export interface Resolved {
   readonly requires: readonly Requirements[];
 }
 
+export interface PhaseNames {
+  readonly names: readonly string[];
+  readonly at: Origin;
+}
+
 export interface LayerSet {
   readonly layers: readonly Layer[];
+  /** The phases that one of the documents names, in its order; null where none does. */
+  readonly phases: PhaseNames | null;
   readonly resolved: readonly Resolved[];
   readonly files: readonly string[];
   readonly issues: readonly PolicyIssue[];
@@ -74,6 +53,7 @@ export function resolveLayers(requests: readonly PolicyRequest[], reader: Policy
   const resolved = requests.map((request) => resolution.request(request));
   return {
     layers: resolution.layers,
+    phases: resolution.phases,
     resolved: resolved.filter((one) => one !== null),
     files: [...resolution.files].sort(),
     issues: resolution.issues,
@@ -90,6 +70,7 @@ interface Place {
 
 class Resolution {
   readonly layers: Layer[] = [];
+  phases: PhaseNames | null = null;
   readonly files = new Set<string>();
   readonly #reader: PolicyReader;
   readonly #lists: IssueList[] = [];
@@ -241,6 +222,7 @@ class Resolution {
       .map(({ text, at }) => this.#named(text, { directory, at, issues, depth: depth + 1 }))
       .filter((base) => base !== null);
     this.layers.push({ name, file, rules: document.rules });
+    this.#addPhases(document, name, file, issues);
     const inherited = strictestMode(bases.map((base) => base.mode));
     if (document.mode?.value === 'report' && inherited === 'enforce') {
       issues.warning(
@@ -255,6 +237,21 @@ class Resolution {
       limits: [document.limits, ...bases.flatMap((base) => base.limits)],
       requires: [document.requires, ...bases.flatMap((base) => base.requires)],
     };
+  }
+
+  /** Phases of several documents would have no order among them, so one document has them all. */
+  #addPhases({ phases }: PolicyDocument, name: string, file: string, issues: IssueList): void {
+    const [first] = phases;
+    if (first === undefined) return;
+    if (this.phases !== null) {
+      const where = this.phases.at.file;
+      issues.error(first.at, `the phases of this policy stand in ${where} already`, 'Keep them in one file.');
+      return;
+    }
+    this.phases = { names: phases.map((phase) => phase.name), at: issues.origin(first.at) };
+    for (const { name: phase, rules } of phases) {
+      this.layers.push({ name: `${name}/${phase}`, file, rules, phase });
+    }
   }
 
   #allow(host: string): Resolved | null {
@@ -299,13 +296,4 @@ class Resolution {
 export function strictestMode(modes: readonly (Mode | null)[]): Mode | null {
   if (modes.includes('enforce')) return 'enforce';
   return modes.includes('report') ? 'report' : null;
-}
-
-function nameFromFile(file: string): string {
-  const stem = path
-    .basename(file)
-    .replace(/\.[^.]*$/, '')
-    .replaceAll(/[^A-Za-z0-9._+-]/g, '-')
-    .slice(0, POLICY_LIMITS.nameCharacters);
-  return NAME_PATTERN.test(stem) ? stem : 'policy';
 }

@@ -17,6 +17,14 @@ export const POLICY_LIMITS = {
   rules: 200_000,
   /** Distinct ports that the rules of one policy may name: each becomes a listener in the guest's namespace. */
   ports: 512,
+  /** Phases of a policy: a person writes them, and each is a policy of its own. */
+  phases: 16,
+  /** Methods of one rule: RFC 9110 and WebDAV together have fewer. */
+  methods: 64,
+  /** Paths of one rule: each request is compared with all of them. */
+  paths: 256,
+  /** Of one path: longer ones are data, and `*` stands for those. */
+  pathCharacters: 1024,
   /** Issues reported for one file: past this the first ones are what a person fixes. */
   issues: 50,
   /** A name becomes part of rule ids and file names. */

@@ -74,6 +74,30 @@ export interface HostPattern {
   readonly matches: (name: Hostname) => boolean;
 }
 
+/** A pattern over decoded, normalised paths. `text` is canonical. */
+export interface PathPattern {
+  readonly text: string;
+  /** What stands between its slashes; the first slash begins it, so `/` is one empty segment. */
+  readonly segments: readonly string[];
+}
+
+/** The path of a request as it is judged, or why it cannot be: what is ambiguous matches no pattern. */
+export type RequestPath =
+  | {
+      readonly ok: true;
+      /** Decoded, without dot segments. */
+      readonly segments: readonly string[];
+      /** The same path as it is sent, with its query. */
+      readonly sent: string;
+    }
+  | { readonly ok: false; readonly detail: string };
+
+/** One plain-HTTP request inside a connection. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: RequestPath;
+}
+
 export interface Rule {
   /** Stable name in audit events: layer, verb and first subject, for example `strict/allow:*.npmjs.org`. */
   readonly id: string;
@@ -88,6 +112,13 @@ export interface Rule {
   readonly because: string | null;
   /** Unix time in milliseconds from which an allow rule grants nothing; absent: no end. */
   readonly untilMs?: number;
+  /** Of plain HTTP, these only; absent: all. With either, a rule has http ports and no others. */
+  readonly methods?: readonly string[];
+  readonly paths?: readonly PathPattern[];
+  /** What all that the rule admits may use together; absent: no limit of its own. */
+  readonly limits?: RuleLimits;
+  /** A deny rule that refuses nothing: what it covers passes where it is allowed, and is recorded. */
+  readonly report?: true;
   readonly origin: Origin;
 }
 
@@ -99,22 +130,52 @@ export interface RuleRef {
 
 export type Mode = 'enforce' | 'report';
 
-/** Per-guest limits; bytes are bytes, null is no limit of the policy's own. */
+/**
+ * Limits of one guest; null: the policy does not say, and the default holds. Which bounds and defaults there
+ * are says `guest-limits.ts`.
+ */
 export interface PolicyLimits {
+  /** Open at one time. */
   readonly connections: number | null;
+  readonly requestsPerSecond: number | null;
+  /** In the guest's life. */
   readonly bytesOut: number | null;
   readonly bytesIn: number | null;
+  /** Of one plain-HTTP request: line and header fields together, and its body. */
+  readonly headBytes: number | null;
+  readonly bodyBytes: number | null;
+  /** How long a connection may be open without a byte, and at all. */
+  readonly idleMs: number | null;
+  readonly totalMs: number | null;
 }
+
+/** The limits that one rule may have. */
+export type RuleLimits = Pick<PolicyLimits, 'connections' | 'bytesOut' | 'bytesIn'>;
 
 export interface Requirements {
   readonly confinement: 'enforced' | null;
+}
+
+/** One phase of a policy. */
+export interface PolicyPhase {
+  readonly name: string;
+  /** What the phase adds to the rules that hold in every phase. */
+  readonly own: readonly Rule[];
+  /** What holds in this phase. It has no phases itself. */
+  readonly policy: CompiledPolicy;
 }
 
 /** One compiled union of policy documents. Immutable; safe to evaluate from anywhere. */
 export interface CompiledPolicy {
   readonly name: string;
   readonly mode: Mode;
+  /**
+   * What holds in every phase. Fail closed: of a policy with phases, the deny rules of all of them too, so that
+   * asking it without choosing a phase allows the least.
+   */
   readonly rules: readonly Rule[];
+  /** In the order of the file; absent: the policy has no phases. */
+  readonly phases?: readonly PolicyPhase[];
   readonly limits: PolicyLimits;
   readonly requires: Requirements;
   /** `sha256:` + hex over the canonical text of the resolved policy. */
@@ -135,13 +196,18 @@ export interface PolicyInForce {
 export interface EgressRequest {
   readonly authority: Authority;
   readonly protocol: Protocol | null;
+  /** The request, once it is read. Absent: whether some request might be allowed is asked. */
+  readonly http?: HttpRequest;
 }
 
 export interface Verdict {
-  /** What the rules say. In report mode a request that no rule allows is `allow` with `would-be-denied`. */
+  /**
+   * What the rules say. `allow` with `would-be-denied`: no rule allows it in report mode (then there are no
+   * grants), or a deny rule that only reports covers what other rules grant.
+   */
   readonly decision: 'allow' | 'deny';
   readonly reason: Reason;
-  /** The rule that decided; null where no rule did. */
+  /** The rule that decided, or for a method or path the one that nearly allowed it; null where no rule did. */
   readonly rule: RuleRef | null;
   /** What may be spoken there; empty on deny. With `tcp` in it, sand does not read the bytes. */
   readonly protocols: readonly Protocol[];

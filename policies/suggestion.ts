@@ -1,5 +1,5 @@
 /** What to write in a policy to turn a denial, as one line: a rule to paste, or the pattern that was meant. */
-import type { Host, Protocol } from './model.ts';
+import type { Host, HttpRequest, Protocol } from './model.ts';
 import type { Reason } from './reasons.ts';
 import { nearPattern, type RuleIndex } from './rule-index.ts';
 import { isReservedName } from './subject.ts';
@@ -8,6 +8,7 @@ interface Refused {
   readonly host: Host;
   readonly port: number | null;
   readonly protocol: Protocol | null;
+  readonly http?: HttpRequest | undefined;
 }
 
 /** Reasons that one more rule would turn. */
@@ -16,25 +17,46 @@ const TURNED_BY_A_RULE: readonly Reason[] = [
   'raw-address',
   'port-not-allowed',
   'protocol-not-allowed',
+  'method-not-allowed',
+  'path-not-allowed',
 ];
 
 /** Null where no rule should be suggested: deny rules, expiry, metadata, sand's own names. */
 export function suggestRule(
   index: RuleIndex,
-  { host, port, protocol }: Refused,
+  { host, port, protocol, http }: Refused,
   reason: Reason,
 ): string | null {
   if (!TURNED_BY_A_RULE.includes(reason)) return null;
+  if (reason === 'method-not-allowed' || reason === 'path-not-allowed') {
+    const subject = host.kind === 'address' ? host.address : host.name;
+    return http === undefined ? null : requestLine(subject, port ?? 80, http);
+  }
   if (host.kind === 'address') return ruleLine(host.address, port, protocol);
   if (isReservedName(host.name)) return null;
   const near = reason === 'no-rule' ? nearPattern(index.allow, host.name) : null;
   return near === null ? ruleLine(host.name, port, protocol) : `did you mean "${near}"?`;
 }
 
+/** Longer paths are not worth a rule of their own, and a log line is not long enough for them. */
+const LONGEST_PATH = 120;
+
+/** Null where method or path could not stand in a rule as they are. */
+function requestLine(subject: string, port: number, { method, path }: HttpRequest): string | null {
+  const text = path.ok ? `/${path.segments.join('/')}` : '';
+  const isPlain = /^\/[A-Za-z0-9._~@:+,=/-]*$/.test(text) && text.length <= LONGEST_PATH;
+  if (!isPlain || !/^[A-Z][A-Z0-9-]{0,31}$/.test(method)) return null;
+  return `- {allow: ${quoteColons(subject)}, http: [${port}], methods: [${method}], paths: ["${text}"]}`;
+}
+
+/** An IPv6 literal holds colons, which a flow map would read as its own. */
+function quoteColons(subject: string): string {
+  return subject.includes(':') ? `"${subject}"` : subject;
+}
+
 /** The web's default pair needs no port key; with one, the rule is written as a flow map so that it is one line. */
 function ruleLine(subject: string, port: number | null, protocol: Protocol | null): string {
-  // An IPv6 literal holds colons, which a flow map would read as its own.
-  const text = subject.includes(':') ? `"${subject}"` : subject;
+  const text = quoteColons(subject);
   const isDefault =
     port === null ||
     (port === 80 && protocol !== 'https' && protocol !== 'tcp') ||

@@ -4,6 +4,7 @@
  */
 
 import { rangeCovers } from './address.ts';
+import { DEFAULT_LIMITS, LIMIT_KEYS, type LimitKey } from './guest-limits.ts';
 import type { CompiledPolicy, PolicyLimits, Protocol, Rule, Subject } from './model.ts';
 import { subsumes } from './pattern.ts';
 import { formatPortRange, PROTOCOLS } from './port-range.ts';
@@ -13,15 +14,22 @@ export type Widening =
   | { readonly wider: false }
   | { readonly wider: true; readonly because: readonly string[] };
 
+/** In whatever phase. */
 export function widerThanStrict(found: CompiledPolicy, strict: CompiledPolicy): Widening {
-  const because = [
+  const policies = found.phases?.map(({ policy }) => policy) ?? [found];
+  const because = policies.flatMap((policy) => wideningReasons(policy, strict));
+  return because.length === 0 ? { wider: false } : { wider: true, because: [...new Set(because)] };
+}
+
+function wideningReasons(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {
+  return [
     ...(found.mode === 'report' && strict.mode === 'enforce' ? ['it only reports, and refuses nothing'] : []),
     ...droppedRequirements(found, strict),
     ...raisedLimits(found.limits, strict.limits),
     ...found.rules.filter(({ verb }) => verb === 'allow').flatMap((rule) => wideningsOf(rule, strict)),
     ...droppedDenials(found, strict),
+    ...reportedDenials(found),
   ];
-  return because.length === 0 ? { wider: false } : { wider: true, because: [...new Set(because)] };
 }
 
 function droppedRequirements(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {
@@ -29,11 +37,13 @@ function droppedRequirements(found: CompiledPolicy, strict: CompiledPolicy): rea
   return dropped ? ['it does not require enforced confinement'] : [];
 }
 
+/** What a policy does not say is the default, which a found policy may not raise either. */
 function raisedLimits(found: PolicyLimits, strict: PolicyLimits): readonly string[] {
-  const keys = ['connections', 'bytesOut', 'bytesIn'] as const;
-  return keys
-    .filter((key) => strict[key] !== null && (found[key] ?? Number.POSITIVE_INFINITY) > strict[key])
-    .map((key) => `its limit on ${key} is higher`);
+  const effective = (limits: PolicyLimits, { field }: LimitKey): number =>
+    limits[field] ?? DEFAULT_LIMITS[field] ?? Number.POSITIVE_INFINITY;
+  return LIMIT_KEYS.filter((key) => effective(found, key) > effective(strict, key)).map(
+    ({ key }) => `its limit on ${key} is higher`,
+  );
 }
 
 function wideningsOf(rule: Rule, strict: CompiledPolicy): readonly string[] {
@@ -62,6 +72,9 @@ function portsBeyond(
           held.verb === 'allow' &&
           held.addresses === null &&
           held.untilMs === undefined &&
+          held.limits === undefined &&
+          held.methods === undefined &&
+          held.paths === undefined &&
           held.subjects.some((one) => one.kind === 'names' && subsumes(one.pattern, subject.pattern)) &&
           [...held.ports[protocol], ...held.ports.tcp].some(
             (ports) => ports.from <= wanted.from && wanted.to <= ports.to,
@@ -72,9 +85,20 @@ function portsBeyond(
     .map((range) => `${protocol} ${formatPortRange(range)}`);
 }
 
+/** A deny rule that refuses nothing reads as one that does. */
+function reportedDenials(found: CompiledPolicy): readonly string[] {
+  return found.rules
+    .filter(({ report }) => report === true)
+    .flatMap(({ subjects }) =>
+      subjects.map((subject) => `it only reports what it denies of ${formatSubject(subject)}`),
+    );
+}
+
 function droppedDenials(found: CompiledPolicy, strict: CompiledPolicy): readonly string[] {
   const denials = (policy: CompiledPolicy): readonly Subject[] =>
-    policy.rules.filter(({ verb }) => verb === 'deny').flatMap(({ subjects }) => subjects);
+    policy.rules
+      .filter(({ verb, report }) => verb === 'deny' && report !== true)
+      .flatMap(({ subjects }) => subjects);
   const kept = denials(found);
   return denials(strict)
     .filter((denied) => !kept.some((one) => coversSubject(one, denied)))

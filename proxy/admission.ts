@@ -2,10 +2,11 @@
  * The last question before a dial, asked in one turn of the event loop: is this authority still allowed, which
  * of its resolved addresses may be dialled, and is that on record.
  */
-import type { Authority, IpAddress, Protocol, Verdict } from '../policies/model.ts';
+import type { Authority, HttpRequest, IpAddress, Protocol, Verdict } from '../policies/model.ts';
+import { type GrantLayers, grantLayers } from './budgets.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
+import { type Asked, Flight } from './flight.ts';
 import { denialOf, judge, vet } from './judgement.ts';
-import { type Asked, Flight } from './ledger.ts';
 import type { Parts } from './parts.ts';
 import type { Denial } from './refusal.ts';
 import { planRoute, type Route } from './route.ts';
@@ -22,19 +23,27 @@ export type Admitted =
   /** On record already; to be shown. */
   | { readonly ok: false; readonly authority: Authority; readonly denial: Denial };
 
+export interface AdmissionRequest {
+  readonly asked: Authority;
+  readonly protocol: Protocol;
+  /** The request, where one is read. */
+  readonly http?: HttpRequest;
+  /** When the connection came that this is asked on; absent: now. */
+  readonly sinceMs?: number;
+}
+
 /**
  * Judges `asked` under the policy of this moment, so that a policy that changed during the lookup counts, and
  * records the decision. Whoever gets a flight dials, and closes it.
  */
 export function admit(
   parts: Pick<Parts, 'context' | 'ledger'>,
-  asked: Authority,
-  protocol: Protocol,
+  { asked, protocol, http, sinceMs }: AdmissionRequest,
   addresses: readonly IpAddress[],
   describe: (authority: Authority) => Asked,
 ): Admitted {
   const { context, ledger } = parts;
-  const judged = judge(context, asked, protocol);
+  const judged = judge(context, asked, protocol, http);
   const { authority } = judged;
   if (!judged.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), judged.denial) };
   const { verdict } = judged;
@@ -56,6 +65,9 @@ export function admit(
     muted: verdict.muted,
     address,
     route,
+    grants: grantLayers(verdict),
+    ...(http === undefined ? {} : { http }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
   });
   if (!(flight instanceof Flight)) return { ok: false, authority, denial: flight };
   return { ok: true, flight, authority, route, verdict };
@@ -68,10 +80,11 @@ function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolea
   return host.kind === 'address' && context.isOwn(host.address, port);
 }
 
-/** Whether the policy of this moment would still admit what is open. */
-export function isStillAdmitted(context: ProxyContext, flight: Flight): boolean {
-  const { authority, protocol, address } = flight.admission;
-  const judged = judge(context, authority, protocol);
-  if (!judged.ok) return false;
-  return vet(context, judged, address === null ? [] : [address], protocol).ok;
+/** By which rules the policy of this moment would still admit what is open; null: it would not. */
+export function stillGranted(context: ProxyContext, flight: Flight): GrantLayers | null {
+  const { authority, protocol, http, address } = flight.admission;
+  const judged = judge(context, authority, protocol, http);
+  if (!judged.ok) return null;
+  const vetted = vet(context, judged, address === null ? [] : [address], protocol);
+  return vetted.ok ? grantLayers(judged.verdict) : null;
 }

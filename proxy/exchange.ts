@@ -5,10 +5,11 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Authority } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
+import type { Bounds } from './bounds.ts';
 import type { ParentProxy } from './context.ts';
+import type { Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
 import type { HeadFault, RequestHead } from './head.ts';
-import type { Flight } from './ledger.ts';
 import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
 import { RequestBody } from './request-body.ts';
 import { formatParentFields, formatParentTarget, formatRequestFields } from './request-headers.ts';
@@ -24,6 +25,7 @@ export interface ForwardJob {
   readonly route: Route;
   readonly flight: Flight;
   readonly keepAlive: boolean;
+  readonly bounds: Pick<Bounds, 'headBytes' | 'bodyBytes'>;
 }
 
 export type ForwardEnd =
@@ -53,7 +55,6 @@ export class Exchange {
   readonly job: ForwardJob;
   readonly #limits: ProxyLimits;
   readonly #body: RequestBody;
-  readonly #idle: NodeJS.Timeout;
   #upstream: ClientRequest | null = null;
   #status: number | null = null;
   #isOver = false;
@@ -64,13 +65,10 @@ export class Exchange {
     this.job = job;
     this.#limits = limits;
     this.#body = new RequestBody(job.guest, job.head, {
-      admit: (bytes) => {
-        this.#idle.refresh();
-        return job.flight.count(bytes, 0);
-      },
-      trailerBytes: limits.headBytes,
+      admit: (bytes) => job.flight.count(bytes, 0),
+      mostBytes: job.bounds.bodyBytes,
+      trailerBytes: job.bounds.headBytes,
     });
-    this.#idle = setTimeout(() => this.#onIdle(), limits.idleTimeoutMs);
   }
 
   run(send: (request: LibraryRequest) => void): Promise<ForwardEnd> {
@@ -81,6 +79,7 @@ export class Exchange {
       guest.signal.addEventListener('abort', this.#onGone, { once: true });
       guest.reader.onEnd(this.#onHalfClosed);
       flight.onCut(this.#onGone);
+      flight.watch(() => this.#onIdle());
       if (guest.signal.aborted) this.#onGone();
       if (this.#isOver) return;
       // Before the library's own listener ends the request.
@@ -150,9 +149,8 @@ export class Exchange {
       version: head.version,
       keepAlive: keepAlive && this.#body.isTaken,
     });
-    const onActivity = (): void => void this.#idle.refresh();
     const { turnBytes } = this.#limits;
-    void relayResponse(response, plan, guest, flight, { turnBytes, onActivity }).then((isComplete) => {
+    void relayResponse(response, plan, guest, flight, { turnBytes }).then((isComplete) => {
       if (isComplete) {
         const isReusable = keepAlive && plan.isDelimited && this.#body.isTaken;
         this.#settle({ kind: 'answered', status, isReusable });
@@ -163,8 +161,11 @@ export class Exchange {
   }
 
   onError(error: NodeJS.ErrnoException): void {
-    if (this.#isOver || this.#status !== null) return;
     const { fault } = this.#body;
+    if (fault?.reason === 'limit-body' && this.#status !== null) {
+      this.#settle({ kind: 'broken', reason: fault.reason, status: this.#status });
+    }
+    if (this.#isOver || this.#status !== null) return;
     if (fault !== null) {
       const { reason, detail } = fault;
       this.#settle({ kind: 'failed', reason, detail, advice: null, fault });
@@ -219,7 +220,6 @@ export class Exchange {
   #settle(end: ForwardEnd): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#idle);
     if (this.#halfClosed !== null) clearTimeout(this.#halfClosed);
     const { guest } = this.job;
     guest.signal.removeEventListener('abort', this.#onGone);

@@ -15,19 +15,29 @@ export class GuestConnection {
   readonly reader: ByteReader;
   /** Made when first asked for, and let go with what waited for it: an idle tunnel needs none. */
   #controller: AbortController | null = null;
+  /** When it came, in the time of `performance.now`. */
+  readonly sinceMs = performance.now();
+  /** The longest request head that its buffer holds. */
+  readonly headBytes: number;
   #lingering: NodeJS.Timeout | null = null;
   readonly #closed: (guest: GuestConnection) => void;
 
   /** `closed` is called once, when the socket is. */
-  constructor(socket: GuestSocket, limits: ProxyLimits, closed: (guest: GuestConnection) => void) {
+  constructor(
+    socket: GuestSocket,
+    headBytes: number,
+    limits: ProxyLimits,
+    closed: (guest: GuestConnection) => void,
+  ) {
     this.socket = socket;
+    this.headBytes = headBytes;
     this.#closed = closed;
     // The guest may end its side and still wait for an answer.
     socket.allowHalfOpen = true;
     socket.setNoDelay?.(true);
     socket.on('error', ignore);
     socket.on('close', this.#onClose);
-    const highWater = Math.max(limits.headBytes, limits.clientHelloBytes) + 1024;
+    const highWater = Math.max(headBytes, limits.clientHelloBytes) + 1024;
     this.reader = new ByteReader(socket, highWater, limits.turnBytes);
   }
 

@@ -5,7 +5,15 @@
 import { parseAddress } from '../policies/address.ts';
 import { evaluate, evaluateAddress } from '../policies/evaluate.ts';
 import { formatHost } from '../policies/hostname.ts';
-import type { Authority, IpAddress, PolicyInForce, Protocol, RuleRef, Verdict } from '../policies/model.ts';
+import type {
+  Authority,
+  HttpRequest,
+  IpAddress,
+  PolicyInForce,
+  Protocol,
+  RuleRef,
+  Verdict,
+} from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import { HOST_LOOPBACK_NAME } from '../policies/subject.ts';
 import type { ProxyContext } from './context.ts';
@@ -68,11 +76,15 @@ export function denialOf(
   };
 }
 
-/** Maps a literal to the name that it stands for, then asks the policy. `protocol` is null until it is known. */
+/**
+ * Maps a literal to the name that it stands for, then asks the policy. `protocol` is null until it is known, and
+ * `http` is given for each request that is read.
+ */
 export function judge(
   context: ProxyContext,
   asked: Authority,
   protocol: Protocol | null,
+  http?: HttpRequest,
 ): Judgement | Denied {
   const authority = meanAuthority(context, asked);
   if (authority === null) {
@@ -84,9 +96,10 @@ export function judge(
     };
   }
   const inForce = context.policy();
-  const verdict = evaluate(inForce, { authority, protocol });
+  const verdict = evaluate(inForce, { authority, protocol, ...(http === undefined ? {} : { http }) });
   if (verdict.decision !== 'allow') {
-    return { ok: false, authority, denial: denialOf(verdict, verdict.reason, null) };
+    const unread = verdict.reason === 'path-not-allowed' && http?.path.ok === false ? http.path.detail : null;
+    return { ok: false, authority, denial: denialOf(verdict, verdict.reason, unread, unread) };
   }
   return { ok: true, inForce, authority, verdict };
 }
@@ -177,7 +190,9 @@ export function vet(
     }
     const said = evaluateAddress(inForce, verdict, address, hostAddresses);
     if (said.decision === 'allow') {
-      first ??= { rule: said.rule ?? verdict.rule, reason: verdict.reason };
+      // Of several, one that a reporting rule covers is what the record tells.
+      if (first === null || (said.reason !== first.reason && said.reason === 'would-be-denied'))
+        first = { rule: said.rule ?? verdict.rule, reason: said.reason };
       admitted.push(address);
     } else {
       refused ??= {

@@ -2,40 +2,17 @@
  * The proxy's books: numbers every decision, records it before its effect, counts bytes against the guest's
  * limits, and ends what is open when the log fails, the policy changes or the guest stops. Dials nothing.
  */
-import type { AuditSink, ConnectionClose, ConnectionDecision, RuleFact, Via } from '../audit/event.ts';
-import type { Authority, IpAddress, PolicyInForce, Protocol, RuleRef } from '../policies/model.ts';
+import type { AuditSink, ConnectionDecision, RuleFact } from '../audit/event.ts';
+import type { PolicyInForce, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
+import { type Bounds, boundsOf } from './bounds.ts';
+import { Budgets, findSpent, type GrantLayers, holdsBytes } from './budgets.ts';
 import { Bursts } from './bursts.ts';
+import { type Admission, type Asked, Flight, type FlightBooks, type FlightEnd } from './flight.ts';
 import { refuseFor } from './judgement.ts';
 import type { ProxyLimits } from './limits.ts';
 import { type Denial, shown } from './refusal.ts';
 import { RequestRate } from './request-rate.ts';
-import type { Route } from './route.ts';
-
-/** What was asked, as far as it was understood, for the record. */
-export interface Asked {
-  readonly via: Via;
-  readonly host: string;
-  readonly port: number;
-  readonly protocol: Protocol | null;
-  readonly method?: string;
-  readonly path?: string;
-  readonly sni?: string;
-  readonly alpn?: readonly string[];
-  readonly destination?: string;
-}
-
-/** What was decided, for a flight that is about to be dialled. */
-export interface Admission {
-  readonly authority: Authority;
-  readonly protocol: Protocol;
-  readonly rule: RuleRef | null;
-  readonly reason: Reason;
-  readonly muted: boolean;
-  /** The first vetted address; null where the host could not resolve the name. */
-  readonly address: IpAddress | null;
-  readonly route: Route;
-}
 
 export interface LedgerStats {
   readonly forwarded: number;
@@ -45,94 +22,8 @@ export interface LedgerStats {
   readonly bytesIn: number;
 }
 
-interface Bounds {
-  readonly connections: number;
-  readonly bytesOut: number;
-  readonly bytesIn: number;
-}
-
-export function askedOf(authority: Authority, rest: Omit<Asked, 'host' | 'port'>): Asked {
-  const { host, port } = authority;
-  // An IPv6 literal without its brackets, as every other event has it.
-  return { ...rest, host: host.kind === 'address' ? host.address : host.name, port };
-}
-
-/** One forwarded decision, from its record to its close. `cut` ends it; it is set by who carries the bytes. */
-export class Flight {
-  readonly id: number;
-  readonly asked: Asked;
-  readonly admission: Admission;
-  readonly #ledger: Ledger;
-  readonly #startMs = performance.now();
-  bytesOut = 0;
-  bytesIn = 0;
-  #reason: Reason | null = null;
-  #isClosed = false;
-  #cut: (() => void) | null = null;
-  #connected: IpAddress | null = null;
-
-  constructor(ledger: Ledger, id: number, asked: Asked, admission: Admission) {
-    this.#ledger = ledger;
-    this.id = id;
-    this.asked = asked;
-    this.admission = admission;
-  }
-
-  get isCut(): boolean {
-    return this.#reason !== null;
-  }
-
-  get cutReason(): Reason | null {
-    return this.#reason;
-  }
-
-  /** The address that answered, of several that were vetted. */
-  connected(address: IpAddress): void {
-    this.#connected = address;
-  }
-
-  /** How to end the bytes at once. Called right away when the flight was cut before. */
-  onCut(cut: () => void): void {
-    this.#cut = cut;
-    if (this.#reason !== null) cut();
-  }
-
-  cut(reason: Reason): void {
-    if (this.#isClosed || this.#reason !== null) return;
-    this.#reason = reason;
-    this.#cut?.();
-  }
-
-  /** Counts bytes before they are passed on; false: they must not be, and the flight has been cut. */
-  count(bytesOut: number, bytesIn: number): boolean {
-    if (this.#reason !== null) return false;
-    if (!this.#ledger.admits(bytesOut, bytesIn)) {
-      this.cut('limit-bytes');
-      return false;
-    }
-    this.bytesOut += bytesOut;
-    this.bytesIn += bytesIn;
-    return true;
-  }
-
-  /** Records the end, once. */
-  close(reason: Reason | null = null, status: number | null = null, detail: string | null = null): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#cut = null;
-    const ending = this.#reason ?? reason;
-    this.#ledger.settle(this, {
-      durationMs: Math.round(performance.now() - this.#startMs),
-      ...(ending === null ? {} : { reason: ending }),
-      ...(status === null ? {} : { status }),
-      ...(this.#connected === null ? {} : { address: this.#connected }),
-      ...(detail === null ? {} : { detail }),
-    });
-  }
-}
-
 /** State of one proxy. Once sealed (the log has failed, or the guest has stopped) it refuses everything. */
-export class Ledger {
+export class Ledger implements FlightBooks {
   readonly #audit: AuditSink;
   readonly #policy: () => PolicyInForce;
   readonly #limits: ProxyLimits;
@@ -145,6 +36,7 @@ export class Ledger {
   #bytesOut = 0;
   #bytesIn = 0;
   #isSealed = false;
+  readonly #budgets = new Budgets();
   #bounds: Bounds;
   #boundsOf: PolicyInForce;
 
@@ -152,21 +44,23 @@ export class Ledger {
     this.#audit = audit;
     this.#policy = policy;
     this.#limits = limits;
-    this.#rate = new RequestRate(limits.requestsPerSecond, limits.requestBurst, performance.now());
     this.#boundsOf = policy();
     this.#bounds = boundsOf(this.#boundsOf, limits);
+    const { requestsPerSecond, requestBurst } = this.#bounds;
+    this.#rate = new RequestRate(requestsPerSecond, requestBurst, performance.now());
   }
 
   get flights(): Iterable<Flight> {
     return this.#flights;
   }
 
-  /** The strictest of the proxy's own, the policy's and every ceiling's. */
+  /** Of this moment: they follow the policy in force. */
   get bounds(): Bounds {
     const inForce = this.#policy();
     if (inForce !== this.#boundsOf) {
       this.#boundsOf = inForce;
       this.#bounds = boundsOf(inForce, this.#limits);
+      this.#rate.adjust(this.#bounds.requestsPerSecond, this.#bounds.requestBurst);
     }
     return this.#bounds;
   }
@@ -203,8 +97,9 @@ export class Ledger {
 
   /** Counts one request against the guest's rate; gives the refusal, on record already, where it does not fit. */
   overRate(ask: () => Asked): Denial | null {
+    const { requestsPerSecond } = this.bounds;
     if (this.#rate.take(performance.now())) return null;
-    const detail = `more than ${this.#limits.requestsPerSecond} requests a second`;
+    const detail = `more than ${requestsPerSecond} requests a second`;
     return this.refuseRepeated(ask(), refuseFor('limit-requests', detail));
   }
 
@@ -214,6 +109,13 @@ export class Ledger {
       const { rule, muted } = admission;
       const spent = refuseFor('limit-bytes', 'the guest has used up its bytes', 'allow');
       return this.refuse(asked, { ...spent, rule, muted });
+    }
+    const budgets = this.#budgets.of(admission.grants ?? []);
+    const used = findSpent(budgets);
+    if (used !== null) {
+      const { rule, muted } = admission;
+      const spent = refuseFor(used.reason, `the rule ${used.rule?.id} admits no more`, 'allow');
+      return this.refuse(asked, { ...spent, rule: used.rule ?? rule, muted });
     }
     const isWritten = this.#record({
       ...this.#decision(asked, admission.rule, admission.reason, admission.muted),
@@ -227,26 +129,38 @@ export class Ledger {
       return auditUnavailable();
     }
     this.#forwarded += 1;
-    const flight = new Flight(this, this.#next - 1, asked, admission);
+    const flight = new Flight(this, this.bounds, budgets, this.#next - 1, asked, admission);
     this.#flights.add(flight);
+    for (const budget of budgets) budget.connections += 1;
     return flight;
   }
 
-  /** Whether so many more bytes stay within the guest's limits; they count from then on. */
-  admits(bytesOut: number, bytesIn: number): boolean {
+  /** Whether so many more bytes stay within the limits of the guest and of its rules; they count from then on. */
+  admits(flight: Flight, bytesOut: number, bytesIn: number): boolean {
     const bounds = this.bounds;
     if (this.#bytesOut + bytesOut > bounds.bytesOut || this.#bytesIn + bytesIn > bounds.bytesIn) return false;
+    if (!holdsBytes(flight.budgets, bytesOut, bytesIn)) return false;
+    for (const budget of flight.budgets) {
+      budget.bytesOut += bytesOut;
+      budget.bytesIn += bytesIn;
+    }
     this.#bytesOut += bytesOut;
     this.#bytesIn += bytesIn;
     return true;
   }
 
+  /** Holds an open flight to the policy of this moment, which still admits it by `grants`. */
+  rebind(flight: Flight, grants: GrantLayers): void {
+    for (const budget of flight.budgets) budget.connections -= 1;
+    flight.budgets = this.#budgets.of(grants);
+    for (const budget of flight.budgets) budget.connections += 1;
+    flight.bound(this.bounds);
+  }
+
   /** For `Flight.close` only. */
-  settle(
-    flight: Flight,
-    end: Omit<ConnectionClose, 'kind' | 'connection' | 'host' | 'port' | 'bytesOut' | 'bytesIn'>,
-  ): void {
+  settle(flight: Flight, end: FlightEnd): void {
     this.#flights.delete(flight);
+    for (const budget of flight.budgets) budget.connections -= 1;
     const { host, port } = flight.asked;
     const { id, bytesOut, bytesIn } = flight;
     this.#write({ kind: 'close', connection: id, host, port, bytesOut, bytesIn, ...end });
@@ -321,24 +235,4 @@ function wayOf({ address, route }: Admission): { readonly address?: string; read
 function ruleFact(rule: RuleRef): RuleFact {
   const { file, line } = rule.origin;
   return { id: rule.id, file, line, ...(rule.because === null ? {} : { because: rule.because }) };
-}
-
-function boundsOf(inForce: PolicyInForce, limits: ProxyLimits): Bounds {
-  const policies = [inForce.policy, ...inForce.ceilings];
-  const least = (own: number | null, theirs: (number | null)[]): number =>
-    Math.min(...[own, ...theirs].map((value) => value ?? Number.POSITIVE_INFINITY));
-  return {
-    connections: least(
-      limits.connections,
-      policies.map((policy) => policy.limits.connections),
-    ),
-    bytesOut: least(
-      limits.bytesOut,
-      policies.map((policy) => policy.limits.bytesOut),
-    ),
-    bytesIn: least(
-      limits.bytesIn,
-      policies.map((policy) => policy.limits.bytesIn),
-    ),
-  };
 }

@@ -1,4 +1,7 @@
 /** Every bound of the proxy, with its reason. Times in milliseconds, sizes in bytes. */
+import { DEFAULT_LIMITS } from '../policies/guest-limits.ts';
+
+/** Some hold only where no policy says otherwise: `bounds.ts`. */
 export interface ProxyLimits {
   readonly connections: number;
   readonly requestsPerSecond: number;
@@ -6,27 +9,27 @@ export interface ProxyLimits {
   readonly bytesOut: number | null;
   readonly bytesIn: number | null;
   readonly headBytes: number;
+  readonly bodyBytes: number | null;
   readonly headTimeoutMs: number;
   readonly clientHelloBytes: number;
   readonly clientHelloTimeoutMs: number;
   readonly lookupTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly attemptDelayMs: number;
-  readonly idleTimeoutMs: number;
+  readonly idleTimeoutMs: number | null;
+  readonly totalTimeoutMs: number | null;
   readonly turnBytes: number;
 }
 
 export const PROXY_LIMITS: ProxyLimits = {
-  /** Connections of one guest at a time: far above any build, far below the descriptors of a process. */
-  connections: 1024,
-  /** Requests and connections, refused ones too: an installer on plain HTTP makes tens, a scanner thousands. */
-  requestsPerSecond: 200,
+  connections: DEFAULT_LIMITS.connections,
+  requestsPerSecond: DEFAULT_LIMITS.requestsPerSecond,
   /** A client that opens everything at once, such as a browser or a parallel download of a whole lock file. */
   requestBurst: 1000,
-  bytesOut: null,
-  bytesIn: null,
-  /** Request line and headers together; Node's own default. */
-  headBytes: 16 * 1024,
+  bytesOut: DEFAULT_LIMITS.bytesOut,
+  bytesIn: DEFAULT_LIMITS.bytesIn,
+  headBytes: DEFAULT_LIMITS.headBytes,
+  bodyBytes: DEFAULT_LIMITS.bodyBytes,
   /** A client that sends half a head holds a connection no longer than this. */
   headTimeoutMs: 30_000,
   /** TLS allows 2^24; real hellos with post-quantum shares stay under 4 KiB. */
@@ -36,8 +39,8 @@ export const PROXY_LIMITS: ProxyLimits = {
   dialTimeoutMs: 15_000,
   /** RFC 8305 section 8: the delay between connection attempts. */
   attemptDelayMs: 250,
-  /** Long polls and idle database sessions live; forgotten ones end. */
-  idleTimeoutMs: 60 * 60_000,
+  idleTimeoutMs: DEFAULT_LIMITS.idleMs,
+  totalTimeoutMs: DEFAULT_LIMITS.totalMs,
   /** Bytes a socket may read in one turn of the event loop, so that no tunnel starves a new one. */
   turnBytes: 64 * 1024,
 };

@@ -5,13 +5,14 @@
 import { formatAuthority } from '../policies/hostname.ts';
 import type { IpAddress } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
-import { isStillAdmitted } from './admission.ts';
+import { stillGranted } from './admission.ts';
 import type { ProxyContext } from './context.ts';
+import type { Asked } from './flight.ts';
 import type { Forwarder } from './forward.ts';
 import { GuestConnection, ignore, resetSocket } from './guest.ts';
 import type { RequestHead } from './head.ts';
 import { denialOfFault, refuseFor } from './judgement.ts';
-import { type Asked, Ledger } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import type { HelloReader, Parts } from './parts.ts';
 import type { GuestSocket } from './reader.ts';
@@ -38,7 +39,7 @@ export interface GatewayProxy {
   acceptProxyConnection(socket: GuestSocket): void;
   /** A connection that the guest made to `destination` itself. The proxy owns the socket from here on. */
   acceptStream(socket: GuestSocket, destination: StreamDestination): void;
-  /** Ends what is open and no longer allowed, with `policy-changed`. To be called after a reload. */
+  /** Ends what is open and no longer allowed, and holds the rest to its new limits. To be called after a reload. */
   policyChanged(): void;
   stats(): ProxyStats;
   /** Ends every connection at once and records it; idempotent. What arrives later is reset. */
@@ -79,7 +80,7 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     }
     accepted += 1;
     modules.warm();
-    const guest = new GuestConnection(socket, context.limits, forget);
+    const guest = new GuestConnection(socket, ledger.bounds.headBytes, context.limits, forget);
     const admitOrServe = async (): Promise<void> => {
       const limit = ledger.bounds.connections;
       const isOver = guests.size >= limit;
@@ -119,7 +120,9 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     },
     policyChanged() {
       for (const flight of [...ledger.flights]) {
-        if (!isStillAdmitted(context, flight)) flight.cut('policy-changed');
+        const grants = stillGranted(context, flight);
+        if (grants === null) flight.cut('policy-changed');
+        else ledger.rebind(flight, grants);
       }
     },
     stats: () => ({ connections: guests.size, accepted, ...ledger.stats() }),

@@ -50,6 +50,7 @@ const STATUS_BY_REASON: Partial<Record<Reason, number>> = {
   'limit-requests': 429,
   'limit-time': 408,
   'limit-size': 431,
+  'limit-body': 413,
   'dns-not-found': 502,
   'dns-failed': 502,
   'upstream-refused': 502,

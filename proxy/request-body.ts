@@ -6,9 +6,18 @@ import type { Field, HeadFault, RequestHead } from './head.ts';
 
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
 
+/** Also for a body whose head already says that it is too large. */
+export const BODY_TOO_LARGE: HeadFault = {
+  status: 413,
+  reason: 'limit-body',
+  detail: 'the request body is larger than the policy admits',
+};
+
 export interface BodyOptions {
   /** Counts bytes before they are passed on; false ends the body. */
   readonly admit: (bytes: number) => boolean;
+  /** Of the body itself, however it is framed; the byte after them ends it with a fault. */
+  readonly mostBytes: number;
   readonly trailerBytes: number;
 }
 
@@ -17,6 +26,7 @@ export class RequestBody extends Readable {
   readonly #guest: GuestConnection;
   readonly #decoder: BodyDecoder;
   readonly #admit: (bytes: number) => boolean;
+  #left: number;
   #owesContinue: boolean;
   #isPulling = false;
   fault: HeadFault | null = null;
@@ -26,6 +36,7 @@ export class RequestBody extends Readable {
     this.#guest = guest;
     this.#decoder = new BodyDecoder(head.framing, options.trailerBytes);
     this.#admit = options.admit;
+    this.#left = options.mostBytes;
     this.#owesContinue = head.expectsContinue;
   }
 
@@ -76,6 +87,12 @@ export class RequestBody extends Readable {
     }
     let isFull = false;
     for (const part of step.data) {
+      this.#left -= part.length;
+      if (this.#left < 0) {
+        this.fault = BODY_TOO_LARGE;
+        this.destroy(new Error(BODY_TOO_LARGE.detail));
+        return true;
+      }
       if (!this.#admit(part.length)) {
         this.destroy(new Error('the bytes are used up'));
         return true;

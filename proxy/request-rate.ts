@@ -2,8 +2,8 @@
 
 /** Holds `burst` at first and at most; `perSecond` come back. `now` is in milliseconds and does not run backwards. */
 export class RequestRate {
-  readonly #perSecond: number;
-  readonly #burst: number;
+  #perSecond: number;
+  #burst: number;
   #held: number;
   #countedMs: number;
 
@@ -12,6 +12,13 @@ export class RequestRate {
     this.#burst = burst;
     this.#held = burst;
     this.#countedMs = nowMs;
+  }
+
+  /** Other numbers from now on; what is held stays, up to the new burst. */
+  adjust(perSecond: number, burst: number): void {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+    this.#held = Math.min(this.#held, burst);
   }
 
   /** Whether one more request fits; it counts from then on. */

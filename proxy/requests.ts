@@ -3,17 +3,21 @@
  * by itself. Hands a CONNECT back to its caller. Used for the proxy port, for tunnels and for streams alike.
  */
 import type { Via } from '../audit/event.ts';
+import { isPathDecisive } from '../policies/evaluate.ts';
 import { formatAuthority } from '../policies/hostname.ts';
-import type { Authority } from '../policies/model.ts';
+import type { Authority, HttpRequest } from '../policies/model.ts';
+import { parseRequestPath } from '../policies/request-path.ts';
 import { admit } from './admission.ts';
 import type { ForwardEnd, ForwardJob } from './exchange.ts';
+import { type Asked, askedOf, type Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
-import { type HeadFault, listMembers, parseHead, type RequestHead, scanHead } from './head.ts';
+import { type HeadFault, listMembers, type RequestHead } from './head.ts';
+import { readHead } from './head-reading.ts';
 import { denialOf, denialOfFault, judge, meanAuthority, refuseFor, resolve } from './judgement.ts';
-import { type Asked, askedOf, type Flight } from './ledger.ts';
-import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
+import { PROXY_BOUNDS } from './limits.ts';
 import type { Parts } from './parts.ts';
 import { type Denial, formatRefusal } from './refusal.ts';
+import { BODY_TOO_LARGE } from './request-body.ts';
 import {
   isSameAuthority,
   parseRequestTarget,
@@ -40,7 +44,7 @@ export async function serveRequests(
   scope: Scope,
 ): Promise<RequestHead | null> {
   for (let served = 1; served <= PROXY_BOUNDS.requestsPerConnection; served += 1) {
-    const read = await readHead(guest, parts.context.limits, served === 1);
+    const read = await readHead(parts, guest, served === 1);
     if (read.kind === 'gone') {
       guest.finish(null);
       return null;
@@ -66,56 +70,6 @@ export async function serveRequests(
   }
   return null;
 }
-
-type HeadRead =
-  | { readonly kind: 'head'; readonly head: RequestHead; readonly headBytes: number }
-  /** Ended or idle between two requests. */
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'fault'; readonly fault: HeadFault; readonly method: string; readonly target: string };
-
-const UNREAD = { method: '', target: '' } as const;
-
-/** Reads one head, bounded in bytes and time; the time runs from its first byte, and before it for a new client. */
-async function readHead(guest: GuestConnection, limits: ProxyLimits, isFirst: boolean): Promise<HeadRead> {
-  const { reader } = guest;
-  if (reader.bytes.length === 0) {
-    const wait = await reader.more(0, isFirst ? limits.headTimeoutMs : PROXY_BOUNDS.keepAliveMs);
-    if (wait !== 'bytes') return { kind: 'gone' };
-  }
-  const deadline = performance.now() + limits.headTimeoutMs;
-  let seen = 0;
-  for (;;) {
-    const bytes = reader.bytes;
-    const scan = scanHead(bytes, seen);
-    if (scan.kind === 'fault') return { kind: 'fault', fault: scan.fault, ...UNREAD };
-    const length = scan.kind === 'head' ? scan.end : bytes.length;
-    if (length > limits.headBytes) {
-      const fault: HeadFault = { status: 431, reason: 'limit-size', detail: 'the request head is too long' };
-      return { kind: 'fault', fault, ...UNREAD };
-    }
-    if (scan.kind === 'head') {
-      const parsed = parseHead(bytes.subarray(0, scan.end));
-      reader.consume(scan.end);
-      if (!parsed.ok) return { kind: 'fault', ...parsed };
-      return { kind: 'head', head: parsed.head, headBytes: scan.end };
-    }
-    seen = bytes.length;
-    const wait = await reader.more(seen, Math.max(0, deadline - performance.now()));
-    if (wait === 'end') return { kind: 'fault', fault: cutShort, ...UNREAD };
-    if (wait === 'timeout') return { kind: 'fault', fault: tooSlow, ...UNREAD };
-  }
-}
-
-const cutShort: HeadFault = {
-  status: 400,
-  reason: 'request-malformed',
-  detail: 'the request head is cut short',
-};
-const tooSlow: HeadFault = {
-  status: 408,
-  reason: 'limit-time',
-  detail: 'the request head did not come in time',
-};
 
 /** Refuses what never became a request; the connection cannot be used after it. */
 function refuseUnread(
@@ -144,6 +98,8 @@ function showUnread(guest: GuestConnection, denial: Denial, method: string, targ
   const subject = { request: `${method} ${target}`.trim() || 'a request', authority: null };
   guest.finish(formatRefusal(denial, subject, { wantsJson: false, keepAlive: false, isHead: false }).bytes);
 }
+
+const TOO_LARGE: Denial = { ...denialOfFault(BODY_TOO_LARGE), verdict: 'allow' };
 
 /** `ended`: the connection has been given its end, or will be by who holds it. */
 type Served = 'ready' | 'ended';
@@ -180,12 +136,16 @@ class ServedRequest {
     }
     if (!parsed.ok) return this.#refuseFault(parsed.fault);
     const { target } = parsed;
-    if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target);
-    const judged = judge(context, target.authority, 'http');
+    const http = { method: this.#head.method, path: parseRequestPath(target.path) };
+    if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target, http);
+    const judged = judge(context, target.authority, 'http', http);
     if (!judged.ok) return this.#refuse(target, judged.authority, judged.denial);
+    if (this.#isTooLarge()) return this.#refuse(target, judged.authority, TOO_LARGE);
     const found = await resolve(context, judged, this.#guest.signal);
     if (!found.ok) return this.#refuse(target, judged.authority, found.denial);
-    const admitted = admit(this.#parts, target.authority, 'http', found.addresses, (authority) =>
+    const { sinceMs } = this.#guest;
+    const asked = { asked: target.authority, protocol: 'http', http, sinceMs } as const;
+    const admitted = admit(this.#parts, asked, found.addresses, (authority) =>
       this.#asked(target, authority),
     );
     if (!admitted.ok) return this.#answer(target, admitted.authority, admitted.denial);
@@ -195,14 +155,22 @@ class ServedRequest {
       guest: this.#guest,
       head: this.#head,
       authority: admitted.authority,
-      path: target.path,
+      // Where the path decides, the origin gets the very path that was judged.
+      path: http.path.ok && isPathDecisive(verdict) ? http.path.sent : target.path,
       route,
       flight,
       keepAlive: this.#keepAlive,
+      bounds: this.#parts.ledger.bounds,
     });
     return this.#conclude(end, flight, (reason, advice) => {
       return this.#answer(target, admitted.authority, denialOf(verdict, reason, null, advice));
     });
+  }
+
+  /** What its head says; a chunked body is counted as it comes. */
+  #isTooLarge(): boolean {
+    const { framing } = this.#head;
+    return framing.kind === 'length' && framing.bytes > this.#parts.ledger.bounds.bodyBytes;
   }
 
   /** Inside a tunnel or a stream, the only authority is the one that it was asked for. */
@@ -216,9 +184,9 @@ class ServedRequest {
   }
 
   /** Where the tunnel or stream itself is not allowed, that is the reason; a Host field cannot change it. */
-  #refuseMismatch(target: RequestTarget): Served {
+  #refuseMismatch(target: RequestTarget, http: HttpRequest): Served {
     const { inside } = this.#scope;
-    const judged = inside === null ? null : judge(this.#parts.context, inside, 'http');
+    const judged = inside === null ? null : judge(this.#parts.context, inside, 'http', http);
     if (judged !== null && !judged.ok) return this.#refuse(target, judged.authority, judged.denial);
     const denial = refuseFor('host-mismatch', 'the Host field is not the authority that was asked for');
     return this.#refuse(target, target.authority, denial);

@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { isTrailerField } from './body.ts';
+import type { Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
-import type { Flight } from './ledger.ts';
 
 /** Fields that belong to one hop (RFC 9110 section 7.6.1, RFC 9112 section 9), and framing, which is ours. */
 const HOP_BY_HOP = new Set([
@@ -109,7 +109,6 @@ function formatTrailers(rawTrailers: readonly string[]): string {
 
 export interface RelayOptions {
   readonly turnBytes: number;
-  readonly onActivity: () => void;
 }
 
 /**
@@ -163,7 +162,6 @@ export function relayResponse(
     guest.write(plan.head);
     response.on('data', (chunk: Buffer) => {
       if (plan.body === 'none' || chunk.length === 0 || !flight.count(0, chunk.length)) return;
-      options.onActivity();
       if (!writeChunk(guest, chunk, plan.body)) isBlocked = true;
       turn += chunk.length;
       if (turn >= options.turnBytes) {

@@ -1,11 +1,11 @@
 /**
  * Passes bytes between a guest and an upstream, both ways, until both have ended: with back-pressure, a budget
- * for each turn of the event loop, half-close, counting and an idle limit. Looks into no byte.
+ * for each turn of the event loop, half-close and counting. Looks into no byte.
  */
 import type { Socket } from 'node:net';
 import type { Reason } from '../policies/reasons.ts';
+import type { Flight } from './flight.ts';
 import { ignore, resetSocket } from './guest.ts';
-import type { Flight } from './ledger.ts';
 import type { GuestSocket } from './reader.ts';
 
 export interface SpliceOptions {
@@ -15,8 +15,7 @@ export interface SpliceOptions {
   /** Bytes of the upstream that were read before. */
   readonly greeting: Buffer;
   readonly turnBytes: number;
-  readonly idleTimeoutMs: number;
-  /** The same once one side has ended: the other may be gone, and a silent one would hold the place. */
+  /** Without a byte, once one side has ended: the other may be gone, and a silent one would hold the place. */
   readonly halfOpenTimeoutMs: number;
 }
 
@@ -34,17 +33,16 @@ class Splice {
   readonly #out: Direction;
   readonly #in: Direction;
   readonly #halfOpenTimeoutMs: number;
-  #idle: NodeJS.Timeout;
+  #halfOpen: NodeJS.Timeout | null = null;
   #ending: Reason | null = null;
   #open = 2;
 
   constructor(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions) {
     this.flight = flight;
     this.turnBytes = options.turnBytes;
-    this.#halfOpenTimeoutMs = Math.min(options.idleTimeoutMs, options.halfOpenTimeoutMs);
+    this.#halfOpenTimeoutMs = options.halfOpenTimeoutMs;
     this.#out = new Direction(this, guest, upstream, true);
     this.#in = new Direction(this, upstream, guest, false);
-    this.#idle = setTimeout(expire, options.idleTimeoutMs, this);
   }
 
   start({ leftover, greeting, hasGuestEnded }: SpliceOptions): void {
@@ -55,6 +53,7 @@ class Splice {
     this.#out.watchClose();
     this.#in.watchClose();
     this.flight.onCut(this.#onCut);
+    this.flight.watch();
     if (!this.#out.sendFirst(leftover) || !this.#in.sendFirst(greeting)) return;
     this.#out.start();
     this.#in.start();
@@ -62,18 +61,17 @@ class Splice {
   }
 
   onActivity(): void {
-    this.#idle.refresh();
+    this.#halfOpen?.refresh();
   }
 
   onSideEnded(): void {
-    clearTimeout(this.#idle);
-    if (this.#open > 0) this.#idle = setTimeout(expire, this.#halfOpenTimeoutMs, this);
+    if (this.#open > 0) this.#halfOpen ??= setTimeout(expire, this.#halfOpenTimeoutMs, this);
   }
 
   onSideClosed(): void {
     this.#open -= 1;
     if (this.#open > 0) return;
-    clearTimeout(this.#idle);
+    if (this.#halfOpen !== null) clearTimeout(this.#halfOpen);
     this.flight.close(this.#ending);
   }
 

@@ -8,9 +8,9 @@ import type { Authority, IpAddress, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import { admit } from './admission.ts';
 import type { ClientHello } from './client-hello.ts';
+import { type Asked, askedOf, type Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
 import { denialOf, type Judgement, judge, resolve, vet } from './judgement.ts';
-import { type Asked, askedOf, type Flight } from './ledger.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import { awaitHello, awaitSpoken, type Spoken } from './opening.ts';
 import type { Parts } from './parts.ts';
@@ -131,7 +131,8 @@ class Tunnel {
     hello: ClientHello | null,
   ): Promise<void> {
     const { context } = this.#parts;
-    const admitted = admit(this.#parts, this.#request.authority, protocol, addresses, (authority) =>
+    const asked = { asked: this.#request.authority, protocol, sinceMs: this.#guest.sinceMs };
+    const admitted = admit(this.#parts, asked, addresses, (authority) =>
       this.#asked(authority, protocol, hello),
     );
     if (!admitted.ok) return this.#show(admitted.authority, admitted.denial, hello === null ? null : 'tls');
@@ -152,14 +153,13 @@ class Tunnel {
   }
 
   #splice(flight: Flight, { socket, greeting }: Extract<Opened, { ok: true }>): void {
-    const { turnBytes, idleTimeoutMs } = this.#parts.context.limits;
+    const { turnBytes } = this.#parts.context.limits;
     const { leftover, hasEnded: hasGuestEnded } = this.#guest.release();
     splice(this.#guest.socket, socket, flight, {
       leftover,
       hasGuestEnded,
       greeting,
       turnBytes,
-      idleTimeoutMs,
       halfOpenTimeoutMs: PROXY_BOUNDS.halfOpenMs,
     });
   }

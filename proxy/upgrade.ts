@@ -53,7 +53,6 @@ export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits)
         hasGuestEnded: hasEnded,
         greeting,
         turnBytes: limits.turnBytes,
-        idleTimeoutMs: limits.idleTimeoutMs,
         halfOpenTimeoutMs: PROXY_BOUNDS.halfOpenMs,
       });
       resolve({ kind: 'spliced' });
@@ -71,10 +70,8 @@ export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits)
         // What the guest sends next would not be a request to an upgraded connection, nor one to sand.
         keepAlive: false,
       });
-      const isComplete = await relayResponse(response, plan, guest, flight, {
-        turnBytes: limits.turnBytes,
-        onActivity: () => {},
-      });
+      const { turnBytes } = limits;
+      const isComplete = await relayResponse(response, plan, guest, flight, { turnBytes });
       upstream.destroy();
       settle(
         isComplete

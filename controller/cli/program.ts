@@ -101,16 +101,20 @@ function addWhy(program: Command, context: ProgramContext): void {
       'Says what the policy makes of a host and port, by which rule, and what would turn it. Exit 0: allowed.',
     )
     .argument('<HOST[:PORT]>', 'a name or an address; port 443 unless told')
+    .argument('[METHOD]', 'of a plain-HTTP request to it; the port is then 80 unless told')
+    .argument('[PATH]', 'of that request')
     .option('--policy <P>', 'as for run', list, [])
     .option('--allow <HOST>', 'as for run', list, [])
     .option('--json', 'print JSON', false)
     .action(
       async (
         authority: string,
+        method: string | undefined,
+        path: string | undefined,
         flags: { readonly policy: string[]; readonly allow: string[]; readonly json: boolean },
       ) => {
         const { explainRequest } = await import('./why.ts');
-        context.finish(await explainRequest({ ...flags, authority, write: context.write }));
+        context.finish(await explainRequest({ ...flags, authority, method, path, write: context.write }));
       },
     );
 }

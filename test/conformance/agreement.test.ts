@@ -9,11 +9,10 @@ import { createResolver } from '../../dns/resolver.ts';
 import type { UpstreamClient } from '../../dns/upstream.ts';
 import { compilePolicy } from '../../policies/compile.ts';
 import { evaluate } from '../../policies/evaluate.ts';
-import { parseAuthority } from '../../policies/hostname.ts';
-import type { Authority, CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
+import type { CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
 import { GUEST, question } from '../dns/world.ts';
 import { anyPolicy, anyRequest } from '../policies/generators.ts';
-import { DIRECTORY, memoryReader } from '../policies/reader.ts';
+import { DIRECTORY, egressOf, memoryReader } from '../policies/reader.ts';
 import {
   inRange,
   type PlainPolicy,
@@ -46,24 +45,9 @@ function compile(policy: PlainPolicy): CompiledPolicy {
   return compiled.value;
 }
 
-function authorityOf({ host, port }: PlainRequest): Authority {
-  const parsed = parseAuthority(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, null);
-  if (!parsed.ok) throw new Error(parsed.reason);
-  return parsed.value;
-}
-
 /** The reference's word on addresses: a denied one is never dialled, a guarded one only where a rule lists it. */
 function mayDial(policy: PlainPolicy, request: PlainRequest, address: string, nowMs: number): boolean {
-  const mapped = /^::ffff:([\d.]+)$/.exec(address)?.[1];
-  const isDenied = policy.rules.some(
-    (rule) =>
-      'deny' in rule &&
-      rule.deny.some(
-        (range) =>
-          isRange(range) && (inRange(range, address) || (mapped !== undefined && inRange(range, mapped))),
-      ),
-  );
-  if (isDenied) return false;
+  if (isDeniedAddress(policy, address, false)) return false;
   const granting = policy.rules.filter(
     (rule) =>
       'allow' in rule &&
@@ -72,6 +56,20 @@ function mayDial(policy: PlainPolicy, request: PlainRequest, address: string, no
   );
   if (granting.length === 0) return !GUARDED.test(address);
   return granting.some((rule) => opens(rule, request, address));
+}
+
+/** `reporting`: by a rule that only reports. */
+function isDeniedAddress(policy: PlainPolicy, address: string, reporting: boolean): boolean {
+  const mapped = /^::ffff:([\d.]+)$/.exec(address)?.[1];
+  return policy.rules.some(
+    (rule) =>
+      'deny' in rule &&
+      'report' in rule === reporting &&
+      rule.deny.some(
+        (range) =>
+          isRange(range) && (inRange(range, address) || (mapped !== undefined && inRange(range, mapped))),
+      ),
+  );
 }
 
 function opens(rule: PlainRule, request: PlainRequest, address: string): boolean {
@@ -91,8 +89,10 @@ function recordByReference(policy: PlainPolicy, request: PlainRequest, nowMs: nu
   if (said.decision === 'deny') return { verdict: 'deny', reason: said.reason };
   const isName = !/^[\d.]+$|:/.test(request.host);
   const answer = !isName ? [request.host] : request.host === 'host.sand' ? ['127.0.0.1'] : ANSWER;
-  const isOpen = answer.some((address) => mayDial(policy, request, address, nowMs));
-  return isOpen ? { verdict: 'allow', reason: said.reason } : { verdict: 'deny' };
+  const open = answer.filter((address) => mayDial(policy, request, address, nowMs));
+  if (open.length === 0) return { verdict: 'deny' };
+  const isReported = open.some((address) => isDeniedAddress(policy, address, true));
+  return { verdict: 'allow', reason: isReported ? 'would-be-denied' : said.reason };
 }
 
 /** Whether the reference allows the name on any port in any protocol. */
@@ -138,8 +138,9 @@ describe('evaluator, reference, record and DNS', () => {
       fc.asyncProperty(anyPolicy, requests, async (policy, asked) => {
         const inForce = { policy: compile(policy), ceilings: [] };
         for (const request of asked) {
-          const authority = authorityOf(request);
-          const said = evaluate(inForce, { authority, protocol: request.protocol }, nowMs);
+          const asked = egressOf(request);
+          const { authority } = asked;
+          const said = evaluate(inForce, asked, nowMs);
           const reference = referenceVerdict(policy, [], request, nowMs);
           expect({
             decision: said.decision,
@@ -149,8 +150,7 @@ describe('evaluator, reference, record and DNS', () => {
           }).toEqual(reference);
           const record = recordOf({
             inForce,
-            authority,
-            protocol: request.protocol,
+            ...asked,
             addresses: request.host === 'host.sand' ? [addressOf('127.0.0.1')] : ANSWER.map(addressOf),
             hostAddresses: [],
           });

@@ -6,6 +6,7 @@ import type { AuditEntry, DnsDecision } from '../../audit/event.ts';
 import type { DnsUpstream, PlainUpstream, QueryOrigin, ResolverContext } from '../../dns/context.ts';
 import type { Question } from '../../dns/message.ts';
 import { parseAddress } from '../../policies/address.ts';
+import { NO_LIMITS } from '../../policies/guest-limits.ts';
 import { parseHost } from '../../policies/hostname.ts';
 import type { Hostname, IpAddress, IpRange, Mode, PolicyInForce, Rule } from '../../policies/model.ts';
 import { parseSubject } from '../../policies/subject.ts';
@@ -51,7 +52,7 @@ export function policy(rules: readonly Rule[], mode: Mode = 'enforce'): PolicyIn
       name: 'test',
       mode,
       rules,
-      limits: { connections: null, bytesOut: null, bytesIn: null },
+      limits: NO_LIMITS,
       requires: { confinement: null },
       digest: 'sha256:00',
       files: [],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compilePolicy, type FileReading } from '../../policies/compile.ts';
+import { NO_LIMITS } from '../../policies/guest-limits.ts';
 import { formatIssue } from '../../policies/issue.ts';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
 import type { CompiledPolicy } from '../../policies/model.ts';
@@ -189,7 +190,7 @@ describe('the strictest', () => {
       'a.yaml':
         'version: 1\nlimits: {connections: 5, bytesIn: 1KiB, bytesOut: 2MiB}\nrequires: {confinement: enforced}\n',
     });
-    expect(policy.limits).toEqual({ connections: 5, bytesOut: 1024 ** 2, bytesIn: 1024 });
+    expect(policy.limits).toEqual({ ...NO_LIMITS, connections: 5, bytesOut: 1024 ** 2, bytesIn: 1024 });
     expect(policy.requires.confinement).toBe('enforced');
   });
 });
@@ -327,6 +328,15 @@ describe('--allow', () => {
 describe('bounds', () => {
   const text = (ports: string): string =>
     `version: 1\nrules:\n  - {allow: a.example, tcp: [${ports}]}\n  - {allow: b.example, tcp: ["1000-1010"]}\n`;
+
+  test('on what reports: a ceiling has no rule that only reports', () => {
+    const text = 'version: 1\nrules:\n  - {deny: a.example, report: true}\n';
+    const request = { kind: 'text', text, file: 'ceiling.yaml', directory: DIRECTORY } as const;
+    const compiled = compilePolicy([request], memoryReader(), { role: 'ceiling' });
+    expect(compiled.ok ? [] : compiled.issues.map(formatIssue)).toEqual([
+      expect.stringContaining('ceiling.yaml:3:5: error: "report" has no place in a ceiling'),
+    ]);
+  });
 
   test('on distinct ports hold for a policy, and not for a ceiling', () => {
     expect(issuesOf(text('"1000-1511"'))).toEqual([]);

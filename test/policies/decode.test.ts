@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_LIMITS } from '../../policies/guest-limits.ts';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
 import { compileText, issuesOf, policyOf, rulesPolicy } from './reader.ts';
 
@@ -26,13 +27,35 @@ describe('a mistake in a policy', () => {
     ['version: 1\nextends: ""', 'empty or unprintable'],
     ['version: 1\nrequires: {confinement: cooperative}', 'Write "enforced"'],
     ['version: 1\nrequires: {isolation: vm}', 'not supported by this version'],
-    ['version: 1\nphases: []', 'not supported by this version'],
+    ['version: 1\nphases: []', '"phases" is a map of names, and here stands a list'],
+    ['version: 1\nphases: {}', '"phases" names from 1 to 16 phases'],
+    [
+      `version: 1\nphases: {${Array.from({ length: 17 }, (_, at) => `p${at}: {}`).join(', ')}}`,
+      'from 1 to 16',
+    ],
+    ['version: 1\nphases: {a b: {}}', 'cannot be a name'],
+    ['version: 1\nphases: {../x: {}}', 'cannot be a name'],
+    ['version: 1\nphases: {setup: []}', 'a phase is a map of keys'],
+    ['version: 1\nphases: {setup: {rule: []}}', 'Did you mean "rules"?'],
+    ['version: 1\nphases: {setup: {limits: {bytesOut: 1}}}', 'a phase has no key "limits"'],
+    ['version: 1\nphases: {setup: {rules: x}}', '"rules" is a list'],
+    ['version: 1\nphases: {setup: {}, setup: {}}', 'setup'],
     ['version: 1\nlimits: {connections: 0}', 'connections: 256'],
     ['version: 1\nlimits: {connections: "5"}', 'connections: 256'],
     ['version: 1\nlimits: {bytesOut: 2GB}', 'KiB, MiB or GiB'],
     ['version: 1\nlimits: {bytesOut: 1.5GiB}', 'KiB, MiB or GiB'],
     ['version: 1\nlimits: {bytesIn: 99999999999999GiB}', 'KiB, MiB or GiB'],
     ['version: 1\nlimits: {byteOut: 1GiB}', 'Did you mean "bytesOut"?'],
+    ['version: 1\nlimits: {connections: 5000}', '"connections" is outside its bounds, 1 to 4096'],
+    ['version: 1\nlimits: {requestsPerSecond: 0.5}', 'a whole number from 1'],
+    ['version: 1\nlimits: {requestsPerSecond: 20000}', 'outside its bounds'],
+    ['version: 1\nlimits: {headBytes: 100}', 'outside its bounds, 1KiB to 64KiB'],
+    ['version: 1\nlimits: {headBytes: 1MiB}', 'outside its bounds'],
+    ['version: 1\nlimits: {bodyBytes: 0}', 'KiB, MiB or GiB'],
+    ['version: 1\nlimits: {idle: 30}', 'Write it with s, m or h, for example idle: 30s'],
+    ['version: 1\nlimits: {idle: 500ms}', 'Write it with s, m or h'],
+    ['version: 1\nlimits: {total: 8760h}', '"total" is outside its bounds, 1s to 168h'],
+    ['version: 1\nlimits: {names: 5}', 'not supported by this version'],
   ])('%j is told with what to write', (text, said) => {
     expect(issuesOf(text).join('\n')).toContain(said);
     expect(compileText(text).ok).toBe(false);
@@ -54,10 +77,36 @@ describe('a mistake in a policy', () => {
     ['  - {allow: a.example, tcp: "10-5"}', 'ports from 1 to 65535'],
     ['  - {allow: a.example, tcp: [65536]}', 'ports from 1 to 65535'],
     ['  - {allow: a.example, udp: 53}', 'a rule has no key "udp"'],
-    ['  - {allow: a.example, methods: [GET]}', '"methods" in a rule is not supported by this version'],
-    ['  - {allow: a.example, paths: ["/x"]}', 'not supported by this version'],
-    ['  - {allow: a.example, limits: {bytesOut: 1KiB}}', 'not supported by this version'],
-    ['  - {allow: a.example, report: true}', 'not supported by this version'],
+    ['  - {allow: a.example, methods: [GET]}', 'allows https on 443 too. Add http: [80]'],
+    ['  - {allow: a.example, paths: ["/x"]}', '"paths" is held for plain HTTP alone'],
+    ['  - {allow: a.example, https: [443], methods: GET}', 'has https ports. Write http: [80] here'],
+    ['  - {allow: a.example, http: [80], https: [443], paths: /x}', 'https in a rule of its own'],
+    ['  - {allow: a.example, http: [80], tcp: [22], paths: /x}', 'tcp in a rule of its own'],
+    ['  - {allow: a.example, http: [80], methods: get}', 'Write GET'],
+    ['  - {allow: a.example, http: [80], methods: "*"}', 'no method'],
+    ['  - {allow: a.example, http: [80], methods: [GET, TRACE]}', 'TRACE is never relayed'],
+    ['  - {allow: a.example, http: [80], methods: CONNECT}', 'CONNECT is never relayed'],
+    ['  - {allow: a.example, http: [80], methods: []}', 'empty list'],
+    ['  - {allow: a.example, http: [80], paths: x}', 'Begin it with "/"'],
+    ['  - {allow: a.example, http: [80], paths: []}', 'empty list'],
+    ['  - {deny: a.example, methods: GET}', '"methods" stands in an allow rule only'],
+    ['  - {deny: a.example, paths: /x}', '"paths" stands in an allow rule only'],
+    ['  - {allow: a.example, limits: {bytesOut: 1KB}}', 'KiB, MiB or GiB'],
+    ['  - {allow: a.example, limits: {idle: 1m}}', '"limits" of a rule has no key "idle"'],
+    ['  - {allow: a.example, limits: {}}', 'is empty'],
+    ['  - {allow: a.example, limits: 5}', 'is a map of keys'],
+    [
+      '  - {allow: [a.example, 10.0.0.0/8], limits: {bytesOut: 1KiB}}',
+      'Write two rules, each with its limits',
+    ],
+    ['  - {deny: a.example, limits: {bytesOut: 1KiB}}', '"limits" stands in an allow rule only'],
+    [
+      '  - {allow: a.example, report: true}',
+      '"report" stands in a deny rule only, and this is an allow rule',
+    ],
+    ['  - {mute: a.example, report: true}', '"report" stands in a deny rule only'],
+    ['  - {deny: a.example, report: false}', '"report" can only be true'],
+    ['  - {deny: a.example, report: "yes"}', '"report" can only be true'],
     ['  - {deny: a.example, tcp: 22}', '"tcp" stands in an allow rule only'],
     ['  - {mute: a.example, https: 443}', '"https" stands in an allow rule only'],
     ['  - {deny: a.example, addresses: 10.0.0.0/8}', '"addresses" stands in an allow rule only'],
@@ -162,7 +211,21 @@ describe('limits and requirements', () => {
     const policy = policyOf(
       'version: 1\nlimits: {connections: 256, bytesOut: 2GiB, bytesIn: 512}\nrequires: {confinement: enforced}',
     );
-    expect(policy.limits).toEqual({ connections: 256, bytesOut: 2 * 1024 ** 3, bytesIn: 512 });
+    expect(policy.limits).toEqual({
+      ...NO_LIMITS,
+      connections: 256,
+      bytesOut: 2 * 1024 ** 3,
+      bytesIn: 512,
+    });
+    const rest = 'requestsPerSecond: 50, headBytes: 8KiB, bodyBytes: 50MiB, idle: 30s, total: 2h';
+    expect(policyOf(`version: 1\nlimits: {${rest}}`).limits).toEqual({
+      ...NO_LIMITS,
+      requestsPerSecond: 50,
+      headBytes: 8 * 1024,
+      bodyBytes: 50 * 1024 ** 2,
+      idleMs: 30_000,
+      totalMs: 7_200_000,
+    });
     expect(policy.requires).toEqual({ confinement: 'enforced' });
   });
 });

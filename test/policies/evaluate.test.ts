@@ -17,10 +17,11 @@ import {
   anyDenyRule,
   anyName,
   anyPolicy,
+  anyReportingRule,
   anyRequest,
   NOW_MS,
 } from './generators.ts';
-import { compileText, inForce, policyOf, rulesPolicy } from './reader.ts';
+import { compileText, egressOf, inForce, policyOf, rulesPolicy } from './reader.ts';
 import { type PlainPolicy, type PlainRequest, referenceVerdict } from './reference.ts';
 
 function ask(
@@ -63,8 +64,8 @@ function compilePlain(policy: PlainPolicy): CompiledPolicy {
   return policyOf(JSON.stringify(policy));
 }
 
-function askPlain(policy: PolicyInForce, { host, port, protocol }: PlainRequest): Verdict {
-  return ask(policy, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, protocol);
+function askPlain(force: PolicyInForce, request: PlainRequest): Verdict {
+  return evaluate(force, egressOf(request), NOW_MS);
 }
 
 describe('an empty policy', () => {
@@ -457,6 +458,12 @@ describe('a name alone', () => {
     expect(evaluateName(inForce(policy), nameOf('x.example')).reason).toBe('no-rule');
   });
 
+  test('is allowed where a rule wants certain requests, and its port is planted', () => {
+    const policy = rulesPolicy('  - {allow: a.example, http: [8080], methods: [GET], paths: [/x]}');
+    expect(evaluateName(inForce(policy), nameOf('a.example')).decision).toBe('allow');
+    expect(plantedPorts(inForce(policy))).toEqual([80, 443, 8080]);
+  });
+
   test('is denied wherever every port of it is', () => {
     fc.assert(
       fc.property(anyPolicy, anyName, anyRequest, (plain, name, { port, protocol }) => {
@@ -530,6 +537,30 @@ describe('the evaluator', () => {
           address,
         );
         expect(after && !before).toBe(false);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('decides the same without the rules that only report, above them too', () => {
+    fc.assert(
+      fc.property(anyPolicy, anyReportingRule, anyRequest, anyAddress, (plain, trial, request, address) => {
+        const [without, withTrial] = [plain, { ...plain, rules: [...plain.rules, trial] }].map((policy) =>
+          bothWays(inForce(compilePlain(policy)), request, address),
+        );
+        expect(withTrial).toBe(without);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('allows a request only where a connection for it may be opened', () => {
+    fc.assert(
+      fc.property(anyPolicy, anyRequest, (plain, request) => {
+        const force = inForce(compilePlain(plain));
+        const { http: _, ...connection } = request;
+        if (askPlain(force, request).decision === 'allow')
+          expect(askPlain(force, connection).decision).toBe('allow');
       }),
       { numRuns: 150 },
     );

@@ -65,9 +65,69 @@ const subjects = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.oneof(anyPattern, anyRange), { minLength: 1, maxLength: 3 }) },
 );
 
+/** They decide nothing: a rule with limits allows what it would allow without. */
+const ruleLimits = fc.option(fc.constantFrom({ bytesOut: 1024 }, { connections: 5, bytesIn: 10 }), {
+  nil: undefined,
+});
+
+const anyMethod = fc.constantFrom('GET', 'POST', 'HEAD');
+const anyPath = fc.constantFrom(
+  '/',
+  '/**',
+  '/a',
+  '/a/',
+  '/a/**',
+  '/a/*',
+  '/*/b',
+  '/**/b',
+  '/a/**/b',
+  '/a*',
+  '/*a*b',
+  '/a b',
+);
+/** Of plain HTTP alone, and with one of the two keys at least. */
+const requestRule = fc
+  .record({
+    allow: fc.array(anyPattern, { minLength: 1, maxLength: 2 }),
+    http: anyPorts,
+    methods: fc.option(fc.uniqueArray(anyMethod, { minLength: 1 }), { nil: undefined }),
+    paths: fc.option(fc.uniqueArray(anyPath, { minLength: 1, maxLength: 3 }), { nil: undefined }),
+    until,
+  })
+  .filter(({ methods, paths }) => methods !== undefined || paths !== undefined);
+const anyTarget = fc
+  .array(
+    fc.constantFrom(
+      '/',
+      '/a',
+      '/b',
+      '/ab',
+      '/.',
+      '/..',
+      '/%2e%2e',
+      '/%61',
+      '%2f',
+      '/..;',
+      '//',
+      '?x=/a',
+      '%20b',
+      '%2561',
+    ),
+    {
+      maxLength: 4,
+    },
+  )
+  .map((pieces) => (pieces.length === 0 ? '*' : pieces.join('')));
+
 export const anyAllowRule: fc.Arbitrary<PlainRule> = fc
   .oneof(
     fc.record({ allow: subjects, until, ...ports }),
+    requestRule,
+    fc.record({
+      allow: fc.array(anyPattern, { minLength: 1, maxLength: 2 }),
+      limits: ruleLimits,
+      ...ports,
+    }),
     fc.record({ allow: fc.constant(['host.sand']), tcp: anyPorts }),
     fc.record({ allow: fc.constant(['169.254.169.254']), metadata: fc.constant(true as const), ...ports }),
     fc.record({
@@ -80,9 +140,12 @@ export const anyAllowRule: fc.Arbitrary<PlainRule> = fc
 
 export const anyDenyRule: fc.Arbitrary<PlainRule> = subjects.map((deny) => ({ deny }));
 
+export const anyReportingRule: fc.Arbitrary<PlainRule> = subjects.map((deny) => ({ deny, report: true }));
+
 const anyRule = fc.oneof(
   { weight: 5, arbitrary: anyAllowRule },
   { weight: 1, arbitrary: anyDenyRule },
+  { weight: 1, arbitrary: anyReportingRule },
   { weight: 1, arbitrary: subjects.map((mute): PlainRule => ({ mute })) },
 );
 
@@ -92,15 +155,18 @@ export const anyPolicy: fc.Arbitrary<PlainPolicy> = fc.record({
   rules: fc.array(anyRule, { maxLength: 8 }),
 });
 
-export const anyRequest: fc.Arbitrary<PlainRequest> = fc.record({
-  host: fc.oneof(
-    { weight: 6, arbitrary: anyName },
-    { weight: 2, arbitrary: anyAddress },
-    fc.constantFrom('host.sand', 'gateway.sand'),
-  ),
-  port: anyPort,
-  protocol: fc.constantFrom(null, 'http' as const, 'https' as const, 'tcp' as const),
-});
+export const anyRequest: fc.Arbitrary<PlainRequest> = fc
+  .record({
+    host: fc.oneof(
+      { weight: 6, arbitrary: anyName },
+      { weight: 2, arbitrary: anyAddress },
+      fc.constantFrom('host.sand', 'gateway.sand'),
+    ),
+    port: anyPort,
+    protocol: fc.constantFrom(null, 'http' as const, 'http' as const, 'https' as const, 'tcp' as const),
+    http: fc.option(fc.record({ method: anyMethod, target: anyTarget }), { nil: undefined }),
+  })
+  .map(({ http, ...rest }) => (http === undefined || rest.protocol !== 'http' ? rest : { ...rest, http }));
 
 function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;

@@ -7,11 +7,13 @@ import { parseDocument } from '../../policies/document.ts';
 import type { PolicyNode } from '../../policies/document-tree.ts';
 import { evaluate, evaluateAddress } from '../../policies/evaluate.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
+import type { EgressRequest } from '../../policies/model.ts';
+import { parseRequestPath } from '../../policies/request-path.ts';
 import { inForce, policyOf } from './reader.ts';
 
 const FOLDER = fileURLToPath(new URL('./golden/', import.meta.url));
 
-/** One file: a policy, and requests as `HOST:PORT [PROTOCOL] [-> ADDRESS]: DECISION REASON [PROTOCOLS]`. */
+/** One file: a policy, and requests as `HOST:PORT [PROTOCOL [METHOD PATH]] [-> ADDRESS]: DECISION REASON [PROTOCOLS]`. */
 interface GoldenCase {
   readonly policy: string;
   readonly requests: Readonly<Record<string, string>>;
@@ -31,12 +33,15 @@ function readCase(file: string): GoldenCase {
 
 function answer(policyText: string, request: string): string {
   const [question = '', dialled] = request.split(' -> ');
-  const [host = '', protocol] = question.split(' ');
+  const [host = '', protocol, method, target] = question.split(' ');
   const authority = parseAuthority(host, 443);
   if (!authority.ok) return `refused, ${authority.reason}`;
   const force = inForce(policyOf(policyText));
   const spoken = protocol === 'http' || protocol === 'https' || protocol === 'tcp' ? protocol : null;
-  const verdict = evaluate(force, { authority: authority.value, protocol: spoken }, Date.UTC(2027, 0, 1));
+  const asked: EgressRequest = { authority: authority.value, protocol: spoken };
+  const isRequest = method !== undefined && target !== undefined;
+  const http = isRequest ? { http: { method, path: parseRequestPath(target) } } : {};
+  const verdict = evaluate(force, { ...asked, ...http }, Date.UTC(2027, 0, 1));
   if (dialled === undefined) return [verdict.decision, verdict.reason, ...verdict.protocols].join(' ');
   const address = parseAddress(dialled);
   if (!address.ok) throw new Error(dialled);

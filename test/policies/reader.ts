@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { compilePolicy, type FileReading, type PolicyReader } from '../../policies/compile.ts';
+import { parseAuthority } from '../../policies/hostname.ts';
 import { formatIssue } from '../../policies/issue.ts';
-import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
+import type { CompiledPolicy, EgressRequest, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { presetDirectory } from '../../policies/presets.ts';
+import { parseRequestPath } from '../../policies/request-path.ts';
+import type { PlainRequest } from './reference.ts';
 
 export const DIRECTORY = '/project';
 
@@ -65,4 +68,13 @@ export function issuesOf(
   const compiled = compileText(text, files);
   const issues: readonly PolicyIssue[] = compiled.ok ? (compiled.warnings ?? []) : compiled.issues;
   return issues.map(formatIssue);
+}
+
+/** A request in the words of the reference, as the evaluator takes it. */
+export function egressOf({ host, port, protocol, http }: PlainRequest): EgressRequest {
+  const authority = parseAuthority(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, null);
+  if (!authority.ok) throw new Error(authority.reason);
+  const request = { authority: authority.value, protocol };
+  if (http === undefined) return request;
+  return { ...request, http: { method: http.method, path: parseRequestPath(http.target) } };
 }

@@ -20,8 +20,11 @@ export type PlainRule =
       readonly addresses?: readonly string[];
       readonly metadata?: true;
       readonly until?: string;
+      readonly methods?: readonly string[];
+      readonly paths?: readonly string[];
+      readonly limits?: Readonly<Record<string, number>>;
     }
-  | { readonly deny: readonly string[] }
+  | { readonly deny: readonly string[]; readonly report?: true }
   | { readonly mute: readonly string[] };
 
 export type PlainPort = number | string;
@@ -33,6 +36,8 @@ export interface PlainRequest {
   readonly host: string;
   readonly port: number;
   readonly protocol: Protocol | null;
+  /** A plain-HTTP request that was read. */
+  readonly http?: { readonly method: string; readonly target: string };
 }
 
 export interface PlainVerdict {
@@ -55,7 +60,7 @@ export function referenceVerdict(
   if (own.decision === 'deny') return own;
   let { protocols } = own;
   for (const ceiling of ceilings) {
-    const above = ownVerdict({ ...ceiling, mode: 'enforce' }, request, nowMs);
+    const above = ownVerdict(strictly(ceiling), request, nowMs);
     const shared = PROTOCOLS.filter((one) => speaks(protocols, one) && speaks(above.protocols, one));
     // What is in neither list by name only seems shared: both sides reach it through tcp, which is then shared.
     protocols = shared.filter((one) => protocols.includes(one) || above.protocols.includes(one));
@@ -67,20 +72,33 @@ export function referenceVerdict(
   return { ...own, protocols };
 }
 
+/** A ceiling reports nothing. */
+function strictly(ceiling: PlainPolicy): PlainPolicy {
+  const rules = ceiling.rules.map((rule) => ('deny' in rule ? { deny: rule.deny } : rule));
+  return { ...ceiling, mode: 'enforce', rules };
+}
+
 /** `tcp` is any bytes. */
 function speaks(protocols: readonly Protocol[], protocol: Protocol): boolean {
   return protocols.includes(protocol) || protocols.includes('tcp');
 }
 
 function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): PlainVerdict {
-  const { host, port, protocol } = request;
+  const { host, port, protocol, http } = request;
   const covering = policy.rules
     .filter((rule) => 'allow' in rule)
     .filter((rule) => rule.allow.some((subject) => grantsSubject(rule, subject, host)));
-  const wanted = (rule: AllowRule): boolean =>
+  const onPort = (rule: AllowRule): boolean =>
     PROTOCOLS.some(
       (one) => hasPort(rule, one, port) && (protocol === null || one === protocol || one === 'tcp'),
     );
+  const byMethod = (rule: AllowRule): boolean =>
+    http === undefined || rule.methods === undefined || rule.methods.includes(http.method);
+  const byPath = (rule: AllowRule): boolean =>
+    http === undefined ||
+    rule.paths === undefined ||
+    rule.paths.some((path) => matchesTarget(path, http.target));
+  const wanted = (rule: AllowRule): boolean => onPort(rule) && byMethod(rule) && byPath(rule);
   const alive = covering.filter((rule) => rule.until === undefined || nowMs < Date.parse(rule.until));
   const granting = alive.filter(wanted);
   const isCovered = (subjects: readonly string[]): boolean =>
@@ -88,18 +106,27 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
   const muted =
     granting.length === 0 &&
     policy.rules.some((rule) => 'mute' in rule && rule.mute.some((subject) => covers(subject, host, false)));
-  if (policy.rules.some((rule) => 'deny' in rule && isCovered(rule.deny))) {
+  const denying = policy.rules.filter((rule) => 'deny' in rule && isCovered(rule.deny));
+  const isReported = denying.some((rule) => 'report' in rule);
+  if (denying.some((rule) => !('report' in rule))) {
     return { decision: 'deny', reason: 'deny-rule', protocols: [], muted };
   }
   if (granting.length > 0) {
     const protocols = PROTOCOLS.filter((one) => granting.some((rule) => hasPort(rule, one, port)));
-    return { decision: 'allow', reason: 'allowed-by-rule', protocols, muted };
+    return {
+      decision: 'allow',
+      reason: isReported ? 'would-be-denied' : 'allowed-by-rule',
+      protocols,
+      muted,
+    };
   }
   const isAddress = isIP(host) !== 0;
   const reason = ((): string => {
     if (covering.some((rule) => !alive.includes(rule) && wanted(rule))) return 'rule-expired';
     if (METADATA.includes(host)) return 'metadata-address';
     if (alive.length === 0) return isAddress ? 'raw-address' : 'no-rule';
+    if (alive.some(onPort))
+      return alive.some((rule) => onPort(rule) && byPath(rule)) ? 'method-not-allowed' : 'path-not-allowed';
     return alive.some((rule) => PROTOCOLS.some((one) => hasPort(rule, one, port)))
       ? 'protocol-not-allowed'
       : 'port-not-allowed';
@@ -110,6 +137,23 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
     return { decision: 'allow', reason: 'would-be-denied', protocols: [protocol ?? usual], muted };
   }
   return { decision: 'deny', reason, protocols: [], muted };
+}
+
+/** By way of the platform's own URL parser and a regular expression; what is ambiguous matches nothing. */
+export function matchesTarget(pattern: string, target: string): boolean {
+  const path = target.split('?')[0] ?? '';
+  if (!path.startsWith('/') || path.includes('//')) return false;
+  if (/%(2f|5c|25[0-9a-f]{2}|[01][0-9a-f]|7f|[89a-f][0-9a-f])|\\|\/\.{1,2};/i.test(path)) return false;
+  const judged = decodeURIComponent(new URL(`http://host.example${path}`).pathname);
+  const parts = pattern
+    .slice(1)
+    .split('/')
+    .map((segment) => {
+      if (segment === '**') return '(?:/.*)?';
+      if (segment === '*') return '/[^/]+';
+      return `/${segment.replaceAll(/[.+^$|]/g, '\\$&').replaceAll('*', '[^/]*')}`;
+    });
+  return new RegExp(`^${parts.join('')}$`, 's').test(judged);
 }
 
 function hasPort(rule: AllowRule, protocol: Protocol, port: number): boolean {

@@ -34,10 +34,17 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
   fc.array(fc.constantFrom<unknown>(1, 443, '443', '6000-6010', 'a.example', '10.0.0.0/8', null, true), {
     maxLength: 2,
   }),
+  fc.record({
+    setup: fc.constantFrom<unknown>({}, { rules: [] }, { rules: [{ deny: 'a.example' }] }, { rule: [] }, 1),
+  }),
   fc.record({ confinement: fc.constantFrom<unknown>('enforced', 'none', null) }),
   fc.record({
     connections: fc.constantFrom<unknown>(1, 0, '1', null),
     bytesOut: fc.constantFrom<unknown>(1, '1KiB', '1KB'),
+  }),
+  fc.record({
+    idle: fc.constantFrom<unknown>('30s', '1h', '999h', '30', 30),
+    headBytes: fc.constantFrom<unknown>('4KiB', 4096, 10, '1MiB'),
   }),
 );
 const key = fc.constantFrom(
@@ -63,6 +70,9 @@ const ruleKey = fc.constantFrom(
   'until',
   'because',
   'methods',
+  'paths',
+  'limits',
+  'report',
   'port',
 );
 const rule = fc.oneof(value, fc.dictionary(ruleKey, value, { maxKeys: 3, noNullPrototype: true }));
@@ -114,7 +124,7 @@ const files = { 'a.example': 'version: 1\n' };
 
 /** What a schema cannot say: what names and ranges mean, and what keys demand of each other. */
 function isAboutShape(message: string): boolean {
-  return !/host name|range of addresses|port by port|no name|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label/.test(
+  return !/host name|range of addresses|port by port|no name|no path|plain HTTP|never relayed|names or for addresses|deny rule only|metadata|preset or group|no file|owner|ports, and sand|leads back|empty label|outside its bounds/.test(
     message,
   );
 }

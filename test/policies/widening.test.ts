@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { evaluate } from '../../policies/evaluate.ts';
-import { parseAuthority } from '../../policies/hostname.ts';
 import type { CompiledPolicy } from '../../policies/model.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { anyPolicy, anyRequest, NOW_MS } from './generators.ts';
-import { inForce, policyOf } from './reader.ts';
+import { egressOf, inForce, policyOf } from './reader.ts';
 
 const HEAD = 'version: 1\nrequires: {confinement: enforced}\n';
 const strict = policyOf(
@@ -39,9 +38,24 @@ describe('a found policy', () => {
     [kept.replace('requires: {confinement: enforced}\n', ''), 'confinement'],
     [kept.replace('limits: {bytesOut: 1MiB}\n', ''), 'bytesOut'],
     [kept.replace('1MiB', '2GiB'), 'bytesOut'],
+    [kept.replace('1MiB', '1MiB, connections: 4000'), 'connections'],
+    [kept.replace('1MiB', '1MiB, idle: 2h'), 'idle'],
+    [`${kept}  - {deny: x.example, report: true}\n`, 'it only reports what it denies of x.example'],
+    [
+      kept
+        .replace('"*.a.example"', '"*.a.example", report: true')
+        .replace('deny: "*', '{deny: "*')
+        .replace('true', 'true}'),
+      'it does not deny bad.a.example',
+    ],
     [kept.replace('"*.a.example"', 'other.a.example'), 'it does not deny bad.a.example'],
   ])('that asks for more is wider, and says in what', (text, said) => {
     expect(because(text)).toContain(said);
+  });
+
+  test('is wider than what strict allows within limits of the rule', () => {
+    const narrow = policyOf(`${HEAD}rules:\n  - {allow: a.example, limits: {bytesOut: 1KiB}}\n`);
+    expect(widerThanStrict(policyOf(`${HEAD}rules:\n  - allow: a.example\n`), narrow).wider).toBe(true);
   });
 
   test('is wider than what strict allows for a while only', () => {
@@ -57,17 +71,12 @@ describe('a found policy', () => {
           policyOf(JSON.stringify({ ...plain, mode: 'enforce' })),
         );
         if (found === undefined || base === undefined || widerThanStrict(found, base).wider) return;
-        for (const { host, port, protocol } of requests) {
-          const authority = parseAuthority(
-            host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-            null,
-          );
-          if (!authority.ok) continue;
-          const request = { authority: authority.value, protocol };
+        for (const plain of requests) {
+          const request = egressOf(plain);
           const newly =
             evaluate(inForce(found), request, NOW_MS).decision === 'allow' &&
             evaluate(inForce(base), request, NOW_MS).decision === 'deny';
-          expect([host, port, newly]).toEqual([host, port, false]);
+          expect([plain, newly]).toEqual([plain, false]);
         }
       }),
       { numRuns: 150 },

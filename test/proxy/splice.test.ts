@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { Flight, Ledger } from '../../proxy/ledger.ts';
+import { Flight } from '../../proxy/flight.ts';
+import { Ledger } from '../../proxy/ledger.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { type SpliceOptions, splice } from '../../proxy/splice.ts';
 import { addressOf, allow, eventually, policyOf, RawOrigin, Rig } from './rig.ts';
@@ -33,7 +34,6 @@ const OPTIONS: SpliceOptions = {
   hasGuestEnded: false,
   greeting: Buffer.alloc(0),
   turnBytes: 64 * 1024,
-  idleTimeoutMs: 60_000,
   halfOpenTimeoutMs: 60_000,
 };
 

@@ -103,6 +103,20 @@ describe('choosePolicy', () => {
   });
 });
 
+describe('phases', () => {
+  it('of a policy: a guest begins in the first, and where it could not leave it there is no guest', async () => {
+    const path = join(root, 'phases.yaml');
+    writeFileSync(path, 'version: 1\nphases: {only: {rules: [allow: a.example]}}\n');
+    const { inForce } = await choose({ policies: [path] });
+    expect(inForce.policy.rules.map(({ id }) => id)).toEqual(['phases/only/allow:a.example']);
+    writeFileSync(path, 'version: 1\nphases: {setup: {rules: [allow: a.example]}, run: {}}\n');
+    await expect(choose({ policies: [path] })).rejects.toMatchObject({
+      code: 'policy-invalid',
+      message: expect.stringContaining('2 phases (setup, run)'),
+    });
+  });
+});
+
 describe('a ceiling', () => {
   it('counts as there where it cannot be looked at', () => {
     writeFileSync(join(root, 'file'), '');
