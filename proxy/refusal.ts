@@ -88,7 +88,8 @@ export function formatRefusal(denial: Denial, subject: Subject, options: Refusal
   const status = statusOf(denial);
   const body = Buffer.from(options.wantsJson ? jsonBody(denial, subject) : textBody(denial, subject), 'utf8');
   const head = [
-    `HTTP/1.1 ${status} ${PHRASES[status] ?? 'Refused'}`,
+    // Of a refused CONNECT many a client shows the first line and nothing else: it names sand as well.
+    `HTTP/1.1 ${status} ${PHRASES[status] ?? 'Refused'} (sand: ${denial.reason})`,
     `x-sand-reason: ${denial.reason}`,
     ...(denial.rule === null ? [] : [`x-sand-rule: ${escapeAscii(denial.rule.id)}`]),
     `content-type: ${options.wantsJson ? 'application/json' : 'text/plain; charset=utf-8'}`,

@@ -1,15 +1,22 @@
 /**
- * Every tool sees the proxy, and an authority that `--trust-ca` names: one run a tool against an HTTPS origin
- * whose certificate nobody but that authority signed.
+ * Every tool of the table in `controller/guest/tools.ts`, as far as it is installed, in a guest: it reaches an
+ * allowed HTTPS origin whose certificate nobody but the authority of `--trust-ca` signed, it is told of a denied
+ * one, and without its proxy settings it gets there no more.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TOOLS } from '../../controller/guest/tools.ts';
 import { LINK } from '../../controller/links/namespace/topology.ts';
-import { ALLOWED, createOrigins, type Origins } from './origins.ts';
-import { createWorld, type World } from './sand.ts';
+import { ALLOWED, createOrigins, DENIED, type Origins } from './origins.ts';
+import { createWorld, NODE, type World } from './sand.ts';
+import { MANAGERS_FOLDER, NODE_FOLDER, TOOL_SCRIPTS } from './tool-scripts.ts';
+
+const MANAGERS = new URL('package-managers/node_modules', import.meta.url).pathname;
+/** JVMs and their build tools start several programs, one after the other. */
+const TOOL_DEADLINE_MS = 150_000;
 
 let origins: Origins;
 let world: World;
@@ -34,72 +41,71 @@ afterAll(async () => {
 });
 
 /** The environment's own certificate variables are left out: only `--trust-ca` may make these work. */
-const run = (script: string) =>
+const run = (script: string, environment: Readonly<Record<string, string>> = {}) =>
   world.sand([
     'run',
-    '--policy',
-    './p.yaml',
-    '--dns-upstream',
-    `127.0.0.1:${origins.dnsPort}`,
-    '--trust-ca',
-    origins.authority,
-    '--',
-    'sh',
-    '-c',
-    script,
+    ...['--policy', './p.yaml', '--dns-upstream', `127.0.0.1:${origins.dnsPort}`],
+    ...['--trust-ca', origins.authority, '--mount', '.', '--mount', `${dirname(NODE)}:${NODE_FOLDER}:ro`],
+    ...(existsSync(MANAGERS) ? ['--mount', `${MANAGERS}:${MANAGERS_FOLDER}:ro`] : []),
+    ...Object.entries(environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
+    ...['--', 'sh', '-c', script],
   ]);
-
-/** What each tool is asked, and what shows that it got the answer. `URL` is the origin's page. */
-const TOOLS: readonly (readonly [tool: string, script: string, shows: string])[] = [
-  ['curl', 'curl -sS URL', 'secret hello'],
-  ['wget', 'wget -qO- URL', 'secret hello'],
-  ['node', `node -e 'fetch("URL").then(r=>r.text()).then(t=>process.stdout.write(t))'`, 'secret hello'],
-  ['npm', 'npm view --registry URL thing 2>&1; true', 'request to the origin'],
-  ['git', 'git ls-remote URL 2>&1; true', 'request to the origin'],
-  [
-    'python3',
-    `python3 -c 'import urllib.request as u; print(u.urlopen("URL").read().decode())'`,
-    'secret hello',
-  ],
-  ['pip', 'pip download --no-deps --retries 0 --index-url URL thing 2>&1; true', 'request to the origin'],
-  [
-    'cargo',
-    `mkdir -p c/src && cd c && touch src/lib.rs && printf '[package]\\nname="c"\\nversion="0.1.0"\\n[dependencies]\\nthing={version="1",registry="o"}\\n[workspace]\\n' >Cargo.toml && mkdir -p .cargo && printf '[registries.o]\\nindex="sparse+URL/"\\n' >.cargo/config.toml && timeout 30 cargo fetch 2>&1; true`,
-    'request to the origin',
-  ],
-  [
-    'go',
-    'GOFLAGS=-mod=mod GONOSUMDB=* GOPROXY=URL timeout 30 go mod download thing.example/x@v1.0.0 2>&1; true',
-    'request to the origin',
-  ],
-  ['gem', 'timeout 30 gem fetch thing --clear-sources --source URL/ 2>&1; true', 'request to the origin'],
-];
 
 /** Of the system, as the guest's own PATH is. */
 const GUEST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-const isInstalled = (tool: string): boolean => {
+function isInstalled(needs: string): boolean {
+  if (needs.endsWith('js')) return existsSync(join(MANAGERS, needs));
+  const [program = '', ...rest] = needs.split(' ');
+  const probe = rest.length > 0 ? needs : `command -v ${program}`;
   try {
-    execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore', env: { PATH: GUEST_PATH } });
+    execFileSync('sh', ['-c', probe], { stdio: 'ignore', env: { PATH: GUEST_PATH } });
     return true;
   } catch {
     return false;
   }
-};
+}
 
-describe('a tool in a guest, through the proxy and under a further authority', () => {
-  for (const [tool, script, shows] of TOOLS) {
-    it.skipIf(!isInstalled(tool))(`${tool} reaches an allowed origin`, async () => {
-      const before = origins.requests.length;
-      const page = `https://${ALLOWED}:${origins.httpsPort}/${tool}`;
-      const result = await run(script.replaceAll('URL', page));
-      const reached = origins.requests.slice(before).filter((request) => request.includes(`/${tool}`));
-      expect([tool, result.stdout, reached]).not.toEqual([tool, result.stdout, []]);
-      if (shows !== 'request to the origin') expect(result.stdout).toContain(shows);
-    });
+/** Each attempt in a folder of its own, and not for ever: a tool that retries is cut short. */
+const ATTEMPT = '( cd "$(mktemp -d)" && timeout 25 sh -c "$FETCH" ) 2>&1;';
+const PROXY_VARIABLES = ['http_proxy', 'https_proxy', 'all_proxy'];
+const WITHOUT_PROXY = `unset ${PROXY_VARIABLES.join(' ')} ${PROXY_VARIABLES.join(' ').toUpperCase()} YARN_HTTPS_PROXY;`;
+
+function attempt(script: string, host: string, then = '') {
+  const place = `${host}:${origins.httpsPort}`;
+  return run(`${ATTEMPT} ${then}`, { FETCH: script, PLACE: place, URL: `https://${place}/page` });
+}
+
+describe('in a guest, under a further authority,', () => {
+  for (const tool of TOOLS.filter((row) => row.tried)) {
+    const { needs, script, refusal } = TOOL_SCRIPTS[tool.name];
+    const installed = isInstalled(needs);
+    const usesProxy = tool.proxy.length > 0;
+    const name = `${tool.name} reaches an allowed origin, is told of a denied one, and finds no way around`;
+
+    it.skipIf(!installed)(
+      installed ? name : `${name} (skipped: ${needs} is not installed)`,
+      async () => {
+        const before = origins.requests.length;
+        const [allowed, denied] = await Promise.all([
+          attempt(script, ALLOWED),
+          attempt(script, DENIED, usesProxy ? `${WITHOUT_PROXY} ${ATTEMPT}` : ''),
+        ]);
+        const reached = origins.requests.slice(before);
+        expect([allowed.stdout, reached.some((request) => request.includes(ALLOWED))]).toContain(true);
+        expect(reached.filter((request) => request.includes(DENIED))).toEqual([]);
+        expect(denied.stdout).toMatch(refusal);
+        // By the proxy a connection to a port was refused; without, a name that got no address.
+        const refused = usesProxy ? `${DENIED}:${origins.httpsPort}` : DENIED;
+        expect(denied.stderr).toContain(`  ${refused}: no rule allows this host`);
+      },
+      TOOL_DEADLINE_MS,
+    );
   }
+});
 
-  it('has the proxy in every variable that tools read', async () => {
+describe('the variables of the table', () => {
+  it('name the proxy for what reads variables, and leave the options of JVMs and apt to the caller', async () => {
     const { stdout } = await run('env');
     const proxy = `http://${LINK.gateway4}:${LINK.proxyPort}`;
     for (const name of ['http_proxy', 'https_proxy', 'all_proxy']) {
@@ -108,9 +114,16 @@ describe('a tool in a guest, through the proxy and under a further authority', (
     }
     expect(stdout).toContain('no_proxy=localhost,127.0.0.1,::1\n');
     expect(stdout).toContain('NODE_USE_ENV_PROXY=1\n');
+    expect(stdout).not.toMatch(/^(JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|MAVEN_OPTS|GRADLE_OPTS|APT_CONFIG)=/m);
   });
 
-  it('keeps the system’s authorities beside the further one', async () => {
+  it('yield to --env', async () => {
+    const script = 'echo "$https_proxy $CURL_CA_BUNDLE $SSL_CERT_FILE"';
+    const { stdout } = await run(script, { https_proxy: 'http://mine.example', CURL_CA_BUNDLE: '/mine' });
+    expect(stdout).toBe('http://mine.example /mine /run/sand/authorities.pem\n');
+  });
+
+  it('keep the system\u2019s authorities beside the further one', async () => {
     const { stdout } = await run(
       'grep -c "BEGIN CERTIFICATE" $SSL_CERT_FILE; grep -c "BEGIN CERTIFICATE" $NODE_EXTRA_CA_CERTS',
     );
@@ -118,6 +131,35 @@ describe('a tool in a guest, through the proxy and under a further authority', (
     expect(added).toBe(1);
     expect(all).toBeGreaterThan(50);
   });
+
+  it.skipIf(!isInstalled('@yarnpkg/cli-dist/bin/yarn.js'))(
+    'leave a registry on the guest\u2019s own loopback to yarn 4',
+    async () => {
+      const server =
+        'require("node:http").createServer((_, answer) => { console.log("asked"); answer.end("{}"); }).listen(8873, "localhost", () => console.log("up"))';
+      const { stdout } = await run(
+        `cd /tmp; ${NODE_FOLDER}/node -e '${server}' >log & server=$!
+        cd /tmp; timeout 30 sh -c 'until grep -q up log; do sleep 0.1; done'
+        ${TOOL_SCRIPTS['yarn 4'].script}; cat log; kill $server`,
+        { URL: 'http://localhost:8873' },
+      );
+      expect(stdout).toContain('up\nasked\n');
+    },
+    TOOL_DEADLINE_MS,
+  );
+
+  it.skipIf(!isInstalled('keytool'))(
+    'give a JVM the system\u2019s authorities and the further one',
+    async () => {
+      const { stdout, stderr } = await run(
+        `grep -c "BEGIN CERTIFICATE" $SSL_CERT_FILE
+      for store in -cacerts '-keystore /run/sand/authorities.jks'; do keytool -list -storepass changeit $store | grep -c trustedCertEntry; done`,
+      );
+      const [bundle, ...stores] = stdout.trim().split('\n');
+      expect(stores).toEqual([bundle, bundle]);
+      expect(stderr).toBe('');
+    },
+  );
 });
 
 describe('--trust-ca', () => {

@@ -32,7 +32,7 @@ describe('CONNECT', () => {
     const { rig, originPort, tunnel } = await withOrigin(['https']);
     await using _ = rig;
     const text = await (await tunnel('c.example')).all();
-    expect(text).toMatch(/^HTTP\/1\.1 403 Forbidden\r\nx-sand-reason: no-rule\r\n/);
+    expect(text).toMatch(/^HTTP\/1\.1 403 Forbidden \(sand: no-rule\)\r\nx-sand-reason: no-rule\r\n/);
     expect(text).toContain(`explain: sand why c.example:${originPort}\n`);
     expect(rig.lookedUp).toEqual([]);
     expect(rig.decisions).toMatchObject([

@@ -30,7 +30,7 @@ describe('a refusal', () => {
     expect(status).toBe(403);
     expect(bytes.toString()).toBe(
       [
-        'HTTP/1.1 403 Forbidden',
+        'HTTP/1.1 403 Forbidden (sand: deny-rule)',
         'x-sand-reason: deny-rule',
         'x-sand-rule: web-app/deny:gist.example',
         'content-type: text/plain; charset=utf-8',

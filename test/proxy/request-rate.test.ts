@@ -113,7 +113,7 @@ describe('a guest that asks too often', () => {
       await eventually(() => client.text.length > before && client.text.endsWith('ok'), 'an answer');
     }
     client.send(get.repeat(50));
-    expect(await client.all()).toMatch(/429 Too Many Requests\r\nx-sand-reason: limit-requests\r\n/);
+    expect(await client.all()).toMatch(/429 Too Many Requests \(sand: limit-requests\)\r\n/);
     expect(origin.text.match(/GET /g)?.length).toBe(3);
     expect(rig.decisions.length).toBe(4);
   });

@@ -109,7 +109,11 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'symlink':
       return ['--symlink', mount.value, mount.target];
     case 'data':
-      return ['--ro-bind-data', give(Buffer.from(mount.content)), mount.target];
+      return [
+        '--ro-bind-data',
+        give(typeof mount.content === 'string' ? Buffer.from(mount.content) : mount.content),
+        mount.target,
+      ];
     case 'file':
       return ['--file', give(Buffer.from(mount.content)), mount.target];
     case 'directory':

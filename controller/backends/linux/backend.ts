@@ -22,10 +22,11 @@ import type {
   SandboxBackend,
 } from '../backend.ts';
 import { planLaunch } from './argv.ts';
+import { readAuthorityLists } from './authority-lists.ts';
 import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
-import { readHostFiles, readProtectedFiles, readSystemBundle, realPath } from './host-files.ts';
+import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
@@ -125,7 +126,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
   const shares = planShares(spec.shares, spec.cache, identity, process.env);
-  const trust = planTrust(spec.authorities, spec.authorities.length === 0 ? null : readSystemBundle());
+  const trust = planTrust(spec.authorities, () => readAuthorityLists(host, identity.home, process.env));
   const mounts = planMounts({
     host,
     identity,

@@ -3,6 +3,7 @@
  * certificate file or a toolchain which the guest can see, what tools need to find the proxy, and what the
  * caller named. Pure.
  */
+import { CERTIFICATE_VARIABLES, planProxyVariables } from '../../guest/tools.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import type { GuestIdentity } from './mounts.ts';
 
@@ -23,19 +24,7 @@ const PASSED: readonly string[] = [
 
 /** These pass where the file or folder that they name is visible in the guest. */
 const PASSED_WHEN_VISIBLE: readonly string[] = [
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-  'NODE_EXTRA_CA_CERTS',
-  'REQUESTS_CA_BUNDLE',
-  'CURL_CA_BUNDLE',
-  'GIT_SSL_CAINFO',
-  'PIP_CERT',
-  'AWS_CA_BUNDLE',
-  'NIX_SSL_CERT_FILE',
-  'CARGO_HTTP_CAINFO',
-  'HTTPLIB2_CA_CERTS',
-  'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH',
-  'DENO_CERT',
+  ...CERTIFICATE_VARIABLES,
   'JAVA_HOME',
   'GOROOT',
   'PYENV_ROOT',
@@ -46,24 +35,6 @@ const PASSED_WHEN_VISIBLE: readonly string[] = [
   'RBENV_ROOT',
   'DOTNET_ROOT',
 ];
-
-/** What names the proxy: RFC-less custom that curl, git, pip, npm, cargo, go and wget share. */
-export const PROXY_VARIABLES: Readonly<Record<string, string>> = (() => {
-  const proxy = `http://${LINK.gateway4}:${LINK.proxyPort}`;
-  const none = 'localhost,127.0.0.1,::1';
-  return {
-    http_proxy: proxy,
-    https_proxy: proxy,
-    all_proxy: proxy,
-    no_proxy: none,
-    HTTP_PROXY: proxy,
-    HTTPS_PROXY: proxy,
-    ALL_PROXY: proxy,
-    NO_PROXY: none,
-    // Node's fetch looks at the variables above only with this (Node 24).
-    NODE_USE_ENV_PROXY: '1',
-  };
-})();
 
 export interface EnvironmentRequest {
   readonly caller: Readonly<Record<string, string | undefined>>;
@@ -89,7 +60,7 @@ export function planEnvironment(request: EnvironmentRequest): Readonly<Record<st
     SHELL: '/bin/sh',
     XDG_RUNTIME_DIR: `/run/user/${identity.uid}`,
     SAND: '1',
-    ...PROXY_VARIABLES,
+    ...planProxyVariables(`http://${LINK.gateway4}:${LINK.proxyPort}`),
     ...request.named,
   };
 }

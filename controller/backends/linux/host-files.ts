@@ -192,23 +192,6 @@ function protectedBelow(root: string): readonly string[] {
 }
 
 /** A file behind a symlinked folder counts as a symlink: a mount there would open the folder that it leads to. */
-/** Where distributions keep the one file of all authorities, the first that exists counts. */
-const BUNDLES: readonly string[] = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
-
-/** Path, without symlinks, and text of the system's bundle of authorities. */
-export function readSystemBundle(): { readonly path: string; readonly text: string } | null {
-  for (const bundle of BUNDLES) {
-    const path = realPath(bundle);
-    if (path !== null) return { path, text: readFileSync(path, 'utf8') };
-  }
-  return null;
-}
-
 export function stateOf(path: string): FileState {
   const stat = statOf(path);
   if (stat === null) return 'absent';

@@ -9,7 +9,7 @@ export type Mount =
   | { readonly kind: 'device'; readonly source: string; readonly target: string }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly mode: string }
   | { readonly kind: 'symlink'; readonly value: string; readonly target: string }
-  | { readonly kind: 'data'; readonly target: string; readonly content: string }
+  | { readonly kind: 'data'; readonly target: string; readonly content: string | Buffer }
   | { readonly kind: 'file'; readonly target: string; readonly content: string }
   | { readonly kind: 'directory'; readonly target: string; readonly mode: string }
   | { readonly kind: 'proc' }

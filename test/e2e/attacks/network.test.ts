@@ -47,7 +47,7 @@ const RESOLVERS = ['198.51.100.53', '127.0.0.53', '2001:db8::53', LINK.gateway4]
 const GATEWAY_PORTS = [22, 80, 443, 1, 3129, 5353, 8080, 9229, 49_152];
 /** What a refused connection may look like: an error, a close without a word, or sand's own refusal. */
 const CLOSED =
-  /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EACCES|EPERM|heard:(HTTP\/1\.1 403 Forbidden\r\nx-sand-reason: .*)?)$/s;
+  /^(ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EACCES|EPERM|heard:(HTTP\/1\.1 403 Forbidden \(sand: [a-z-]+\)\r\nx-sand-reason: .*)?)$/s;
 
 describe.each(CALLERS)('the network, as a guest of the %s sees it', (who) => {
   let world: World;

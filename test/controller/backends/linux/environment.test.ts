@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PROXY_VARIABLES, planEnvironment } from '../../../../controller/backends/linux/environment.ts';
+import { planEnvironment } from '../../../../controller/backends/linux/environment.ts';
+import { planProxyVariables } from '../../../../controller/guest/tools.ts';
 import { CALLER } from './samples.ts';
 
 function plan(caller: Record<string, string | undefined>, named: Record<string, string> = {}) {
@@ -31,7 +32,7 @@ describe('planEnvironment', () => {
       http_proxy: 'http://proxy.example.com:8080',
       HTTPS_PROXY: 'http://user:secret@proxy',
     });
-    expect(planned).toMatchObject(PROXY_VARIABLES);
+    expect(planned).toMatchObject(planProxyVariables('http://198.18.0.1:3128'));
   });
 
   it('gives the guest a home and a name of its own, and lets the caller\u2019s --env win', () => {
@@ -40,7 +41,8 @@ describe('planEnvironment', () => {
       USER: 'sand',
       SAND: '1',
     });
-    expect(plan({}, { USER: 'named', MINE: 'x' })).toMatchObject({ USER: 'named', MINE: 'x' });
+    const named = { USER: 'named', MINE: 'x', https_proxy: 'http://mine.example' };
+    expect(plan({}, named)).toMatchObject(named);
   });
 
   it('carries no value of the caller by a name that is not listed', () => {
