@@ -140,8 +140,9 @@ class Tunnel {
     if (!opened.ok || flight.isCut || this.#guest.signal.aborted) {
       if (opened.ok) opened.socket.destroy();
       const reason: Reason | null = opened.ok ? null : opened.reason;
-      const advice = opened.ok || this.#guest.signal.aborted ? null : opened.advice;
-      flight.close(this.#guest.signal.aborted ? null : reason, null, advice);
+      const hasLeft = this.#guest.signal.aborted;
+      const advice = opened.ok || hasLeft ? null : opened.advice;
+      flight.close(hasLeft ? null : reason, null, opened.ok || hasLeft ? null : opened.detail);
       const denial = denialOf(verdict, flight.cutReason ?? reason ?? 'upstream-failed', null, advice);
       return this.#show(authority, denial, hello === null ? null : 'tls');
     }
