@@ -273,6 +273,7 @@ export class Ledger {
       verdict: 'deny',
       disposition: 'refused',
       detail: `${count} more, refused since the last record`,
+      count,
     });
   }
 
