@@ -47,8 +47,7 @@ describe('a crowd of connections', () => {
       expect(world.core.proxy.stats().accepted).toBe(CROWD);
       await neighbour.expectAlive();
       const refusals = () => world.decisions.filter(({ reason }) => reason === 'limit-connections');
-      const count = () =>
-        refusals().reduce((sum, { detail }) => sum + Number(/^(\d+) more/.exec(detail ?? '')?.[1] ?? 1), 0);
+      const count = () => refusals().reduce((sum, decision) => sum + (decision.count ?? 1), 0);
       await eventually(() => count() === CROWD - LIMIT, 'all of them counted');
       expect(refusals().length).toBeLessThan(10);
       for (const client of crowd) client.socket.destroy();

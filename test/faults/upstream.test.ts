@@ -1,7 +1,9 @@
 /** Origins that fail in every way: what the guest sees of it, what the log says, and that the gateway lives on. */
 import { describe, expect, it } from 'vitest';
+import { tlsAlert } from '../../proxy/refusal.ts';
+import { helloBytes } from '../proxy/hello-bytes.ts';
 import { eventually } from '../proxy/rig.ts';
-import { createFaultWorld, type FaultWorld, OK, type OriginScript, requestOf } from './world.ts';
+import { createFaultWorld, type FaultWorld, OK, type OriginScript } from './world.ts';
 
 /** Long enough for a good request on a busy machine, and all that a hanging origin is waited for. */
 const IMPATIENT = { idleTimeoutMs: 1_000 };
@@ -211,101 +213,44 @@ describe('an origin', () => {
   });
 });
 
-describe('a pooled connection', () => {
-  /** Answers the first request of each connection, and does `second` on the next. */
-  const onSecond =
-    (second: (socket: Parameters<OriginScript>[0]) => void): OriginScript =>
-    (socket, text) => {
-      if (!text.endsWith('\r\n\r\n') && !text.endsWith('hi')) return;
-      if (text.split(' HTTP/1.1\r\n').length === 2) socket.write(OK);
-      else second(socket);
-    };
-  const arrivals = (into: string[], script: OriginScript): OriginScript => {
-    return (socket, text) => {
-      if (text !== '')
-        into.push(
-          text
-            .split('\r\n')
-            .filter((line) => line.includes(' HTTP/1.1'))
-            .at(-1) ?? '',
-        );
-      script(socket, text);
-    };
+describe('inside a TLS tunnel, an origin', () => {
+  const hello = helloBytes({ names: ['bad.example'] });
+  const tunnel = async (world: FaultWorld, port: number) => {
+    const client = await world.client();
+    client.send(`CONNECT bad.example:${port} HTTP/1.1\r\nHost: bad.example:${port}\r\n\r\n`);
+    await client.until(/ 200 /);
+    return client.send(hello);
   };
 
-  it('that is closed as a request is sent: the request is sent again, and the guest sees nothing', async () => {
-    const seen: string[] = [];
-    const origin = arrivals(
-      seen,
-      onSecond((socket) => socket.resetAndDestroy()),
-    );
-    await using world = await createFaultWorld({ origin });
-    for (const path of ['/one', '/two']) {
-      const client = await world.request('bad.example', world.ports.bad, path);
-      expect(await client.all()).toMatch(/ 200 [\s\S]*fine$/);
-    }
-    expect(seen.filter((line) => line.includes('/two'))).toHaveLength(2);
-    expect(world.decisions.filter(({ path }) => path === '/two')).toHaveLength(1);
-  });
-
-  it('takes no part in sending again, were all of them dead', async () => {
-    const seen: string[] = [];
-    const origin = arrivals(
-      seen,
-      onSecond((socket) => socket.resetAndDestroy()),
-    );
-    await using world = await createFaultWorld({ origin });
-    const { bad } = world.ports;
-    const first = await Promise.all(
-      ['/a', '/b', '/c'].map((path) => world.request('bad.example', bad, path)),
-    );
-    for (const client of first) await client.all();
-    const again = await world.request('bad.example', bad, '/again');
-    expect(await again.all()).toMatch(/ 200 [\s\S]*fine$/);
-    expect(seen.filter((line) => line.includes('/again'))).toHaveLength(2);
-  });
-
-  it.each([
-    ['garbage', 'SSH-2.0\r\n\r\n'],
-    ['an interim answer', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
-    ['half a head', 'HTTP/1.1 200 OK\r\nContent-'],
-  ])('that breaks after %s: the origin has the request, and is not asked again', async (_, bytes) => {
-    const seen: string[] = [];
-    const breakOff = onSecond((socket) => socket.write(bytes, () => setImmediate(() => socket.destroy())));
-    await using world = await createFaultWorld({ origin: arrivals(seen, breakOff) });
-    const { bad } = world.ports;
-    expect(await (await world.request('bad.example', bad, '/one')).all()).toMatch(/fine$/);
-    expect(await (await world.request('bad.example', bad, '/two')).all()).toMatch(/HTTP\/1\.1 502 /);
-    expect(seen.filter((line) => line.includes('/two'))).toHaveLength(1);
+  it('that refuses is told by a fatal alert, for the 200 is out already', async () => {
+    await using world = await createFaultWorld();
+    const client = await tunnel(world, world.ports.deadTls);
+    expect(Buffer.from(await client.all(), 'latin1').subarray(-7)).toEqual(tlsAlert('internal_error'));
+    expect(world.decisions).toMatchObject([{ disposition: 'forwarded', sni: 'bad.example' }]);
+    expect(world.closes).toMatchObject([
+      { reason: 'upstream-refused', detail: '127.0.0.1: ECONNREFUSED', bytesOut: 0 },
+    ]);
     await world.expectAlive();
   });
 
-  it('carries no request that may not be sent twice', async () => {
-    const seen: string[] = [];
-    const origin = arrivals(
-      seen,
-      onSecond((socket) => socket.resetAndDestroy()),
-    );
+  it('that resets in the middle is a reset', async () => {
+    const origin: OriginScript = (socket, text) => {
+      if (text !== '') socket.write('half', () => socket.resetAndDestroy());
+    };
     await using world = await createFaultWorld({ origin });
-    const { bad } = world.ports;
-    expect(await (await world.request('bad.example', bad, '/one')).all()).toMatch(/fine$/);
-    const post = await world.request('bad.example', bad, '/post', 'POST');
-    expect(await post.all()).toMatch(/fine$/);
-    expect(seen.filter((line) => line.includes('/post'))).toHaveLength(1);
+    const client = await tunnel(world, world.ports.tls);
+    expect(await client.ending()).toBe('reset');
+    await eventually(() => world.closes.length > 0, 'the close');
+    expect(world.closes).toMatchObject([{ reason: 'upstream-refused', bytesOut: hello.length }]);
+    await world.expectAlive();
   });
 
-  it('on which more came than was asked for gives none of it to the next request', async () => {
-    let served = 0;
-    const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
-    const origin = onHead((socket) => socket.write(served++ === 0 ? `${OK}${evil}` : OK));
-    await using world = await createFaultWorld({ origin });
-    const client = await world.client();
-    const { bad } = world.ports;
-    const keep = (path: string) =>
-      client.send(requestOf('GET', 'bad.example', bad, path).replace('Connection: close\r\n', ''));
-    await keep('/one').until(/fine/);
-    await keep('/two').until(/fine[\s\S]*fine/);
-    expect(client.text).not.toContain('evil');
+  it('that hangs is given up when nothing moves', async () => {
+    await using world = await createFaultWorld({ proxy: IMPATIENT });
+    const client = await tunnel(world, world.ports.tls);
+    expect(await client.ending()).toBe('reset');
+    await eventually(() => world.closes.length > 0, 'the close');
+    expect(world.closes).toMatchObject([{ reason: 'limit-time', bytesOut: hello.length }]);
     await world.expectAlive();
   });
 });

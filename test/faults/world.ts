@@ -58,8 +58,10 @@ export interface Ports {
   readonly raw: number;
   /** The same origin, where TLS is allowed. */
   readonly tls: number;
-  /** Nobody listens. */
+  /** HTTP at `bad.example`, where nobody listens. */
   readonly dead: number;
+  /** The same, where TLS is allowed. */
+  readonly deadTls: number;
 }
 
 /** Disposing of it fails where a dial or a request came before its record. */
@@ -133,6 +135,11 @@ export class FaultWorld implements AsyncDisposable {
     this.resolvers.splice(0, this.resolvers.length, fake);
   }
 
+  /** That the name servers were asked so far. */
+  get questions(): number {
+    return this.#fakes.reduce((sum, { asked }) => sum + asked.length, 0);
+  }
+
   get events(): readonly AuditEvent[] {
     const lines = readFileSync(this.log.path, 'utf8').split('\n').slice(0, -1);
     return lines.map((line) => JSON.parse(line) as AuditEvent);
@@ -183,8 +190,7 @@ export class FaultWorld implements AsyncDisposable {
 
   /** In the very turn of the dial: its record stands in the file already. */
   #checkDial = (port: number): void => {
-    const { good, bad, raw, tls, dead } = this.ports;
-    if (![good, bad, raw, tls, dead].includes(port)) return;
+    if (!Object.values(this.ports).includes(port)) return;
     const dials = (this.#dials.get(port) ?? 0) + 1;
     this.#dials.set(port, dials);
     const records = this.decisions.filter((decision) => {
@@ -231,16 +237,17 @@ export async function createFaultWorld(options: WorldOptions = {}): Promise<Faul
     if (text.endsWith('\r\n\r\n') || text.endsWith('hi')) socket.write(OK);
   });
   const bad = options.origin ?? (() => {});
-  const servers = [good, serve(bad), serve(bad), serve(bad), createServer()];
-  const [goodPort = 0, badPort = 0, raw = 0, tls = 0, dead = 0] = await Promise.all(
-    servers.map((server) => listening(server)),
+  const gone = [createServer(), createServer()];
+  const live = [good, serve(bad), serve(bad), serve(bad)];
+  const [goodPort = 0, badPort = 0, raw = 0, tls = 0, dead = 0, deadTls = 0] = await Promise.all(
+    [...live, ...gone].map((server) => listening(server)),
   );
-  servers.at(-1)?.close();
+  for (const server of gone) server.close();
   const folder = mkdtempSync(join(tmpdir(), 'sand-faults-'));
-  const ports = { good: goodPort, bad: badPort, raw, tls, dead };
+  const ports = { good: goodPort, bad: badPort, raw, tls, dead, deadTls };
   const resolver = await fakeUpstream(options.resolver ?? GOOD_RESOLVER);
   world = new FaultWorld(folder, ports, resolver, options);
-  for (const server of servers.slice(0, -1)) world.own(server);
+  for (const server of live) world.own(server);
   return world.open();
 }
 
@@ -251,13 +258,13 @@ async function listening(server: Server, port = 0): Promise<number> {
   return bound.port;
 }
 
-function rulesOf({ good, bad, raw, tls, dead }: Ports, more: string): string {
+function rulesOf({ good, bad, raw, tls, dead, deadTls }: Ports, more: string): string {
   const rule = (host: string, ports: string) =>
     `  - allow: "${host}"\n    ${ports}\n    addresses: [127.0.0.0/8]\n`;
   return [
     rule('good.example', `http: [${good}]`),
     rule('*.names.example', `http: [${good}]`),
-    rule('bad.example', `http: [${bad}, ${dead}]\n    tcp: [${raw}]\n    https: [${tls}]`),
+    rule('bad.example', `http: [${bad}, ${dead}]\n    tcp: [${raw}]\n    https: [${tls}, ${deadTls}]`),
     more,
   ].join('');
 }
