@@ -15,6 +15,7 @@ import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
 import { SandError } from '../errors.ts';
+import { watchExpiry } from './expiry.ts';
 import { connectionsWithin, readOpenFiles } from './open-files.ts';
 import type { ParentSettings } from './parent-proxy.ts';
 import { createParents } from './parents.ts';
@@ -67,6 +68,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     audit,
     limits: { ...PROXY_LIMITS, connections: carried, ...options.limits?.proxy },
   });
+  const expiry = watchExpiry(inForce, Date.now, () => proxy.policyChanged('rule-expired'));
   return {
     resolver,
     dns,
@@ -74,9 +76,11 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     policy,
     replacePolicy(next) {
       inForce = next;
+      expiry.replace(next);
       proxy.policyChanged();
     },
     async close() {
+      expiry.close();
       proxy.close();
       resolver.close();
       await dns.close();
