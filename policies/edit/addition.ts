@@ -6,9 +6,8 @@ import type { ListLayout } from '../document-layout.ts';
 import type { PolicyNode } from '../document-tree.ts';
 import { formatRule } from '../format.ts';
 import { IssueList } from '../issue.ts';
-import { formatSubject } from '../subject.ts';
 import { findRulePlace, type RulePlace } from './rule-place.ts';
-import { blockItem, flowItem, type RuleContent, type Style, scalarText } from './rule-text.ts';
+import { blockItem, flowItem, type RuleContent, type Style, subjectText } from './rule-text.ts';
 import { appendToFlow, indentAt, linesBelow, type Splice } from './splice.ts';
 
 /** Null where the text has no place for them. */
@@ -87,7 +86,7 @@ function appendSubjects(
   rule: RuleContent,
   style: Style,
 ): readonly Splice[] {
-  const scalars = rule.subjects.map((subject) => scalarText(formatSubject(subject), style));
+  const scalars = rule.subjects.map((subject) => subjectText(subject, style));
   const last = subjects.items.at(-1);
   if (subjects.isFlow || last === undefined) return appendToFlow(text, subjects, scalars);
   const lines = scalars.map((scalar) => `- ${scalar}`);

@@ -2,8 +2,9 @@
  * One rule as a person writes it: as an item of a block, in braces, or as JSON. The canonical text that digests are
  * taken of is `format.ts`; where the text goes is `edit.ts`.
  */
+import { soleAddress } from '../address.ts';
 import { formatLimits } from '../guest-limits.ts';
-import type { Rule } from '../model.ts';
+import type { Rule, Subject } from '../model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from '../port-range.ts';
 import { formatSubject } from '../subject.ts';
 
@@ -39,13 +40,17 @@ export function scalarText(text: string, style: Style): string {
 /** Words that YAML, of this version or an older one, reads as something else than text. */
 const WORDS_OF_YAML = /^(true|false|null|yes|no|on|off|y|n)$/i;
 
+/** A name such as `1.e3` reads as one. */
+const NUMBER_OF_YAML = /^[0-9.]*e[0-9]+$/i;
+
 function isPlain(text: string): boolean {
-  if (WORDS_OF_YAML.test(text)) return false;
+  if (WORDS_OF_YAML.test(text) || NUMBER_OF_YAML.test(text)) return false;
+  const isHost = /^[a-z0-9_][a-z0-9._-]*\.[a-z][a-z0-9_-]*$/.test(text);
   const isName = /^[A-Za-z][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*$/.test(text);
   const isAddress = /^\d+\.\d+\.\d+\.\d+(\/\d+)?$/.test(text);
   const isInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text);
   const isExtension = /^group:[a-z0-9-]+(\/all)?$/.test(text);
-  return isName || isAddress || isInstant || isExtension;
+  return isHost || isName || isAddress || isInstant || isExtension;
 }
 
 /** What a screen cannot show is escaped: in YAML by code point, in JSON by halves. */
@@ -59,7 +64,7 @@ function quote(text: string, style: Style): string {
 }
 
 function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string, string])[] {
-  const subjects = rule.subjects.map((subject) => scalarText(formatSubject(subject), style));
+  const subjects = rule.subjects.map((subject) => subjectText(subject, style));
   const scalar = (text: string): string => scalarText(text, style);
   return [
     [rule.verb, subjects.length === 1 ? (subjects[0] ?? '') : `[${subjects.join(', ')}]`],
@@ -76,6 +81,16 @@ function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string,
     ...(rule.report === true ? [['report', 'true'] as const] : []),
     ...(rule.because === null ? [] : [['because', scalar(rule.because)] as const]),
   ];
+}
+
+/** A range of one address is that address. */
+export function subjectWord(subject: Subject): string {
+  const sole = subject.kind === 'range' ? soleAddress(subject.range) : null;
+  return sole ?? formatSubject(subject);
+}
+
+export function subjectText(subject: Subject, style: Style): string {
+  return scalarText(subjectWord(subject), style);
 }
 
 function portEntries({ verb, ports }: RuleContent): readonly (readonly [string, string])[] {

@@ -289,6 +289,6 @@ describe('a new policy', () => {
 
   it('gives each rule as one line to paste', () => {
     expect(pasteLine(rule(['a.example', 'b.example']))).toBe('- allow: [a.example, b.example]');
-    expect(pasteLine(rule('2001:db8::1', TCP))).toBe('- {allow: "2001:db8::1/128", tcp: [5432]}');
+    expect(pasteLine(rule('2001:db8::1', TCP))).toBe('- {allow: "2001:db8::1", tcp: [5432]}');
   });
 });
