@@ -69,7 +69,9 @@ export function explain(
     ceilings: ceilings.map(shown),
     left: all.reduce((sum, rules) => sum + rules.length - shown(rules).length, 0),
     addresses,
-    turning: isTurnable ? planTurning(inForce, request, turnedReason(final, verdict), known) : null,
+    turning: isTurnable
+      ? planTurning(inForce, request, turnedReason(inForce, request, final, nowMs), known)
+      : null,
   };
 }
 
@@ -108,8 +110,9 @@ const LOOPBACK: readonly IpAddress[] = ['127.0.0.1', '::1'].flatMap((text) => {
   return address.ok ? [address.value] : [];
 });
 
-/** What only passes because it is reported is turned as what was denied for no rule. */
-function turnedReason(final: Final, verdict: Verdict): Reason {
+/** What only passes because the policy reports is turned as what would be denied if it were enforced. */
+function turnedReason(inForce: PolicyInForce, request: EgressRequest, final: Final, nowMs: number): Reason {
   if (final.reason !== 'would-be-denied') return final.reason;
-  return verdict.rule === null && verdict.grants.length === 0 ? 'would-be-denied' : 'allowed-by-rule';
+  const enforced = { ...inForce, policy: { ...inForce.policy, mode: 'enforce' as const } };
+  return evaluate(enforced, request, nowMs).reason;
 }

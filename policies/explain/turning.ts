@@ -114,7 +114,6 @@ const TURNED_BY_A_RULE: readonly Reason[] = [
   'address-guarded',
   'address-not-listed',
   'deny-rule',
-  'would-be-denied',
 ];
 
 function grantFor(request: EgressRequest, reason: Reason, circumstances: Circumstances): RuleContent | null {
