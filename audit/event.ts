@@ -142,6 +142,26 @@ export interface ProbeResult {
   readonly detail: string;
 }
 
+/** Somebody, or silence, has answered for a request that no rule decides. */
+export interface ConsentAnswer {
+  readonly kind: 'answer';
+  readonly host: string;
+  /** Null for a name that was looked up. */
+  readonly port: number | null;
+  readonly protocol: Protocol | null;
+  /** `write`: a line in the policy file, and in this run; `never`: not in this run. */
+  readonly answer: 'once' | 'run' | 'write' | 'deny' | 'never';
+  /** A person at the terminal of the run or at its control socket, or nobody in time. */
+  readonly by: 'terminal' | 'control' | 'silence';
+  /** Id of the rule that a yes is; decisions that it allowed name it. */
+  readonly rule: string;
+  /** Digest of the policy from then on. */
+  readonly policy: string;
+  /** Requests that waited for it. */
+  readonly waiting: number;
+  readonly waitedMs: number;
+}
+
 /** Something sand found out that no single request shows (a protected file that the guest tried to change). */
 export interface Notice {
   readonly kind: 'notice';
@@ -167,6 +187,7 @@ export type AuditEntry =
   | ConnectionClose
   | UnplantedAttempt
   | PhaseStart
+  | ConsentAnswer
   | Notice
   | RunEnd;
 

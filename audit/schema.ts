@@ -187,6 +187,22 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
     },
     optional: {},
   },
+  answer: {
+    description: 'somebody, or silence, has answered for a request that no rule decides',
+    properties: {
+      kind: { const: 'answer' },
+      host: TEXT,
+      port: { anyOf: [{ type: 'null' }, PORT], description: 'null for a name that was looked up' },
+      protocol: { anyOf: [{ type: 'null' }, { enum: ['http', 'https', 'tcp'] }] },
+      answer: { enum: ['once', 'run', 'write', 'deny', 'never'] },
+      by: { enum: ['terminal', 'control', 'silence'] },
+      rule: { type: 'string', description: 'id of the rule that a yes is' },
+      policy: { type: 'string', description: 'digest of the policy from then on' },
+      waiting: COUNT,
+      waitedMs: COUNT,
+    },
+    optional: {},
+  },
   notice: {
     description: 'something that no single request shows',
     properties: {

@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   'run-missing': { exit: 2, means: 'no run of that name' },
   'control-missing': { exit: 2, means: 'the run has ended, or has no control socket' },
   'control-failed': { exit: 125, means: 'the control socket of a run could not be made or did not answer' },
+  'question-missing': { exit: 1, means: 'a question does not wait any more, or cannot be answered so' },
   'phase-last': { exit: 1, means: 'the guest is in the last phase of its policy' },
   'guest-failed': { exit: 125, means: 'the guest ended before its command could start' },
   'teardown-failed': { exit: 125, means: 'a step of the teardown failed' },

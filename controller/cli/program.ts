@@ -30,6 +30,7 @@ export function createProgram(context: ProgramContext): Command {
   addAudit(program, context);
   addInspect(program, context);
   addPhase(program, context);
+  addAsk(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   return program;
@@ -69,6 +70,11 @@ function addRun(program: Command, context: ProgramContext): void {
       'run this by sh in the guest before the command; when it ends with 0, the next phase of the policy begins',
       list,
       [],
+    )
+    .option(
+      '--ask',
+      'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
+      false,
     )
     .option('--cache', 'keep package caches for the next run in this folder', false)
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
@@ -213,6 +219,21 @@ function addPhase(program: Command, context: ProgramContext): void {
     .action(async (run: string, flags: { readonly json: boolean }) => {
       const { nextPhase } = await import('./phase.ts');
       context.finish(await nextPhase({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addAsk(program: Command, context: ProgramContext): void {
+  program
+    .command('ask')
+    .summary('answer the questions of a run from another terminal')
+    .description(
+      'Shows what waits in a run that was started with --ask, and takes the answers, until the run ends. Answers are read as lines.',
+    )
+    .argument('[GUEST]', 'a run, or the beginning of its name')
+    .option('--json', 'print what waits now as JSON, and answer nothing', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { askRun } = await import('./ask.ts');
+      context.finish(await askRun({ ...auditContext(context), run, json: flags.json, input: process.stdin }));
     });
 }
 

@@ -2,6 +2,7 @@
  * What is said at the control socket of a run: one line of JSON asks, one line answers. Decides which lines are
  * understood; sockets are `server.ts` and `client.ts`. Pure.
  */
+import { type AnswerKind, isAnswer } from '../ask/question.ts';
 
 export const CONTROL_LIMITS = {
   /** A question is a few words; what is longer is none. */
@@ -23,7 +24,10 @@ export type ControlRequest =
   /** Where the guest stands. */
   | { readonly do: 'phase' }
   /** Moves the guest on by one phase. */
-  | { readonly do: 'phase-next' };
+  | { readonly do: 'phase-next' }
+  /** What waits for an answer. */
+  | { readonly do: 'questions' }
+  | { readonly do: 'answer'; readonly question: number; readonly answer: AnswerKind };
 
 export type ControlAnswer =
   | { readonly ok: true; readonly value: unknown }
@@ -36,7 +40,13 @@ export function parseControlRequest(line: string): ControlRequest | null {
   switch (value?.do) {
     case 'phase':
     case 'phase-next':
+    case 'questions':
       return { do: value.do };
+    case 'answer': {
+      const { question, answer } = value;
+      if (typeof question !== 'number' || !isAnswer(answer)) return null;
+      return { do: 'answer', question, answer };
+    }
     default:
       return null;
   }

@@ -9,6 +9,7 @@ import { createResolver, type Resolver } from '../../dns/resolver.ts';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import { createSystemResolvers } from '../../dns/system-resolvers.ts';
 import { parseAddress } from '../../policies/address.ts';
+import type { AskForConsent } from '../../policies/consent.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
@@ -26,11 +27,15 @@ export interface CoreOptions {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** Null: everything is dialled directly. */
   readonly parents: ParentSettings | null;
+  /** Holds what no rule decides until somebody has answered; absent: nobody is asked. */
+  readonly ask?: AskForConsent;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
 }
 
 export interface GatewayCore {
+  /** Of this host's interfaces, which no rule means by accident. */
+  hostAddresses(): readonly IpAddress[];
   readonly resolver: Resolver;
   readonly dns: DnsServer;
   readonly proxy: GatewayProxy;
@@ -47,11 +52,13 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   const hostAddresses = createHostAddresses();
   const named = options.dnsUpstreams;
   const upstreams = named.length === 0 ? createSystemResolvers() : () => named;
-  const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
+  const asking = options.ask === undefined ? {} : { ask: options.ask };
+  const resolver = createResolver({ policy, upstreams, hostAddresses, audit, ...asking });
   const dns = createDnsServer({ handler: resolver });
   const proxy = createProxy({
     policy,
-    lookup: (name, signal) => resolver.lookup(name, signal),
+    lookup: (name, signal, consent) => resolver.lookup(name, signal, consent),
+    ...asking,
     meaning: (address) => resolver.meaning(address),
     hostAddresses,
     isOwn: options.isOwn,
@@ -60,6 +67,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     limits: PROXY_LIMITS,
   });
   return {
+    hostAddresses,
     resolver,
     dns,
     proxy,

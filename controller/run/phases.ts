@@ -3,23 +3,21 @@
  * command that ended or by the control socket.
  */
 import type { AuditEntry, PhaseStart } from '../../audit/event.ts';
-import type { ControlRequest } from '../control/protocol.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
-import type { Gateway } from '../gateway/gateway.ts';
 import type { PhasePosition, PolicyCourse } from './policy-course.ts';
 
 export interface MovedRun {
   readonly course: PolicyCourse;
-  readonly gateway: Pick<Gateway, 'replacePolicy'>;
   readonly record: (entry: AuditEntry) => number;
-  /** Called when the next phase is in force. */
-  readonly moved: () => void;
+  /** Puts the policy of the phase in force. */
+  readonly enforce: (next: PolicyInForce) => Promise<void>;
 }
 
 export type Mover = (by: PhaseStart['by']) => Promise<PhasePosition>;
 
 /** The mover raises `phase-last`, and what the log and the link raise; where it was in force once, it stays. */
-export function createMover({ course, gateway, record, moved }: MovedRun): Mover {
+export function createMover({ course, record, enforce }: MovedRun): Mover {
   return async (by) => {
     const { next: phase } = course.position;
     const next = course.peek();
@@ -27,19 +25,9 @@ export function createMover({ course, gateway, record, moved }: MovedRun): Mover
     record({ kind: 'phase', phase, number: course.number + 1, policy: next.policy.digest, by });
     course.advance();
     // What the phase does not allow is ended before this gives way to anything else.
-    await gateway.replacePolicy(next);
-    moved();
+    await enforce(next);
     return course.position;
   };
-}
-
-/** What `sand phase` asks of a run. */
-export async function answerPhase(
-  request: ControlRequest,
-  course: PolicyCourse,
-  moveOn: Mover,
-): Promise<PhasePosition> {
-  return request.do === 'phase' ? course.position : moveOn('control');
 }
 
 function lastPhase({ phase }: PhasePosition): SandError {

@@ -12,6 +12,7 @@ import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
+import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
@@ -46,6 +47,8 @@ export interface RunRequest {
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
   readonly backend: string;
+  /** Asks people about what no rule decides; null: nobody is asked. */
+  readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
   /** Called with what the command prints where `stdio` says `pipe`. */
   readonly output: NonNullable<GuestCommand['output']>;
@@ -59,6 +62,7 @@ export interface RunRequest {
 
 export const RUN_DEFAULTS = {
   phaseAfter: [],
+  ask: null,
   policies: [],
   allow: [],
   mounts: [],
@@ -89,7 +93,7 @@ export async function planRun(
   const command = checkCommand(request.command);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
-  const policy = await choosePolicy({
+  const { file, ...policy } = await choosePolicy({
     policies: request.policies,
     allows: request.allow,
     cwd,
@@ -111,6 +115,7 @@ export async function planRun(
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,
     parents: readParentSettings(request.upstreamProxy, environ),
+    ask: request.ask === null ? null : { front: request.ask, file },
     stdio: request.stdio,
     output: request.output,
     terminal: request.terminal,

@@ -29,6 +29,8 @@ export interface PolicyChoice {
   readonly inForce: PolicyInForce;
   /** For the log's header: what a person would recognise. */
   readonly layers: readonly string[];
+  /** The first policy file of the user's own, where a line can be written; null where only presets and flags speak. */
+  readonly file: string | null;
   /**
    * Reads the same layers again. Null where the policy was merely found: what was consented to is its content,
    * so it stays as it is for the whole run.
@@ -65,7 +67,9 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
-  return { inForce, layers, reread: found === null ? () => rereadOf(compileAll) : null };
+  const own = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
+  const file = own === null ? null : realpathSync(resolve(request.cwd, own));
+  return { inForce, layers, file, reread: found === null ? () => rereadOf(compileAll) : null };
 }
 
 function rereadOf(compileAll: () => PolicyInForce): PolicyReread {

@@ -2,7 +2,8 @@
  * Where a run stands in its policy: the whole of it as it was read last, and the phase that the guest is in. A
  * guest only ever goes forward; who may move it on, and what a move does, is not decided here.
  */
-import type { PolicyInForce } from '../../policies/model.ts';
+import { withRules } from '../../policies/consent.ts';
+import type { PolicyInForce, Rule } from '../../policies/model.ts';
 import { inPhase, phaseNames } from '../../policies/phase.ts';
 import type { PolicyReread } from './policy-choice.ts';
 
@@ -19,6 +20,8 @@ export class PolicyCourse {
   #whole: PolicyInForce;
   #index = 0;
   #inForce: PolicyInForce;
+  /** What people have consented to; it ends with the phase. */
+  #granted: readonly Rule[] = [];
 
   constructor(whole: PolicyInForce) {
     this.#whole = whole;
@@ -50,6 +53,7 @@ export class PolicyCourse {
     const next = this.peek();
     if (next === null) return false;
     this.#index += 1;
+    this.#granted = [];
     this.#inForce = next;
     return true;
   }
@@ -65,10 +69,24 @@ export class PolicyCourse {
       const problem = `its phases so far are ${after === '' ? 'none' : after}, and this guest came by ${before === '' ? 'none' : before}`;
       return { ok: false, problem };
     }
-    const inForce = requirePhase(reread.inForce, this.#index);
     this.#whole = reread.inForce;
-    this.#inForce = inForce;
-    return { ok: true, inForce };
+    this.#inForce = this.#withGranted(this.#granted);
+    return { ok: true, inForce: this.#inForce };
+  }
+
+  /** What would decide if this rule held as well, for the rest of the phase; `grant` makes it so. */
+  peekGranted(rule: Rule): PolicyInForce {
+    return this.#withGranted([...this.#granted, rule]);
+  }
+
+  grant(rule: Rule): void {
+    this.#granted = [...this.#granted, rule];
+    this.#inForce = this.#withGranted(this.#granted);
+  }
+
+  #withGranted(rules: readonly Rule[]): PolicyInForce {
+    const phase = requirePhase(this.#whole, this.#index);
+    return rules.length === 0 ? phase : withRules(phase, rules);
   }
 }
 

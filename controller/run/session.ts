@@ -11,16 +11,19 @@ import { type Row, Summary } from '../../audit/summary.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
+import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type { GuestCommand, Inspection, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
 import { createControlServer } from '../control/server.ts';
 import { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { describeParents, type ParentSettings } from '../gateway/parent-proxy.ts';
 import { VERSION } from '../version.ts';
+import { type AskSettings, createBroker } from './asking.ts';
 import { runCommands } from './commands.ts';
+import { planControls } from './controls.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
 import { exposedCode } from './own-code.ts';
-import { answerPhase, createMover } from './phases.ts';
+import { createMover } from './phases.ts';
 import type { PolicyReread } from './policy-choice.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
@@ -53,6 +56,8 @@ export interface SessionRequest {
   /** Shell texts that run in the guest before the command; the end of each, with 0, moves it into the next phase. */
   readonly before: readonly string[];
   readonly command: readonly string[];
+  /** Who is asked about what no rule decides; null: nobody. */
+  readonly ask: AskSettings | null;
   readonly stdio: GuestCommand['stdio'];
   readonly terminal: boolean;
   readonly output?: GuestCommand['output'];
@@ -136,6 +141,17 @@ async function runToEnd(
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
     requireConfinement(inForce, backend);
+    let running = request.command;
+    const broker =
+      request.ask === null
+        ? null
+        : createBroker(request.ask, {
+            course,
+            record,
+            command: () => running,
+            hostAddresses: () => gateway.hostAddresses(),
+            enforce: (next) => enforce(next),
+          });
     const guest = await backend.create({
       name: run.id,
       mounts: request.mounts,
@@ -144,6 +160,7 @@ async function runToEnd(
       shares: request.shares,
       authorities: request.authorities,
       cache: request.cache,
+      ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });
     undo.push(() => backend.destroy(guest));
@@ -153,6 +170,7 @@ async function runToEnd(
       dnsPort: request.dnsPort,
       dnsUpstreams: request.dnsUpstreams,
       parents: request.parents,
+      ask: broker?.ask ?? null,
       lost: (error) => {
         end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
@@ -165,19 +183,34 @@ async function runToEnd(
     const guestDetails = (await backend.inspect(guest)).details;
     const tellState = () => writeRunState(run, stateOf(request, gateway, course, guestDetails));
     tellState();
-    const moveOn = createMover({ course, gateway, record, moved: tellState });
+    const enforce = async (next: PolicyInForce) => {
+      await gateway.replacePolicy(next);
+      broker?.policyChanged();
+      tellState();
+    };
+    const begin = async (next: PolicyInForce) => {
+      broker?.forget();
+      await enforce(next);
+    };
+    const moveOn = createMover({ course, enforce: begin, record });
     undo.push(async () => {
       for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
         record({ kind: 'notice', code, detail });
     });
-    undo.push(asyncly(watchSessionPolicy(request, { course, gateway, record, reloaded: tellState })));
-    if (course.position.phases.length > 1) {
-      const control = await createControlServer(run.directory, (asked) => answerPhase(asked, course, moveOn));
+    undo.push(asyncly(watchSessionPolicy(request, { course, record, enforce })));
+    const controls = planControls({ course, moveOn, broker });
+    if (controls !== null) {
+      const control = await createControlServer(run.directory, controls);
       undo.push(() => control.close());
+    }
+    if (broker !== null) {
+      undo.push(asyncly(() => broker.close()));
+      undo.push(asyncly(request.ask?.front(broker, run) ?? (() => {})));
     }
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
     const exec = async (argv: readonly string[]): Promise<number> => {
+      running = argv;
       const status = await backend.exec(guest, {
         argv,
         stdio: request.stdio,
@@ -212,15 +245,12 @@ async function runToEnd(
  */
 function watchSessionPolicy(
   { reread, inForce, mounts }: SessionRequest,
-  { course, gateway, record, reloaded }: WatchedRun,
+  { course, enforce, record }: WatchedRun,
 ): () => void {
   if (reread === null) return () => {};
   return watchPolicy({ inForce, reread }, mounts, async (change) => {
     const held = course.reload(change);
-    if (held.ok) {
-      await gateway.replacePolicy(held.inForce);
-      reloaded();
-    }
+    if (held.ok) await enforce(held.inForce);
     const { code, detail } = describeReload(held);
     record({ kind: 'notice', code, detail });
   });
@@ -228,9 +258,8 @@ function watchSessionPolicy(
 
 interface WatchedRun {
   readonly course: PolicyCourse;
-  readonly gateway: Gateway;
   readonly record: (entry: AuditEntry) => number;
-  readonly reloaded: () => void;
+  readonly enforce: (next: PolicyInForce) => Promise<void>;
 }
 
 function stateOf(

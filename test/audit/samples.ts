@@ -137,6 +137,18 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),
   { kind: 'phase', phase: 'run', number: 2, policy: POLICY, by: 'control' },
+  {
+    kind: 'answer',
+    host: 'new.example',
+    port: 443,
+    protocol: 'https',
+    answer: 'once',
+    by: 'terminal',
+    rule: 'ask/allow:new.example:443',
+    policy: POLICY,
+    waiting: 2,
+    waitedMs: 1200,
+  },
   { kind: 'notice', code: 'policy-file-touched', detail: 'd', at: { file: 'a.yaml', line: 1, column: 2 } },
   runEnd(),
 ];

@@ -50,6 +50,7 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     dnsUpstreams: [],
     parents: null,
     before: [],
+    ask: null,
     command: ['main'],
     stdio: ['ignore', 'inherit', 'inherit'],
     terminal: false,

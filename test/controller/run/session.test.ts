@@ -60,6 +60,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     dnsUpstreams: [],
     parents: null,
     before: [],
+    ask: null,
     command: ['true'],
     stdio: ['ignore', 'inherit', 'inherit'],
     terminal: false,
