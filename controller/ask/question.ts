@@ -31,12 +31,18 @@ export interface Question {
   readonly file: string | null;
 }
 
-const KEYS: Readonly<Record<string, AnswerKind>> = { o: 'once', r: 'run', w: 'write', d: 'deny', n: 'never' };
+const KEYS: ReadonlyMap<string, AnswerKind> = new Map([
+  ['o', 'once'],
+  ['r', 'run'],
+  ['w', 'write'],
+  ['d', 'deny'],
+  ['n', 'never'],
+]);
 
 /** A letter or a whole word; null for anything else. */
 export function parseAnswer(text: string): AnswerKind | null {
   const word = text.trim().toLowerCase();
-  return KEYS[word] ?? ANSWERS.find((answer) => answer === word) ?? null;
+  return KEYS.get(word) ?? ANSWERS.find((answer) => answer === word) ?? null;
 }
 
 export function isAnswer(value: unknown): value is AnswerKind {
