@@ -3,32 +3,32 @@
  * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
  */
 import { writeFileSync } from 'node:fs';
-import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
+import type { AuditEntry, RunEnd } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
-import { redactCommand, redactText } from '../../audit/redact.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { type Row, Summary } from '../../audit/summary.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
+import type { AskBroker } from '../ask/broker.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
-import type { GuestCommand, Inspection, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import type { GuestCommand, GuestRef, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
 import { createControlServer } from '../control/server.ts';
-import { SandError } from '../errors.ts';
+import type { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
-import { describeParents, type ParentSettings } from '../gateway/parent-proxy.ts';
-import { VERSION } from '../version.ts';
+import type { ParentSettings } from '../gateway/parent-proxy.ts';
 import { type AskSettings, createBroker } from './asking.ts';
 import { runCommands } from './commands.ts';
 import { planControls } from './controls.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
 import { exposedCode } from './own-code.ts';
-import { createMover } from './phases.ts';
+import { createMover, type Mover } from './phases.ts';
 import type { PolicyReread } from './policy-choice.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { type RunState, writeRunState } from './run-state.ts';
+import { requireConfinement, runStart, stateOf, tellGateway } from './run-facts.ts';
+import { writeRunState } from './run-state.ts';
 import { createSignalRelay } from './signal-relay.ts';
 
 /** How long a command may take to end after SIGTERM. */
@@ -150,7 +150,7 @@ async function runToEnd(
             record,
             command: () => running,
             hostAddresses: () => gateway.hostAddresses(),
-            enforce: (next) => enforce(next),
+            enforce: (next) => supervised.enforce(next),
           });
     const guest = await backend.create({
       name: run.id,
@@ -180,33 +180,7 @@ async function runToEnd(
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
     await backend.start(guest, gateway, stop.signal);
-    const guestDetails = (await backend.inspect(guest)).details;
-    const tellState = () => writeRunState(run, stateOf(request, gateway, course, guestDetails));
-    tellState();
-    const enforce = async (next: PolicyInForce) => {
-      await gateway.replacePolicy(next);
-      broker?.policyChanged();
-      tellState();
-    };
-    const begin = async (next: PolicyInForce) => {
-      broker?.forget();
-      await enforce(next);
-    };
-    const moveOn = createMover({ course, enforce: begin, record });
-    undo.push(async () => {
-      for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
-        record({ kind: 'notice', code, detail });
-    });
-    undo.push(asyncly(watchSessionPolicy(request, { course, record, enforce })));
-    const controls = planControls({ course, moveOn, broker });
-    if (controls !== null) {
-      const control = await createControlServer(run.directory, controls);
-      undo.push(() => control.close());
-    }
-    if (broker !== null) {
-      undo.push(asyncly(() => broker.close()));
-      undo.push(asyncly(request.ask?.front(broker, run) ?? (() => {})));
-    }
+    const supervised = await superviseGuest(request, { run, guest, gateway, course, broker, record, undo });
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
     const exec = async (argv: readonly string[]): Promise<number> => {
@@ -225,7 +199,12 @@ async function runToEnd(
       return status.code;
     };
     try {
-      const code = await runCommands(request, { course, exec, moveOn, signal: stop.signal });
+      const code = await runCommands(request, {
+        course,
+        exec,
+        moveOn: supervised.moveOn,
+        signal: stop.signal,
+      });
       return endingOf(code, cause, stop.signal.reason);
     } finally {
       if (timer !== null) clearTimeout(timer);
@@ -237,6 +216,54 @@ async function runToEnd(
     for (const step of undo.reverse())
       await step().catch((error: unknown) => teardown.push(toSandError(error)));
   }
+}
+
+interface SupervisedGuest {
+  readonly run: RunPlace;
+  readonly guest: GuestRef;
+  readonly gateway: Gateway;
+  readonly course: PolicyCourse;
+  readonly broker: AskBroker | null;
+  readonly record: (entry: AuditEntry) => number;
+  /** Gets what undoes each step. */
+  readonly undo: (() => Promise<void>)[];
+}
+
+/** A guest has started: from here on its state is told, its policy follows its file, and people reach the run. */
+async function superviseGuest(
+  request: SessionRequest,
+  supervised: SupervisedGuest,
+): Promise<{ readonly moveOn: Mover; readonly enforce: (next: PolicyInForce) => Promise<void> }> {
+  const { backend } = request;
+  const { run, guest, gateway, course, broker, record, undo } = supervised;
+  const guestDetails = (await backend.inspect(guest)).details;
+  const tellState = () => writeRunState(run, stateOf(request, gateway, course, guestDetails));
+  tellState();
+  const enforce = async (next: PolicyInForce) => {
+    await gateway.replacePolicy(next);
+    broker?.policyChanged();
+    tellState();
+  };
+  const begin = async (next: PolicyInForce) => {
+    broker?.forget();
+    await enforce(next);
+  };
+  const moveOn = createMover({ course, enforce: begin, record });
+  undo.push(async () => {
+    for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
+      record({ kind: 'notice', code, detail });
+  });
+  undo.push(asyncly(watchSessionPolicy(request, { course, record, enforce })));
+  const controls = planControls({ course, moveOn, broker });
+  if (controls !== null) {
+    const control = await createControlServer(run.directory, controls);
+    undo.push(() => control.close());
+  }
+  if (broker !== null) {
+    undo.push(asyncly(() => broker.close()));
+    undo.push(asyncly(request.ask?.front(broker, run) ?? (() => {})));
+  }
+  return { moveOn, enforce };
 }
 
 /**
@@ -260,73 +287,6 @@ interface WatchedRun {
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
   readonly enforce: (next: PolicyInForce) => Promise<void>;
-}
-
-function stateOf(
-  { backend, mounts, workdir }: SessionRequest,
-  { dnsPort }: Gateway,
-  { inForce, position }: PolicyCourse,
-  guest: Inspection['details'],
-): Omit<RunState, 'run' | 'pid' | 'pidStart'> {
-  const { isolation, confinement } = backend.capabilities;
-  const { phase, phases } = position;
-  return {
-    backend: backend.name,
-    isolation,
-    confinement,
-    dnsPort,
-    policy: inForce.policy.digest,
-    ...(phase === null ? {} : { phase, phases }),
-    mounts,
-    workdir,
-    guest,
-  };
-}
-
-function runStart(request: SessionRequest, run: RunPlace, { inForce, position }: PolicyCourse): AuditEntry {
-  const { policy } = inForce;
-  const { phase, phases } = position;
-  const { capabilities, name } = request.backend;
-  return {
-    kind: 'run-start',
-    schema: AUDIT_SCHEMA_VERSION,
-    run: run.id,
-    sand: VERSION,
-    node: process.version,
-    backend: name,
-    isolation: capabilities.isolation,
-    confinement: capabilities.confinement,
-    command: redactCommand(request.command),
-    policy: {
-      name: policy.name,
-      digest: policy.digest,
-      mode: policy.mode,
-      layers: request.layers,
-      ...(phase === null ? {} : { phases, phase }),
-    },
-    workdir: request.workdir,
-    ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
-  };
-}
-
-/** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
-function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
-  const wanted = [inForce.policy, ...inForce.ceilings].find(
-    ({ requires }) => requires.confinement === 'enforced',
-  );
-  if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
-  throw new SandError(
-    'confinement-required',
-    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
-    'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
-  );
-}
-
-function tellGateway(request: SessionRequest, gateway: Gateway): void {
-  request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
-  for (const place of request.parents === null ? [] : describeParents(request.parents))
-    request.told(`parent proxy ${place}`);
-  request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
 }
 
 function openLog(run: RunPlace): AuditLog {

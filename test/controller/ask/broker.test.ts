@@ -259,6 +259,41 @@ describe('an answer', () => {
     expect(broker.questions()).toEqual([]);
   });
 
+  it('whose question has gone while its line was written grants nothing in this run', async () => {
+    let finish = (): void => {};
+    const broker = create({
+      write: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    });
+    const asked = broker.ask(held('new.example'), NEVER);
+    const answered = broker.answer(1, 'write', 'control');
+    broker.forget();
+    finish();
+    await expect(answered).rejects.toMatchObject({ code: 'question-missing' });
+    expect(kinds([await asked])).toEqual(['refused']);
+    expect(policy.policy.rules).toHaveLength(1);
+  });
+
+  it('that fails after the time is over is a no', async () => {
+    let fail = (_: Error): void => {};
+    const broker = create({
+      write: () =>
+        new Promise((_, reject) => {
+          fail = reject;
+        }),
+    });
+    const asked = broker.ask(held('new.example'), NEVER);
+    const answered = broker.answer(1, 'write', 'control');
+    vi.advanceTimersByTime(ASK_LIMITS.silenceMs);
+    expect(events).toEqual([]);
+    fail(new Error('no space'));
+    await expect(answered).rejects.toThrow('no space');
+    expect(kinds([await asked])).toEqual(['refused']);
+    expect(events).toMatchObject([{ by: 'silence' }]);
+  });
+
   it('from an earlier phase does not count in a later one', async () => {
     const broker = create();
     void broker.ask(looked('new.example'), NEVER);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PolicyCourse } from '../../../controller/run/policy-course.ts';
+import type { Rule } from '../../../policies/model.ts';
 import { policyOf } from './policies.ts';
 
 const TEXT =
@@ -48,6 +49,21 @@ describe('the course of a run through its policy', () => {
     const before = course.inForce;
     expect(course.reload(reread(text))).toMatchObject({ ok: false });
     expect(course.inForce).toBe(before);
+  });
+
+  it('holds what people have said yes to through a change of the policy, and to the end of the phase', () => {
+    const course = new PolicyCourse(policyOf(TEXT));
+    const [rule] = policyOf('version: 1\nrules: [allow: asked.example]\n').policy.rules as [Rule];
+    const { digest } = course.peekGranted(rule).policy;
+    expect(allowed(course)).toHaveLength(1);
+    course.grant(rule);
+    expect(course.inForce.policy.digest).toBe(digest);
+    expect(course.reload(reread(TEXT.replace('a.example', 'c.example')))).toMatchObject({ ok: true });
+    expect(allowed(course)).toEqual(['policy/setup/allow:c.example', 'policy/allow:asked.example']);
+    course.advance();
+    expect(allowed(course)).toEqual(['policy/run/allow:b.example']);
+    course.reload(reread(TEXT));
+    expect(allowed(course)).toEqual(['policy/run/allow:b.example']);
   });
 
   it('that has no phases gets none while the guest lives', () => {

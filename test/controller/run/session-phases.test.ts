@@ -89,8 +89,9 @@ describe('the commands of a run', () => {
   it('share one time limit, and one that then ends well is not followed by another', async () => {
     const exec: FakeOptions['exec'] = (command) =>
       new Promise((resolve) => command.signal.addEventListener('abort', () => resolve({ code: 0 })));
-    const { ran, result } = await run(exec, { before: ['first'], timeoutMs: 20 });
+    const { ran, result, events } = await run(exec, { before: ['first'], timeoutMs: 20 });
     expect(ran).toEqual(['first in one']);
+    expect(events.some(({ kind }) => kind === 'phase')).toBe(false);
     expect(result).toMatchObject({ exitCode: 124, cause: 'timeout' });
   });
 });
@@ -110,6 +111,37 @@ describe('the ports of a phase', () => {
       },
     );
     expect(planted).toEqual([5000]);
+  });
+});
+
+describe('a run that asks', () => {
+  it('plants the usual ports, gives names more time, and takes answers at its control socket', async () => {
+    let planted: readonly number[] = [];
+    let held: unknown;
+    const { result, events } = await run(
+      async (_, gateway) => {
+        planted = gateway.ports;
+        held = await askControl(place(), { do: 'questions' });
+        await expect(
+          askControl(place(), { do: 'answer', question: 1, answer: 'once' }),
+        ).rejects.toMatchObject({
+          code: 'question-missing',
+        });
+        return { code: 0 };
+      },
+      { inForce: policyOf('version: 1\n'), ask: { front: () => () => {}, file: null } },
+    );
+    expect([planted.includes(5432), held, result.error]).toEqual([true, [], null]);
+    expect(events.map(({ kind }) => kind)).toEqual(['run-start', 'run-end']);
+  });
+
+  it('that asks nobody says so to who would answer', async () => {
+    await run(async () => {
+      await expect(askControl(place(), { do: 'questions' })).rejects.toMatchObject({
+        code: 'question-missing',
+      });
+      return { code: 0 };
+    });
   });
 });
 
