@@ -47,7 +47,7 @@ export interface ProxyContext {
   /** Holds a request that no rule decides until somebody has answered. Absent: nobody is asked. */
   readonly ask?: AskForConsent;
   meaning(address: IpAddress): Meaning;
-  /** The addresses of the host's own interfaces, which are never dialled unless listed. */
+  /** The addresses of the host's own interfaces, which are never dialled unless listed. Throws where the system does not tell. */
   hostAddresses(): readonly IpAddress[];
   /** Whether dialling this address and port would reach sand itself (a gateway's own ports). */
   isOwn(address: IpAddress, port: number): boolean;

@@ -5,15 +5,19 @@
 import { networkInterfaces } from 'node:os';
 import type { AuditSink } from '../../audit/event.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import { DNS_LIMITS, type DnsLimits } from '../../dns/limits.ts';
 import { createResolver, type Resolver } from '../../dns/resolver.ts';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import { createSystemResolvers } from '../../dns/system-resolvers.ts';
 import { parseAddress } from '../../policies/address.ts';
 import type { AskForConsent } from '../../policies/consent.ts';
+import { plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
-import { PROXY_LIMITS } from '../../proxy/limits.ts';
+import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
 import { SandError } from '../errors.ts';
+import { watchExpiry } from './expiry.ts';
+import { connectionsWithin, readOpenFiles } from './open-files.ts';
 import type { ParentSettings } from './parent-proxy.ts';
 import { createParents } from './parents.ts';
 
@@ -31,6 +35,8 @@ export interface CoreOptions {
   readonly ask?: AskForConsent;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
+  /** In the place of the usual ones, part by part. */
+  readonly limits?: { readonly proxy?: Partial<ProxyLimits>; readonly dns?: Partial<DnsLimits> };
 }
 
 export interface GatewayCore {
@@ -53,8 +59,13 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   const named = options.dnsUpstreams;
   const upstreams = named.length === 0 ? createSystemResolvers() : () => named;
   const asking = options.ask === undefined ? {} : { ask: options.ask };
-  const resolver = createResolver({ policy, upstreams, hostAddresses, audit, ...asking });
-  const dns = createDnsServer({ handler: resolver });
+  const dnsLimits = { ...DNS_LIMITS, ...options.limits?.dns };
+  const surroundings = { policy, upstreams, hostAddresses, audit, ...asking };
+  const resolver = createResolver(surroundings, { limits: dnsLimits });
+  const dns = createDnsServer({ handler: resolver, limits: dnsLimits });
+  const { connections } = PROXY_LIMITS;
+  const ports = plantedPorts(inForce, options.ask !== undefined || inForce.policy.mode === 'report');
+  const carried = connectionsWithin(readOpenFiles(), ports.length, connections);
   const proxy = createProxy({
     policy,
     lookup: (name, signal, consent) => resolver.lookup(name, signal, consent),
@@ -64,8 +75,9 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     isOwn: options.isOwn,
     ...(options.parents === null ? {} : { parents: createParents(options.parents) }),
     audit,
-    limits: PROXY_LIMITS,
+    limits: { ...PROXY_LIMITS, connections: carried, ...options.limits?.proxy },
   });
+  const expiry = watchExpiry(inForce, Date.now, () => proxy.policyChanged('rule-expired'));
   return {
     hostAddresses,
     resolver,
@@ -74,9 +86,11 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     policy,
     replacePolicy(next) {
       inForce = next;
+      expiry.replace(next);
       proxy.policyChanged();
     },
     async close() {
+      expiry.close();
       proxy.close();
       resolver.close();
       await dns.close();

@@ -21,6 +21,7 @@ import { type AskSettings, createBroker } from './asking.ts';
 import { runCommands } from './commands.ts';
 import { planControls } from './controls.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
+import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
 import { createMover, type Mover } from './phases.ts';
 import type { PolicyReread } from './policy-choice.ts';
@@ -92,14 +93,15 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const log = openLog(run);
   const summary = new Summary();
   const notices: string[] = [];
+  const broken = new AbortController();
   const record = (entry: AuditEntry): number => {
-    const seq = log.record(entry);
+    const seq = recordOrAbort(log, entry, broken);
     summary.add({ ...entry, seq, time: new Date().toISOString(), guest: run.id, prev: '' });
     if (entry.kind === 'notice') notices.push(entry.detail);
     return seq;
   };
   const teardown: SandError[] = [];
-  const ending = await runToEnd(request, run, record, teardown);
+  const ending = await runToEnd(request, run, record, teardown, broken.signal);
   const durationMs = Math.round(performance.now() - startedAt);
   try {
     record({
@@ -114,7 +116,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     teardown.push(toSandError(error));
   }
   const { rows } = summary.rows();
-  return { run, ...ending, durationMs, rows, notices, teardown };
+  return { run, ...ending, durationMs, rows, notices, teardown: withoutRepeats(teardown, ending.error) };
 }
 
 async function runToEnd(
@@ -122,6 +124,7 @@ async function runToEnd(
   run: RunPlace,
   record: (entry: AuditEntry) => number,
   teardown: SandError[],
+  broken: AbortSignal,
 ): Promise<Ending> {
   const { backend, inForce } = request;
   const course = new PolicyCourse(inForce);
@@ -135,11 +138,13 @@ async function runToEnd(
   const kill = new AbortController();
   const signals = createSignalRelay({ early: (signal) => end('signal', signal), force: () => kill.abort() });
   undo.push(asyncly(request.signals.listen(signals.receive)));
+  // Fail closed: a guest whose deeds cannot be recorded is ended, though its gateway refuses everything already.
+  broken.addEventListener('abort', () => end('error', broken.reason), { once: true });
   try {
     record(runStart(request, run, course));
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
-    writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
+    writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     requireConfinement(inForce, backend);
     let running = request.command;
     const broker =
@@ -237,7 +242,8 @@ async function superviseGuest(
   const { backend } = request;
   const { run, guest, gateway, course, broker, record, undo } = supervised;
   const guestDetails = (await backend.inspect(guest)).details;
-  const tellState = () => writeRunState(run, stateOf(request, gateway, course, guestDetails));
+  const tellState = () =>
+    writeBeside(run, () => writeRunState(run, stateOf(request, gateway, course, guestDetails)));
   tellState();
   const enforce = async (next: PolicyInForce) => {
     await gateway.replacePolicy(next);
