@@ -61,6 +61,13 @@ function describe(event: AuditEvent): string {
       const times = event.count > 1 ? `, ${event.count} times` : '';
       return `${formatAuthority(event)} ${event.transport}, ${describeDecision(event)}${times}`;
     }
+    case 'answer': {
+      const place =
+        event.port === null ? event.host : formatAuthority({ host: event.host, port: event.port });
+      return `${place}: ${event.answer}, by ${event.by}, ${event.waiting} waited ${event.waitedMs} ms`;
+    }
+    case 'phase':
+      return `${event.phase} begins (${event.by}), policy ${event.policy}`;
     case 'notice':
       return `${event.code}: ${event.detail}`;
     case 'run-end':

@@ -5,7 +5,7 @@
 import type { Origin, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 
-/** Bumped when a field changes its meaning or disappears; new optional fields do not bump it. */
+/** Bumped when a field changes its meaning or disappears; new optional fields and kinds do not bump it. */
 export const AUDIT_SCHEMA_VERSION = 1;
 
 export type Disposition = 'forwarded' | 'refused' | 'answered';
@@ -118,8 +118,25 @@ export interface RunStart {
     readonly digest: string;
     readonly mode: string;
     readonly layers: readonly string[];
+    /** Of a policy with phases: all of them in order, and the one that the guest begins in. */
+    readonly phases?: readonly string[];
+    readonly phase?: string;
   };
   readonly workdir: string;
+  /** Shell texts that run in the guest before the command, each of which ends a phase. Redacted like it. */
+  readonly before?: readonly string[];
+}
+
+/** A guest begins a later phase of its policy. */
+export interface PhaseStart {
+  readonly kind: 'phase';
+  readonly phase: string;
+  /** Which one, from 1. */
+  readonly number: number;
+  /** Digest of what holds in it. */
+  readonly policy: string;
+  /** What moved the guest on: a command of `--phase-after` that ended well, or somebody at the control socket. */
+  readonly by: 'command' | 'control';
 }
 
 export interface ProbeResult {
@@ -127,6 +144,26 @@ export interface ProbeResult {
   readonly name: string;
   readonly passed: boolean;
   readonly detail: string;
+}
+
+/** Somebody, or silence, has answered for a request that no rule decides. */
+export interface ConsentAnswer {
+  readonly kind: 'answer';
+  readonly host: string;
+  /** Null for a name that was looked up. */
+  readonly port: number | null;
+  readonly protocol: Protocol | null;
+  /** `write`: a line in the policy file, and in this run; `never`: not in this run. */
+  readonly answer: 'once' | 'run' | 'write' | 'deny' | 'never';
+  /** A person at the terminal of the run or at its control socket, or nobody in time. */
+  readonly by: 'terminal' | 'control' | 'silence';
+  /** Id of the rule that a yes is; decisions that it allowed name it. */
+  readonly rule: string;
+  /** Digest of the policy from then on. */
+  readonly policy: string;
+  /** Requests that waited for it. */
+  readonly waiting: number;
+  readonly waitedMs: number;
 }
 
 /** Something sand found out that no single request shows (a protected file that the guest tried to change). */
@@ -153,6 +190,8 @@ export type AuditEntry =
   | ConnectionDecision
   | ConnectionClose
   | UnplantedAttempt
+  | PhaseStart
+  | ConsentAnswer
   | Notice
   | RunEnd;
 

@@ -90,12 +90,16 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       confinement: { enum: ['enforced', 'cooperative'] },
       command: { ...TEXTS, description: 'arguments with secret-looking values replaced' },
       policy: objectSchema<EntryOf<'run-start'>['policy']>({
-        properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS },
-        optional: {},
+        properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS, phases: TEXTS, phase: TEXT },
+        optional: { phases: true, phase: true },
       }),
       workdir: TEXT,
+      before: {
+        ...TEXTS,
+        description: 'shell texts that run before the command, each in a phase of its own',
+      },
     },
-    optional: {},
+    optional: { before: true },
   },
   probe: {
     description: 'one start probe',
@@ -176,6 +180,33 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       count: COUNT,
     },
     optional: DECISION.optional,
+  },
+  phase: {
+    description: 'a guest begins a later phase of its policy',
+    properties: {
+      kind: { const: 'phase' },
+      phase: TEXT,
+      number: ORDINAL,
+      policy: { type: 'string', description: 'digest of what holds in it' },
+      by: { enum: ['command', 'control'] },
+    },
+    optional: {},
+  },
+  answer: {
+    description: 'somebody, or silence, has answered for a request that no rule decides',
+    properties: {
+      kind: { const: 'answer' },
+      host: TEXT,
+      port: { anyOf: [{ type: 'null' }, PORT], description: 'null for a name that was looked up' },
+      protocol: { anyOf: [{ type: 'null' }, { enum: ['http', 'https', 'tcp'] }] },
+      answer: { enum: ['once', 'run', 'write', 'deny', 'never'] },
+      by: { enum: ['terminal', 'control', 'silence'] },
+      rule: { type: 'string', description: 'id of the rule that a yes is' },
+      policy: { type: 'string', description: 'digest of the policy from then on' },
+      waiting: COUNT,
+      waitedMs: COUNT,
+    },
+    optional: {},
   },
   notice: {
     description: 'something that no single request shows',

@@ -3,6 +3,7 @@
  * table of synthetic addresses. The resolver knows neither the proxy nor the guest.
  */
 import type { Asker, AuditSink } from '../audit/event.ts';
+import type { AskForConsent } from '../policies/consent.ts';
 import type { Hostname, IpAddress, PolicyInForce } from '../policies/model.ts';
 
 /** A server that is asked over UDP, and over TCP where an answer is cut. */
@@ -40,6 +41,8 @@ export interface ResolverContext {
   /** The servers in order of preference, read anew for each question (cheap; the caller caches). */
   upstreams(): readonly DnsUpstream[];
   hostAddresses(): readonly IpAddress[];
+  /** Holds a question of the guest that no rule decides until somebody has answered. Absent: nobody is asked. */
+  readonly ask?: AskForConsent;
   readonly audit: AuditSink;
 }
 

@@ -5,13 +5,14 @@
 import { performance } from 'node:perf_hooks';
 import type { DnsDecision } from '../audit/event.ts';
 import { parseAddress } from '../policies/address.ts';
+import type { Consent } from '../policies/consent.ts';
 import { evaluateAddress, evaluateName } from '../policies/evaluate.ts';
 import type { Hostname, IpAddress, PolicyInForce, Verdict } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import { createNameQuota, createRateLimit, type NameQuota, type RateLimit } from './admission.ts';
 import type { QueryOrigin, ResolverContext } from './context.ts';
 import { DNS_LIMITS, type DnsLimits } from './limits.ts';
-import { type Answer, type Question, TYPES } from './message.ts';
+import { type Answer, CLASS_IN, type Question, TYPES } from './message.ts';
 import {
   grantsHost,
   type Outcome,
@@ -28,7 +29,7 @@ import {
 } from './plan.ts';
 import { describeDecision, describeFault } from './record.ts';
 import { createRefusalLog, type RefusalLog } from './refusal-log.ts';
-import { classifyName, PROBE_ZONE } from './subject.ts';
+import { classifyName, PROBE_ZONE, type Subject } from './subject.ts';
 import { createSyntheticTable, type Meaning, type SyntheticTable } from './synthetic.ts';
 import { createUpstreamClient, type UpstreamClient } from './upstream.ts';
 import type { QueryFault } from './wire.ts';
@@ -54,7 +55,7 @@ export interface ProbeHit {
 
 export interface Resolver extends QueryHandler {
   /** For the proxy: the addresses of an allowed name, not vetted. Rejects only for an aborted signal. */
-  lookup(name: Hostname, signal: AbortSignal): Promise<LookupResult>;
+  lookup(name: Hostname, signal: AbortSignal, consent?: Consent | null): Promise<LookupResult>;
   meaning(address: IpAddress): Meaning;
   /** From now on this gateway alone answers the name, which ends in `.probe.sand`. Throws past the limit. */
   registerProbe(name: string): void;
@@ -136,11 +137,13 @@ class GuestResolver implements Resolver {
     }
   }
 
-  async lookup(name: Hostname, signal: AbortSignal): Promise<LookupResult> {
+  async lookup(name: Hostname, signal: AbortSignal, consent: Consent | null = null): Promise<LookupResult> {
     signal.throwIfAborted();
     const subject = classifyName(name);
     if (subject.kind !== 'name' && subject.kind !== 'host') return { kind: 'not-found' };
-    const verdict = evaluateName(this.#context.policy(), subject.name);
+    const policy = this.#context.policy();
+    const inForce = consent === null ? policy : consent.over(policy);
+    const verdict = evaluateName(inForce, subject.name);
     // Fail closed: a name that the policy in force does not allow is never asked, whoever wants it.
     if (verdict.decision === 'deny' || (subject.kind === 'host' && !grantsHost(verdict))) {
       return {
@@ -191,10 +194,12 @@ class GuestResolver implements Resolver {
     }
   }
 
-  async #decide(question: Question, origin: QueryOrigin, by: PolicyInForce): Promise<Decided> {
+  async #decide(question: Question, origin: QueryOrigin, first: PolicyInForce): Promise<Decided> {
     const refused = this.#refuseUnadmitted(origin);
-    if (refused !== null) return { outcome: refused, by };
+    if (refused !== null) return { outcome: refused, by: first };
     const subject = classifyName(question.name);
+    const held = await this.#ask(question, subject, origin, first);
+    const { by } = held;
     const verdict =
       subject.kind === 'name' || subject.kind === 'host' ? evaluateName(by, subject.name) : null;
     if (verdict !== null && subject.kind === 'name' && !this.#admitsName(verdict, subject.name, origin)) {
@@ -213,7 +218,32 @@ class GuestResolver implements Resolver {
         return meaning.kind === 'name' ? meaning.name : null;
       },
     });
-    return this.#carryOut(plan, question, by);
+    const decided = await this.#carryOut(plan, question, by);
+    if (held.detail === null || decided.outcome.verdict === 'allow') return decided;
+    return { ...decided, outcome: { ...decided.outcome, detail: decided.outcome.detail ?? held.detail } };
+  }
+
+  /**
+   * The policy that decides: while somebody is asked about a name that no rule decides, the question is held. A yes is
+   * for the name and, through the gateway, for what then connects to it.
+   */
+  async #ask(
+    question: Question,
+    subject: Subject,
+    origin: QueryOrigin,
+    by: PolicyInForce,
+  ): Promise<{ readonly by: PolicyInForce; readonly detail: string | null }> {
+    const { ask } = this.#context;
+    const wantsAddress = question.type === TYPES.A || question.type === TYPES.AAAA;
+    // A person on the host is nobody to ask about, and other types are answered empty at best.
+    if (ask === undefined || subject.kind !== 'name' || origin.asker === 'host') return { by, detail: null };
+    if (!wantsAddress || question.class !== CLASS_IN) return { by, detail: null };
+    if (evaluateName(by, subject.name).decision === 'allow') return { by, detail: null };
+    const request = { host: subject, port: null, protocol: null };
+    const answer = await ask(request, this.#closing.signal);
+    const now = this.#context.policy();
+    if (answer.kind === 'consent') return { by: answer.consent.over(now), detail: null };
+    return { by: now, detail: answer.kind === 'refused' ? answer.detail : null };
   }
 
   #refuseUnadmitted(origin: QueryOrigin): Outcome | null {

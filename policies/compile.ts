@@ -53,6 +53,17 @@ export function compilePolicy(
   return { ok: true, value: withPhases(phases, placed, finish), warnings };
 }
 
+/** The same policy with more rules, indexed and under a digest of its own. One with phases is not extended. */
+export function extendPolicy(
+  { index, phases, ...policy }: CompiledPolicy,
+  more: readonly Rule[],
+): CompiledPolicy {
+  if (phases !== undefined) throw new RangeError('choose a phase first');
+  const rules = [...policy.rules, ...more];
+  const extended = { ...policy, rules };
+  return { ...extended, digest: digestOf(extended), index: buildRuleIndex(rules) };
+}
+
 function digestOf(policy: FormattedPolicy): string {
   return `sha256:${createHash('sha256').update(formatPolicy(policy)).digest('hex')}`;
 }

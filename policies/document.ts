@@ -5,6 +5,8 @@
  */
 import { createRequire } from 'node:module';
 import type * as yaml from 'yaml';
+import { forbidden, isMarker, oversized, yamlHint, yamlMessage } from './document-faults.ts';
+import { EMPTY_LAYOUT, type Layout } from './document-layout.ts';
 import { decodeText, type Fault, unreadableText } from './document-text.ts';
 import type { MapEntry, PolicyNode, ScalarNode } from './document-tree.ts';
 import { IssueList, type Position } from './issue.ts';
@@ -19,20 +21,38 @@ const load: (name: string) => YamlLibrary = createRequire(import.meta.url);
 
 /** Nesting of the concrete syntax: a collection and the document itself each take a place. */
 const PARSER_STACK = POLICY_LIMITS.depth + 2;
+
 export function parseDocument(content: Uint8Array | string, file: string): Parsed<PolicyNode> {
+  const parsed = parse(content, file, false);
+  return parsed.ok ? { ok: true, value: parsed.value.tree } : parsed;
+}
+
+/** The same, and where in the text each value stands, for who edits it. */
+export function parseWithLayout(content: Uint8Array | string, file: string): Parsed<LaidOut> {
+  return parse(content, file, true);
+}
+
+export interface LaidOut {
+  /** What the offsets of `layout` count in. */
+  readonly text: string;
+  readonly tree: PolicyNode;
+  readonly layout: Layout;
+}
+
+function parse(content: Uint8Array | string, file: string, wantsLayout: boolean): Parsed<LaidOut> {
   const text = decodeText(content);
   if (typeof text !== 'string') return failed(file, { line: 1, column: 1 }, text.message, text.hint);
   const fault = unreadableText(text);
   if (fault !== null) return failed(file, positionOf(text, fault.offset), fault.message, fault.hint);
   try {
-    return readYaml(load('yaml'), text, file);
+    return readYaml(load('yaml'), text, file, wantsLayout);
   } catch {
     // Fail closed: the library raises for some text that no person writes; such a file is no policy.
     return failed(file, { line: 1, column: 1 }, 'the file cannot be read as YAML', 'Write it anew.');
   }
 }
 
-function readYaml(library: YamlLibrary, text: string, file: string): Parsed<PolicyNode> {
+function readYaml(library: YamlLibrary, text: string, file: string, wantsLayout: boolean): Parsed<LaidOut> {
   const tokens = readTokens(library, text);
   if ('offset' in tokens) return failed(file, positionOf(text, tokens.offset), tokens.message, tokens.hint);
   const composer = new library.Composer({
@@ -42,6 +62,7 @@ function readYaml(library: YamlLibrary, text: string, file: string): Parsed<Poli
     strict: true,
     // Compared here instead: the library's own comparison takes quadratic time.
     uniqueKeys: false,
+    keepSourceTokens: wantsLayout,
   });
   const lines = new LineTable(text);
   const issues = new IssueList(file);
@@ -57,8 +78,46 @@ function readYaml(library: YamlLibrary, text: string, file: string): Parsed<Poli
     );
   }
   if (issues.failed) return { ok: false, issues: issues.issues };
-  const tree = convertTree(library, first?.contents ?? null, lines, issues, 0);
-  return issues.failed ? { ok: false, issues: issues.issues } : { ok: true, value: tree };
+  const root = first?.contents ?? null;
+  const tree = convertTree(library, root, lines, issues, 0);
+  if (issues.failed) return { ok: false, issues: issues.issues };
+  return { ok: true, value: { text, tree, layout: wantsLayout ? layOut(library, root) : EMPTY_LAYOUT } };
+}
+
+/** As deep as `convertTree` has gone before. */
+function layOut(library: YamlLibrary, node: yaml.Node | null): Layout {
+  if (node === null) return EMPTY_LAYOUT;
+  const [start = 0, end = 0] = node.range ?? [];
+  if (library.isMap(node)) {
+    const entries = node.items.map((pair) => {
+      const key = library.isScalar(pair.key) ? pair.key : null;
+      const value = library.isNode(pair.value) ? layOut(library, pair.value) : null;
+      const [keyStart = start, keyEnd = start] = key?.range ?? [];
+      const ends = { keyEnd, end: value?.end ?? keyEnd + 1 };
+      return { key: String(key?.value), start: keyStart, ...ends, value };
+    });
+    const isFlow = node.flow === true;
+    return { kind: 'map', start, end: isFlow ? end : (entries.at(-1)?.end ?? end), isFlow, entries };
+  }
+  if (library.isSeq(node)) {
+    const marks = seqMarks(node);
+    const items = node.items.map((item, at) => {
+      const value = library.isNode(item) ? layOut(library, item) : EMPTY_LAYOUT;
+      return { start: marks[at] ?? value.start, end: value.end, value };
+    });
+    const isFlow = node.flow === true;
+    return { kind: 'list', start, end: isFlow ? end : (items.at(-1)?.end ?? end), isFlow, items };
+  }
+  return { kind: 'scalar', start, end };
+}
+
+/** Offsets of the dashes of a list in block style. */
+function seqMarks(node: yaml.YAMLSeq): readonly number[] {
+  const token = node.srcToken;
+  if (token?.type !== 'block-seq') return [];
+  return token.items.flatMap(({ start }) =>
+    start.filter(({ type }) => type === 'seq-item-ind').map(({ offset }) => offset),
+  );
 }
 
 /** The library makes an Error of each problem; without their stacks a file full of problems fits in memory. */
@@ -110,61 +169,6 @@ function readTokens(
 
 function parseFault(message: string, offset: number): Fault {
   return { offset, message: yamlMessage(message), hint: yamlHint('') };
-}
-
-function oversized(lexeme: string, count: number, offset: number): Fault | null {
-  if (lexeme.length > POLICY_LIMITS.tokenCharacters && lexeme.trim() !== '') {
-    return {
-      offset,
-      message: `a value or comment has more than ${POLICY_LIMITS.tokenCharacters} characters`,
-      hint: 'Shorten it.',
-    };
-  }
-  if (count > POLICY_LIMITS.tokens) {
-    return {
-      offset,
-      message: 'the file holds more than any policy needs',
-      hint: 'Split it, or use wildcards.',
-    };
-  }
-  return null;
-}
-
-/** Lexemes that stand for no text. */
-function isMarker(type: yaml.CST.TokenType | null): boolean {
-  return type === 'doc-mode' || type === 'flow-error-end' || type === 'scalar' || type === 'byte-order-mark';
-}
-
-function forbidden(type: yaml.CST.TokenType | null, lexeme: string, offset: number): Fault | null {
-  if (type === 'alias') {
-    return {
-      offset,
-      message: `${lexeme} is not quoted, and YAML reads a leading "*" as an alias`,
-      hint: `Quote it: "${lexeme}".`,
-    };
-  }
-  if (type === 'tag') {
-    return {
-      offset,
-      message: `${lexeme} is not quoted, and YAML reads a leading "!" as a tag and drops it`,
-      hint: `Quote it: "${lexeme}"; to refuse a name, write a rule: "- deny: name".`,
-    };
-  }
-  if (type === 'anchor') {
-    return {
-      offset,
-      message: `${lexeme} is a YAML anchor, and a policy has none`,
-      hint: 'Write the value out where it is needed, or quote it.',
-    };
-  }
-  if (type === 'directive-line') {
-    return {
-      offset,
-      message: 'a policy has no YAML directives',
-      hint: 'Remove the line that begins with "%".',
-    };
-  }
-  return null;
 }
 
 function convertTree(
@@ -242,19 +246,6 @@ function convertEntries(
 
 function positionOf(text: string, offset: number): Position {
   return new LineTable(text).at(offset);
-}
-
-/** The library's wording without what a person at a policy cannot use. */
-function yamlMessage(message: string): string {
-  const [first = message] = message.split('\n');
-  return `this is no valid YAML: ${first.replace(/ at line \d+, column \d+:?$/, '').replace(/\.$/, '')}`;
-}
-
-function yamlHint(code: string): string {
-  if (code === 'TAB_AS_INDENT') return 'Indent with spaces.';
-  if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'Check the indentation; quote text that holds ": ".';
-  if (code === 'MISSING_CHAR') return 'Check that each quote and bracket is closed.';
-  return 'Check the indentation, quotes and brackets near here.';
 }
 
 function failed(file: string, at: Position, message: string, hint: string): Parsed<never> {

@@ -31,7 +31,7 @@ import { firstById, refer } from './rule-ref.ts';
 import { isReservedName } from './subject.ts';
 import { suggestRule } from './suggestion.ts';
 
-/** Planted besides in report mode, so that what a program tries there is seen: SSH, second web ports, databases. */
+/** Planted besides in report mode, and where people are asked, so that what a program tries there is seen: SSH, second web ports, databases. */
 const REPORTED_PORTS: readonly number[] = [22, 1433, 3306, 5432, 6379, 8080, 8443, 27017];
 const WEB_PORTS: readonly number[] = [80, 443];
 
@@ -105,10 +105,16 @@ export function isPathDecisive({ grants, ceilingGrants }: Verdict): boolean {
   );
 }
 
-/** Every port on which something of the policy could be allowed, ascending; the web's own two always. */
-export function plantedPorts({ policy }: PolicyInForce): readonly number[] {
+/**
+ * Every port on which something of the policy could be allowed, ascending; the web's own two always. `usual`: those
+ * that programs often try as well, so that what they ask for is seen.
+ */
+export function plantedPorts(
+  { policy }: PolicyInForce,
+  usual: boolean = policy.mode === 'report',
+): readonly number[] {
   const ports = new Set(WEB_PORTS);
-  if (policy.mode === 'report') for (const port of REPORTED_PORTS) ports.add(port);
+  if (usual || policy.mode === 'report') for (const port of REPORTED_PORTS) ports.add(port);
   for (const rule of policy.rules) {
     for (const protocol of PROTOCOLS) {
       // Bounded when compiled: POLICY_LIMITS.ports.

@@ -92,8 +92,12 @@ export function indexOf(policy: CompiledPolicy): RuleIndex {
 }
 
 function denialsFor(index: RuleIndex, host: Host): Denials {
-  if (host.kind === 'name') return sortDenials(rulesForHost(index.deny, host));
-  return sortDenials(rulesForEveryForm(index, host.address));
+  return sortDenials(denyingRules(index, host));
+}
+
+/** Every deny rule that covers a host, in any form of its address. */
+export function denyingRules(index: RuleIndex, host: Host): readonly Rule[] {
+  return host.kind === 'name' ? rulesForHost(index.deny, host) : rulesForEveryForm(index, host.address);
 }
 
 function sortDenials(rules: readonly Rule[]): Denials {
@@ -116,7 +120,7 @@ function rulesForEveryForm({ deny }: RuleIndex, address: IpAddress): readonly Ru
  * The kind of subject decides what a rule can grant at all: the host's loopback by its own subject only, a
  * cloud metadata address by its exact literal with `metadata: true` only.
  */
-function mayGrant(rule: Rule, host: Host): boolean {
+export function mayGrant(rule: Rule, host: Host): boolean {
   if (host.kind === 'address') return !isMetadataForm(host.address) || namesMetadata(rule, host.address);
   const loopback = rule.subjects.some((subject) => subject.kind === 'host-loopback');
   return loopback === (host.name === HOST_LOOPBACK_NAME);
@@ -129,17 +133,17 @@ function grantsRequest(rule: Rule, question: Question): boolean {
   return http === undefined || (admitsMethod(rule, http) && admitsPath(rule, http));
 }
 
-function admitsMethod({ methods }: Rule, { method }: HttpRequest): boolean {
+export function admitsMethod({ methods }: Rule, { method }: HttpRequest): boolean {
   return methods === undefined || methods.includes(method);
 }
 
 /** Fail closed: a path that cannot be read matches no pattern. */
-function admitsPath({ paths }: Rule, { path }: HttpRequest): boolean {
+export function admitsPath({ paths }: Rule, { path }: HttpRequest): boolean {
   if (paths === undefined) return true;
   return path.ok && paths.some((pattern) => matchesPath(pattern, path.segments));
 }
 
-function grantsPort(rule: Rule, { port, protocol }: Question): boolean {
+export function grantsPort(rule: Rule, { port, protocol }: Question): boolean {
   if (protocol === null) return PROTOCOLS.some((spoken) => speaks(rule, spoken, port));
   return speaks(rule, protocol, port) || speaks(rule, 'tcp', port);
 }

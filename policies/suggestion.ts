@@ -1,4 +1,5 @@
 /** What to write in a policy to turn a denial, as one line: a rule to paste, or the pattern that was meant. */
+import { scalarText } from './edit/rule-text.ts';
 import type { Host, HttpRequest, Protocol } from './model.ts';
 import type { Reason } from './reasons.ts';
 import { nearPattern, type RuleIndex } from './rule-index.ts';
@@ -46,17 +47,12 @@ function requestLine(subject: string, port: number, { method, path }: HttpReques
   const text = path.ok ? `/${path.segments.join('/')}` : '';
   const isPlain = /^\/[A-Za-z0-9._~@:+,=/-]*$/.test(text) && text.length <= LONGEST_PATH;
   if (!isPlain || !/^[A-Z][A-Z0-9-]{0,31}$/.test(method)) return null;
-  return `- {allow: ${quoteColons(subject)}, http: [${port}], methods: [${method}], paths: ["${text}"]}`;
-}
-
-/** An IPv6 literal holds colons, which a flow map would read as its own. */
-function quoteColons(subject: string): string {
-  return subject.includes(':') ? `"${subject}"` : subject;
+  return `- {allow: ${scalarText(subject, 'yaml')}, http: [${port}], methods: [${method}], paths: ["${text}"]}`;
 }
 
 /** The web's default pair needs no port key; with one, the rule is written as a flow map so that it is one line. */
 function ruleLine(subject: string, port: number | null, protocol: Protocol | null): string {
-  const text = quoteColons(subject);
+  const text = scalarText(subject, 'yaml');
   const isDefault =
     port === null ||
     (port === 80 && protocol !== 'https' && protocol !== 'tcp') ||

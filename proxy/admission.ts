@@ -2,6 +2,7 @@
  * The last question before a dial, asked in one turn of the event loop: is this authority still allowed, which
  * of its resolved addresses may be dialled, and is that on record.
  */
+import type { Consent } from '../policies/consent.ts';
 import type { Authority, HttpRequest, IpAddress, Protocol, Verdict } from '../policies/model.ts';
 import { type GrantLayers, grantLayers } from './budgets.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
@@ -30,6 +31,8 @@ export interface AdmissionRequest {
   readonly http?: HttpRequest;
   /** When the connection came that this is asked on; absent: now. */
   readonly sinceMs?: number;
+  /** What somebody said yes to; absent: the policy alone decides. */
+  readonly consent?: Consent | null;
 }
 
 /**
@@ -38,12 +41,12 @@ export interface AdmissionRequest {
  */
 export function admit(
   parts: Pick<Parts, 'context' | 'ledger'>,
-  { asked, protocol, http, sinceMs }: AdmissionRequest,
+  { asked, protocol, http, sinceMs, consent = null }: AdmissionRequest,
   addresses: readonly IpAddress[],
   describe: (authority: Authority) => Asked,
 ): Admitted {
   const { context, ledger } = parts;
-  const judged = judge(context, asked, protocol, http);
+  const judged = judge(context, asked, protocol, http, consent);
   const { authority } = judged;
   if (!judged.ok) return { ok: false, authority, denial: ledger.refuse(describe(authority), judged.denial) };
   const { verdict } = judged;
@@ -66,6 +69,7 @@ export function admit(
     address,
     route,
     grants: grantLayers(verdict),
+    ...(consent === null ? {} : { consent }),
     ...(http === undefined ? {} : { http }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
   });
@@ -82,8 +86,8 @@ function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolea
 
 /** By which rules the policy of this moment would still admit what is open; null: it would not. */
 export function stillGranted(context: ProxyContext, flight: Flight): GrantLayers | null {
-  const { authority, protocol, http, address } = flight.admission;
-  const judged = judge(context, authority, protocol, http);
+  const { authority, protocol, http, address, consent = null } = flight.admission;
+  const judged = judge(context, authority, protocol, http, consent);
   if (!judged.ok) return null;
   const vetted = vet(context, judged, address === null ? [] : [address], protocol);
   return vetted.ok ? grantLayers(judged.verdict) : null;

@@ -3,6 +3,7 @@
  * proxy knows neither the resolver nor the guest; a test hands it fakes.
  */
 import type { AuditSink } from '../audit/event.ts';
+import type { AskForConsent, Consent } from '../policies/consent.ts';
 import type { Authority, Host, Hostname, IpAddress, PolicyInForce, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import type { ProxyLimits } from './limits.ts';
@@ -42,7 +43,9 @@ export interface ProxyContext {
   /** The policy in force now; read once for each decision. */
   policy(): PolicyInForce;
   /** Resolves on the host, absolute, following CNAMEs. Never rejects but for an aborted signal. */
-  lookup(name: Hostname, signal: AbortSignal): Promise<Lookup>;
+  lookup(name: Hostname, signal: AbortSignal, consent?: Consent | null): Promise<Lookup>;
+  /** Holds a request that no rule decides until somebody has answered. Absent: nobody is asked. */
+  readonly ask?: AskForConsent;
   meaning(address: IpAddress): Meaning;
   /** The addresses of the host's own interfaces, which are never dialled unless listed. Throws where the system does not tell. */
   hostAddresses(): readonly IpAddress[];

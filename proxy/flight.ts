@@ -3,6 +3,7 @@
  * and why it ended. Whoever carries the bytes says how to end them; the ledger keeps the books.
  */
 import type { ConnectionClose, Via } from '../audit/event.ts';
+import type { Consent } from '../policies/consent.ts';
 import type { Authority, HttpRequest, IpAddress, Protocol, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 import type { Bounds } from './bounds.ts';
@@ -37,6 +38,8 @@ export interface Admission {
   readonly route: Route;
   /** Whose limits it counts for; absent: nobody's but the guest's. */
   readonly grants?: GrantLayers;
+  /** What somebody said yes to; absent: the policy alone admits it. */
+  readonly consent?: Consent;
   /** When its connection came, in the time of `performance.now`; absent: now. */
   readonly sinceMs?: number;
 }

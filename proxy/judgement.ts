@@ -3,6 +3,7 @@
  * lookup, the verdict on every address. Decides by the policy alone; reads no bytes and dials nothing.
  */
 import { parseAddress } from '../policies/address.ts';
+import type { Consent } from '../policies/consent.ts';
 import { evaluate, evaluateAddress } from '../policies/evaluate.ts';
 import { formatHost } from '../policies/hostname.ts';
 import type {
@@ -28,6 +29,8 @@ export interface Judgement {
   /** With synthetic addresses mapped back to the name that they stand for. */
   readonly authority: Authority;
   readonly verdict: Verdict;
+  /** What somebody said yes to, when this was held; null: the policy alone admits it. */
+  readonly consent: Consent | null;
 }
 
 export interface Denied {
@@ -78,13 +81,14 @@ export function denialOf(
 
 /**
  * Maps a literal to the name that it stands for, then asks the policy. `protocol` is null until it is known, and
- * `http` is given for each request that is read.
+ * `http` is given for each request that is read. With a consent, the policy has its rule besides.
  */
 export function judge(
   context: ProxyContext,
   asked: Authority,
   protocol: Protocol | null,
   http?: HttpRequest,
+  consent: Consent | null = null,
 ): Judgement | Denied {
   const authority = meanAuthority(context, asked);
   if (authority === null) {
@@ -95,13 +99,35 @@ export function judge(
       denial: refuseFor('address-unknown', 'no answer gave this address'),
     };
   }
-  const inForce = context.policy();
+  const inForce = consent === null ? context.policy() : consent.over(context.policy());
   const verdict = evaluate(inForce, { authority, protocol, ...(http === undefined ? {} : { http }) });
   if (verdict.decision !== 'allow') {
     const unread = verdict.reason === 'path-not-allowed' && http?.path.ok === false ? http.path.detail : null;
     return { ok: false, authority, denial: denialOf(verdict, verdict.reason, unread, unread) };
   }
-  return { ok: true, inForce, authority, verdict };
+  return { ok: true, inForce, authority, verdict, consent };
+}
+
+/**
+ * The same, but what no rule decides is held while somebody is asked. Judged anew after the wait, since the policy may
+ * have changed in it; a consent counts as far as the policy of that moment lets it.
+ */
+export async function judgeAsking(
+  context: ProxyContext,
+  asked: Authority,
+  protocol: Protocol | null,
+  signal: () => AbortSignal,
+  http?: HttpRequest,
+): Promise<Judgement | Denied> {
+  const judged = judge(context, asked, protocol, http);
+  if (judged.ok || context.ask === undefined) return judged;
+  const { host, port } = judged.authority;
+  const request = { host, port, protocol, ...(http === undefined ? {} : { http }) };
+  const answer = await context.ask(request, signal());
+  if (answer.kind === 'unasked') return judged;
+  const again = judge(context, asked, protocol, http, answer.kind === 'consent' ? answer.consent : null);
+  if (again.ok || answer.kind === 'consent') return again;
+  return { ...again, denial: { ...again.denial, detail: again.denial.detail ?? answer.detail } };
 }
 
 /** The authority that is meant; null for a synthetic address that no answer of this guest gave. */
@@ -131,7 +157,7 @@ export async function resolve(
   if (reachesHostLoopback(judgement)) return { ok: true, addresses: LOOPBACK };
   const { verdict } = judgement;
   const lookup = await withDeadline(signal, context.limits.lookupTimeoutMs, (inner) =>
-    context.lookup(host.name, inner),
+    context.lookup(host.name, inner, judgement.consent),
   );
   if (lookup?.kind === 'addresses' && lookup.addresses.length > 0) {
     return { ok: true, addresses: [...new Set(lookup.addresses)] };

@@ -3,6 +3,7 @@
  * by itself. Hands a CONNECT back to its caller. Used for the proxy port, for tunnels and for streams alike.
  */
 import type { Via } from '../audit/event.ts';
+import type { Consent } from '../policies/consent.ts';
 import { isPathDecisive } from '../policies/evaluate.ts';
 import { formatAuthority } from '../policies/hostname.ts';
 import type { Authority, HttpRequest } from '../policies/model.ts';
@@ -13,7 +14,17 @@ import { type Asked, askedOf, type Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
 import { type HeadFault, listMembers, type RequestHead } from './head.ts';
 import { readHead } from './head-reading.ts';
-import { denialOf, denialOfFault, judge, meanAuthority, refuseFor, resolve } from './judgement.ts';
+import {
+  type Denied,
+  denialOf,
+  denialOfFault,
+  type Judgement,
+  judge,
+  judgeAsking,
+  meanAuthority,
+  refuseFor,
+  resolve,
+} from './judgement.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import type { Parts } from './parts.ts';
 import { type Denial, formatRefusal } from './refusal.ts';
@@ -32,6 +43,8 @@ export interface Scope {
   readonly destination: string | null;
   /** The tunnel or stream has been counted against the guest's rate, and so its first request. */
   readonly isCounted?: boolean;
+  /** What was answered for the tunnel or stream as a whole, null for a no; absent: each request is asked about. */
+  readonly consent?: Consent | null;
 }
 
 /**
@@ -138,13 +151,14 @@ class ServedRequest {
     const { target } = parsed;
     const http = { method: this.#head.method, path: parseRequestPath(target.path) };
     if (!this.#isMeant(target.authority)) return this.#refuseMismatch(target, http);
-    const judged = judge(context, target.authority, 'http', http);
+    const judged = await this.#judge(target.authority, http);
     if (!judged.ok) return this.#refuse(target, judged.authority, judged.denial);
     if (this.#isTooLarge()) return this.#refuse(target, judged.authority, TOO_LARGE);
     const found = await resolve(context, judged, this.#guest.signal);
     if (!found.ok) return this.#refuse(target, judged.authority, found.denial);
     const { sinceMs } = this.#guest;
-    const asked = { asked: target.authority, protocol: 'http', http, sinceMs } as const;
+    const { consent } = judged;
+    const asked = { asked: target.authority, protocol: 'http', http, sinceMs, consent } as const;
     const admitted = admit(this.#parts, asked, found.addresses, (authority) =>
       this.#asked(target, authority),
     );
@@ -165,6 +179,13 @@ class ServedRequest {
     return this.#conclude(end, flight, (reason, advice) => {
       return this.#answer(target, admitted.authority, denialOf(verdict, reason, null, advice));
     });
+  }
+
+  async #judge(authority: Authority, http: HttpRequest): Promise<Judgement | Denied> {
+    const { context } = this.#parts;
+    const { consent } = this.#scope;
+    if (consent !== undefined) return judge(context, authority, 'http', http, consent);
+    return judgeAsking(context, authority, 'http', () => this.#guest.signal, http);
   }
 
   /** What its head says; a chunked body is counted as it comes. */

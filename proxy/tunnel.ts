@@ -3,6 +3,7 @@
  * that its authority was judged for decide what may be spoken; nothing goes upstream before that is judged too.
  */
 import type { Via } from '../audit/event.ts';
+import type { Consent } from '../policies/consent.ts';
 import { formatAuthority } from '../policies/hostname.ts';
 import type { Authority, IpAddress, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
@@ -10,7 +11,7 @@ import { admit } from './admission.ts';
 import type { ClientHello } from './client-hello.ts';
 import { type Asked, askedOf, type Flight } from './flight.ts';
 import type { GuestConnection } from './guest.ts';
-import { denialOf, type Judgement, judge, resolve, vet } from './judgement.ts';
+import { denialOf, type Judgement, judgeAsking, resolve, vet } from './judgement.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import { awaitHello, awaitSpoken, type Spoken } from './opening.ts';
 import type { Parts } from './parts.ts';
@@ -48,6 +49,8 @@ class Tunnel {
   readonly #request: TunnelRequest;
   /** Once the reply is given, a refusal speaks the protocol inside. */
   #isAccepted = false;
+  /** What somebody said yes to for this very tunnel. */
+  #consent: Consent | null = null;
 
   constructor(parts: Parts, guest: GuestConnection, request: TunnelRequest) {
     this.#parts = parts;
@@ -59,7 +62,8 @@ class Tunnel {
     const { context, ledger } = this.#parts;
     const over = ledger.overRate(() => this.#asked(this.#request.authority, null, null));
     if (over !== null) return this.#show(this.#request.authority, over, null);
-    const judged = judge(context, this.#request.authority, null);
+    const judged = await judgeAsking(context, this.#request.authority, null, () => this.#guest.signal);
+    this.#consent = judged.ok ? judged.consent : null;
     if (!judged.ok) return this.#refuse(judged.authority, judged.denial);
     // Bytes that sand does not read: the rule says so.
     if (judged.verdict.protocols.includes('tcp')) return this.#serveRaw(judged);
@@ -94,6 +98,8 @@ class Tunnel {
       inside: authority,
       destination: this.#destination(),
       isCounted: true,
+      // It was asked for as a whole: what is inside is not asked about again.
+      consent: this.#consent,
     });
   }
 
@@ -131,7 +137,8 @@ class Tunnel {
     hello: ClientHello | null,
   ): Promise<void> {
     const { context } = this.#parts;
-    const asked = { asked: this.#request.authority, protocol, sinceMs: this.#guest.sinceMs };
+    const { sinceMs } = this.#guest;
+    const asked = { asked: this.#request.authority, protocol, sinceMs, consent: this.#consent };
     const admitted = admit(this.#parts, asked, addresses, (authority) =>
       this.#asked(authority, protocol, hello),
     );

@@ -51,6 +51,8 @@ export interface GuestSpec {
   readonly authorities: readonly string[];
   /** Folder on the host that keeps package caches; null for none. */
   readonly cache: string | null;
+  /** How long the guest's own resolver waits for an answer; absent: what clients are used to. */
+  readonly lookupSeconds?: number;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
 }
@@ -65,8 +67,8 @@ export interface GuestRef {
 export interface GuestCommand {
   readonly argv: readonly string[];
   readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
-  /** Called with output where stdio says `pipe`. */
-  readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** Called with output where stdio says `pipe`; the guest gives no more of that stream before a promise has settled. */
+  readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void> | undefined;
   /** Whether any of the inherited streams is a terminal. */
   readonly terminal: boolean;
   /** Called once the command runs; `forward` sends it a signal. */

@@ -29,6 +29,8 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addPhase(program, context);
+  addAsk(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   return program;
@@ -63,6 +65,17 @@ function addRun(program: Command, context: ProgramContext): void {
       list,
       [],
     )
+    .option(
+      '--phase-after <CMD>',
+      'run this by sh in the guest before the command; when it ends with 0, the next phase of the policy begins',
+      list,
+      [],
+    )
+    .option(
+      '--ask',
+      'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
+      false,
+    )
     .option('--cache', 'keep package caches for the next run in this folder', false)
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
@@ -91,6 +104,7 @@ Exit codes: the command's own, 128+N for a signal; 2 wrong use; 122 a start prob
 Examples:
   sand run --policy strict -- npm ci
   sand run --policy ./sand.policy.yaml --allow api.example.com -- python3 train.py
+  sand run --policy ./sand.policy.yaml --phase-after 'npm ci' -- npm test
 `;
 
 function addWhy(program: Command, context: ProgramContext): void {
@@ -176,6 +190,50 @@ function addInspect(program: Command, context: ProgramContext): void {
     .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
       const { inspectRun } = await import('./inspect.ts');
       context.finish(await inspectRun({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addPhase(program: Command, context: ProgramContext): void {
+  const phase = program
+    .command('phase')
+    .summary('move a guest to the next phase of its policy')
+    .description(
+      'A guest begins in the first phase of its policy. Only from here it is moved on, and never back.',
+    );
+  phase
+    .command('show')
+    .description('Shows the phases of the policy of a run (the last one), and where its guest stands.')
+    .argument('[GUEST]', 'a run, or the beginning of its name')
+    .option('--json', 'print JSON', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { showPhase } = await import('./phase.ts');
+      context.finish(await showPhase({ ...auditContext(context), run, json: flags.json }));
+    });
+  phase
+    .command('next')
+    .description(
+      'Moves a guest on by one phase: what that phase does not allow is closed at once. There is no way back.',
+    )
+    .argument('<GUEST>', 'a run, or the beginning of its name')
+    .option('--json', 'print JSON', false)
+    .action(async (run: string, flags: { readonly json: boolean }) => {
+      const { nextPhase } = await import('./phase.ts');
+      context.finish(await nextPhase({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addAsk(program: Command, context: ProgramContext): void {
+  program
+    .command('ask')
+    .summary('answer the questions of a run from another terminal')
+    .description(
+      'Shows what waits in a run that was started with --ask, and takes the answers, until the run ends. Answers are read as lines.',
+    )
+    .argument('[GUEST]', 'a run, or the beginning of its name')
+    .option('--json', 'print what waits now as JSON, and answer nothing', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { askRun } = await import('./ask.ts');
+      context.finish(await askRun({ ...auditContext(context), run, json: flags.json, input: process.stdin }));
     });
 }
 

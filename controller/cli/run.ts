@@ -15,6 +15,7 @@ import {
 import { planRun, type RunRequest } from '../run/plan.ts';
 import { runSession, type SessionResult } from '../run/session.ts';
 import { processSignals } from '../run/signals.ts';
+import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';
 
 export interface RunFlags {
@@ -22,8 +23,10 @@ export interface RunFlags {
   readonly allow: readonly string[];
   readonly mount: readonly string[];
   readonly env: readonly string[];
+  readonly phaseAfter: readonly string[];
   readonly share: readonly string[];
   readonly trustCa: readonly string[];
+  readonly ask: boolean;
   readonly cache: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
@@ -59,9 +62,18 @@ function readFlags(
   command: readonly string[],
 ): Pick<RunRequest, 'command'> & Partial<RunRequest> {
   const variables = flags.env.map((text) => parseEnvFlag(text, process.env));
-  const terminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
+  const { front, stdio, terminal, free } = planAsking(
+    { ask: flags.ask, ci: (process.env.CI ?? '') !== '', json: flags.json },
+    process,
+    (text) => void process.stderr.write(text),
+  );
+  const show = (stream: 'stdout' | 'stderr', chunk: Buffer): void => {
+    const target = stream === 'stdout' && !flags.json ? process.stdout : process.stderr;
+    target.write(chunk);
+  };
   return {
     command,
+    phaseAfter: flags.phaseAfter,
     policies: flags.policy,
     allow: flags.allow,
     mounts: flags.mount.map(parseMountFlag),
@@ -75,9 +87,15 @@ function readFlags(
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     upstreamProxy: flags.upstreamProxy ?? null,
     backend: flags.backend,
-    // With --json, stdout holds the one object; what the command prints there goes where people look.
-    stdio: ['inherit', flags.json ? 'pipe' : 'inherit', 'inherit'],
-    output: (_, chunk) => void process.stderr.write(chunk),
+    ask: front,
+    stdio,
+    // A question stands alone on the terminal: what the guest prints meanwhile waits.
+    output: (stream, chunk) => {
+      const waiting = free();
+      if (waiting !== undefined) return waiting.then(() => show(stream, chunk));
+      show(stream, chunk);
+      return undefined;
+    },
     terminal,
     signals: processSignals(terminal),
     told: (message) => {

@@ -10,6 +10,7 @@ import { createResolver, type Resolver } from '../../dns/resolver.ts';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import { createSystemResolvers } from '../../dns/system-resolvers.ts';
 import { parseAddress } from '../../policies/address.ts';
+import type { AskForConsent } from '../../policies/consent.ts';
 import { plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
@@ -30,6 +31,8 @@ export interface CoreOptions {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** Null: everything is dialled directly. */
   readonly parents: ParentSettings | null;
+  /** Holds what no rule decides until somebody has answered; absent: nobody is asked. */
+  readonly ask?: AskForConsent;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
   /** In the place of the usual ones, part by part. */
@@ -37,6 +40,8 @@ export interface CoreOptions {
 }
 
 export interface GatewayCore {
+  /** Of this host's interfaces, which no rule means by accident. */
+  hostAddresses(): readonly IpAddress[];
   readonly resolver: Resolver;
   readonly dns: DnsServer;
   readonly proxy: GatewayProxy;
@@ -53,14 +58,18 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   const hostAddresses = createHostAddresses();
   const named = options.dnsUpstreams;
   const upstreams = named.length === 0 ? createSystemResolvers() : () => named;
+  const asking = options.ask === undefined ? {} : { ask: options.ask };
   const dnsLimits = { ...DNS_LIMITS, ...options.limits?.dns };
-  const resolver = createResolver({ policy, upstreams, hostAddresses, audit }, { limits: dnsLimits });
+  const surroundings = { policy, upstreams, hostAddresses, audit, ...asking };
+  const resolver = createResolver(surroundings, { limits: dnsLimits });
   const dns = createDnsServer({ handler: resolver, limits: dnsLimits });
   const { connections } = PROXY_LIMITS;
-  const carried = connectionsWithin(readOpenFiles(), plantedPorts(inForce).length, connections);
+  const ports = plantedPorts(inForce, options.ask !== undefined || inForce.policy.mode === 'report');
+  const carried = connectionsWithin(readOpenFiles(), ports.length, connections);
   const proxy = createProxy({
     policy,
-    lookup: (name, signal) => resolver.lookup(name, signal),
+    lookup: (name, signal, consent) => resolver.lookup(name, signal, consent),
+    ...asking,
     meaning: (address) => resolver.meaning(address),
     hostAddresses,
     isOwn: options.isOwn,
@@ -70,6 +79,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   });
   const expiry = watchExpiry(inForce, Date.now, () => proxy.policyChanged('rule-expired'));
   return {
+    hostAddresses,
     resolver,
     dns,
     proxy,

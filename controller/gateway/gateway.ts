@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { AuditSink, ProbeResult, UnplantedAttempt } from '../../audit/event.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { parseAddress } from '../../policies/address.ts';
+import type { AskForConsent } from '../../policies/consent.ts';
 import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Meaning } from '../../proxy/context.ts';
@@ -24,12 +25,15 @@ export interface GatewayOptions {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** Null: everything is dialled directly. */
   readonly parents: ParentSettings | null;
+  /** Holds what no rule decides until somebody has answered; null: nobody is asked. */
+  readonly ask: AskForConsent | null;
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
 
 export interface Gateway extends GatewayPort {
   readonly dnsPort: number;
+  hostAddresses(): readonly IpAddress[];
   /** From now on this policy decides; ports that it adds are planted, and what it ends is ended at once. */
   replacePolicy(next: PolicyInForce): Promise<void>;
   close(): Promise<void>;
@@ -44,6 +48,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     audit,
     dnsUpstreams: options.dnsUpstreams,
     parents: options.parents,
+    ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) => port === dnsPort && (address.startsWith('127.') || address === '::1'),
   });
   const { dns, proxy, resolver } = core;
@@ -58,16 +63,21 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
   let plant: (ports: readonly number[]) => Promise<void> = async () => {};
+  // A port stays planted when the policy no longer names it: what comes there is refused by the proxy.
+  // What nothing listens on the kernel refuses, and nobody can be asked about.
+  const usual = options.ask !== null;
+  const planted = new Set(portsOf(core.policy(), usual));
   let isLost = false;
   return {
     dnsPort,
-    ports: plantedPorts(core.policy()),
+    hostAddresses: () => core.hostAddresses(),
+    ports: [...planted],
     onMorePorts(listener) {
       plant = listener;
     },
     async replacePolicy(next) {
-      const known = plantedPorts(core.policy());
-      const more = plantedPorts(next).filter((port) => !known.includes(port));
+      const more = portsOf(next, usual).filter((port) => !planted.has(port));
+      for (const port of more) planted.add(port);
       core.replacePolicy(next);
       if (more.length > 0) await plant(more);
     },
@@ -90,6 +100,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     close: () => core.close(),
   };
+}
+
+function portsOf(inForce: PolicyInForce, usual: boolean): readonly number[] {
+  return usual ? plantedPorts(inForce, true) : plantedPorts(inForce);
 }
 
 /** A line that only this gateway can know, and names below a reserved domain that never leaves it. */

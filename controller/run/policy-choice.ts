@@ -7,7 +7,6 @@ import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
-import { phaseNames, policyOfPhase } from '../../policies/phase.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
@@ -26,9 +25,12 @@ export interface PolicyChoiceRequest {
 }
 
 export interface PolicyChoice {
+  /** With all its phases: which of them holds is `policy-course.ts`'s. */
   readonly inForce: PolicyInForce;
   /** For the log's header: what a person would recognise. */
   readonly layers: readonly string[];
+  /** The first policy file of the user's own, where a line can be written; null where only presets and flags speak. */
+  readonly file: string | null;
   /**
    * Reads the same layers again. Null where the policy was merely found: what was consented to is its content,
    * so it stays as it is for the whole run.
@@ -55,7 +57,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   if (found !== null) await requireConsent(found.path, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
   const compileAll = (): PolicyInForce => ({
-    policy: startPolicy(compileOrRefuse([...base, ...allows], reader)),
+    policy: compileOrRefuse([...base, ...allows], reader),
     ceilings: ceilingPaths(request.environ).map((path) =>
       compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
     ),
@@ -65,23 +67,9 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
-  return { inForce, layers, reread: found === null ? () => rereadOf(compileAll) : null };
-}
-
-/**
- * What holds when a guest starts: the first phase. Fail closed: nothing moves a guest to a later phase yet, and one
- * that stayed in the first would have what only its set-up was to have.
- */
-function startPolicy(policy: CompiledPolicy): CompiledPolicy {
-  const names = phaseNames(policy);
-  if (names.length > 1) {
-    throw new SandError(
-      'policy-invalid',
-      `the policy has ${names.length} phases (${names.join(', ')}), and a guest cannot be moved from one to the next yet`,
-      'keep one phase, or name a policy for each command',
-    );
-  }
-  return policyOfPhase(policy, 0) ?? policy;
+  const own = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
+  const file = own === null ? null : realpathSync(resolve(request.cwd, own));
+  return { inForce, layers, file, reread: found === null ? () => rereadOf(compileAll) : null };
 }
 
 function rereadOf(compileAll: () => PolicyInForce): PolicyReread {

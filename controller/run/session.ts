@@ -3,37 +3,40 @@
  * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
  */
 import { writeFileSync } from 'node:fs';
-import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
+import type { AuditEntry, RunEnd } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
-import { redactCommand } from '../../audit/redact.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { type Row, Summary } from '../../audit/summary.ts';
-import { AuditUnavailable } from '../../audit/unavailable.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
-import { ERROR_CODES, SandError } from '../errors.ts';
+import type { AskBroker } from '../ask/broker.ts';
+import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
+import type { GuestCommand, GuestRef, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import { createControlServer } from '../control/server.ts';
+import type { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
-import { describeParents, type ParentSettings } from '../gateway/parent-proxy.ts';
-import { VERSION } from '../version.ts';
+import type { ParentSettings } from '../gateway/parent-proxy.ts';
+import { type AskSettings, createBroker } from './asking.ts';
+import { runCommands } from './commands.ts';
+import { planControls } from './controls.ts';
+import { type Ending, endingOf, toSandError } from './ending.ts';
+import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
+import { createMover, type Mover } from './phases.ts';
 import type { PolicyReread } from './policy-choice.ts';
+import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
+import { requireConfinement, runStart, stateOf, tellGateway } from './run-facts.ts';
 import { writeRunState } from './run-state.ts';
+import { createSignalRelay } from './signal-relay.ts';
 
 /** How long a command may take to end after SIGTERM. */
 export const STOP_GRACE_MS = 10_000;
-/**
- * A command may outlive the signals that ask it to end, as in a plain shell; the caller who sends this many
- * means it, and the guest is ended by force.
- */
-export const FORCE_AFTER_SIGNALS = 3;
-const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-
 export interface SessionRequest {
   readonly backend: SandboxBackend;
+  /** With all its phases; the guest begins in the first. */
   readonly inForce: PolicyInForce;
   /** Reads the policy's files again; null where they are read once. */
   readonly reread: (() => PolicyReread) | null;
@@ -51,7 +54,11 @@ export interface SessionRequest {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** The proxies that this host itself needs; null: none. */
   readonly parents: ParentSettings | null;
+  /** Shell texts that run in the guest before the command; the end of each, with 0, moves it into the next phase. */
+  readonly before: readonly string[];
   readonly command: readonly string[];
+  /** Who is asked about what no rule decides; null: nobody. */
+  readonly ask: AskSettings | null;
   readonly stdio: GuestCommand['stdio'];
   readonly terminal: boolean;
   readonly output?: GuestCommand['output'];
@@ -112,12 +119,6 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   return { run, ...ending, durationMs, rows, notices, teardown: withoutRepeats(teardown, ending.error) };
 }
 
-interface Ending {
-  readonly exitCode: number;
-  readonly cause: RunEnd['cause'];
-  readonly error: SandError | null;
-}
-
 async function runToEnd(
   request: SessionRequest,
   run: RunPlace,
@@ -126,6 +127,7 @@ async function runToEnd(
   broken: AbortSignal,
 ): Promise<Ending> {
   const { backend, inForce } = request;
+  const course = new PolicyCourse(inForce);
   const stop = new AbortController();
   const undo: (() => Promise<void>)[] = [];
   let cause: RunEnd['cause'] = 'exit';
@@ -139,11 +141,22 @@ async function runToEnd(
   // Fail closed: a guest whose deeds cannot be recorded is ended, though its gateway refuses everything already.
   broken.addEventListener('abort', () => end('error', broken.reason), { once: true });
   try {
-    record(runStart(request, run));
+    record(runStart(request, run, course));
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     requireConfinement(inForce, backend);
+    let running = request.command;
+    const broker =
+      request.ask === null
+        ? null
+        : createBroker(request.ask, {
+            course,
+            record,
+            command: () => running,
+            hostAddresses: () => gateway.hostAddresses(),
+            enforce: (next) => supervised.enforce(next),
+          });
     const guest = await backend.create({
       name: run.id,
       mounts: request.mounts,
@@ -152,15 +165,17 @@ async function runToEnd(
       shares: request.shares,
       authorities: request.authorities,
       cache: request.cache,
+      ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });
     undo.push(() => backend.destroy(guest));
     const gateway = await createGateway({
-      inForce,
+      inForce: course.inForce,
       audit: { record },
       dnsPort: request.dnsPort,
       dnsUpstreams: request.dnsUpstreams,
       parents: request.parents,
+      ask: broker?.ask ?? null,
       lost: (error) => {
         end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
@@ -170,29 +185,13 @@ async function runToEnd(
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
     await backend.start(guest, gateway, stop.signal);
-    const { details } = await backend.inspect(guest);
-    writeBeside(run, () =>
-      writeRunState(run, {
-        backend: backend.name,
-        isolation: backend.capabilities.isolation,
-        confinement: backend.capabilities.confinement,
-        dnsPort: gateway.dnsPort,
-        policy: inForce.policy.digest,
-        mounts: request.mounts,
-        workdir: request.workdir,
-        guest: details,
-      }),
-    );
-    undo.push(async () => {
-      for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
-        record({ kind: 'notice', code, detail });
-    });
-    undo.push(asyncly(watchSessionPolicy(request, gateway, record)));
+    const supervised = await superviseGuest(request, { run, guest, gateway, course, broker, record, undo });
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
-    try {
+    const exec = async (argv: readonly string[]): Promise<number> => {
+      running = argv;
       const status = await backend.exec(guest, {
-        argv: request.command,
+        argv,
         stdio: request.stdio,
         terminal: request.terminal,
         ...(request.output === undefined ? {} : { output: request.output }),
@@ -201,7 +200,17 @@ async function runToEnd(
         graceMs: STOP_GRACE_MS,
         kill: kill.signal,
       });
-      return endingOf(status.code, cause, stop.signal.reason);
+      signals.ended();
+      return status.code;
+    };
+    try {
+      const code = await runCommands(request, {
+        course,
+        exec,
+        moveOn: supervised.moveOn,
+        signal: stop.signal,
+      });
+      return endingOf(code, cause, stop.signal.reason);
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
@@ -214,132 +223,76 @@ async function runToEnd(
   }
 }
 
+interface SupervisedGuest {
+  readonly run: RunPlace;
+  readonly guest: GuestRef;
+  readonly gateway: Gateway;
+  readonly course: PolicyCourse;
+  readonly broker: AskBroker | null;
+  readonly record: (entry: AuditEntry) => number;
+  /** Gets what undoes each step. */
+  readonly undo: (() => Promise<void>)[];
+}
+
+/** A guest has started: from here on its state is told, its policy follows its file, and people reach the run. */
+async function superviseGuest(
+  request: SessionRequest,
+  supervised: SupervisedGuest,
+): Promise<{ readonly moveOn: Mover; readonly enforce: (next: PolicyInForce) => Promise<void> }> {
+  const { backend } = request;
+  const { run, guest, gateway, course, broker, record, undo } = supervised;
+  const guestDetails = (await backend.inspect(guest)).details;
+  const tellState = () =>
+    writeBeside(run, () => writeRunState(run, stateOf(request, gateway, course, guestDetails)));
+  tellState();
+  const enforce = async (next: PolicyInForce) => {
+    await gateway.replacePolicy(next);
+    broker?.policyChanged();
+    tellState();
+  };
+  const begin = async (next: PolicyInForce) => {
+    broker?.forget();
+    await enforce(next);
+  };
+  const moveOn = createMover({ course, enforce: begin, record });
+  undo.push(async () => {
+    for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
+      record({ kind: 'notice', code, detail });
+  });
+  undo.push(asyncly(watchSessionPolicy(request, { course, record, enforce })));
+  const controls = planControls({ course, moveOn, broker });
+  if (controls !== null) {
+    const control = await createControlServer(run.directory, controls);
+    undo.push(() => control.close());
+  }
+  if (broker !== null) {
+    undo.push(asyncly(() => broker.close()));
+    undo.push(asyncly(request.ask?.front(broker, run) ?? (() => {})));
+  }
+  return { moveOn, enforce };
+}
+
 /**
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. Gives what ends the watching.
  */
 function watchSessionPolicy(
-  request: SessionRequest,
-  gateway: Gateway,
-  record: (entry: AuditEntry) => number,
+  { reread, inForce, mounts }: SessionRequest,
+  { course, enforce, record }: WatchedRun,
 ): () => void {
-  const { reread, inForce, mounts } = request;
   if (reread === null) return () => {};
   return watchPolicy({ inForce, reread }, mounts, async (change) => {
-    if (change.ok) await gateway.replacePolicy(change.inForce);
-    const { code, detail } = describeReload(change);
+    const held = course.reload(change);
+    if (held.ok) await enforce(held.inForce);
+    const { code, detail } = describeReload(held);
     record({ kind: 'notice', code, detail });
   });
 }
 
-/** The first failure of the log aborts `broken` with it. */
-function recordOrAbort(log: AuditLog, entry: AuditEntry, broken: AbortController): number {
-  try {
-    return log.record(entry);
-  } catch (error) {
-    broken.abort(error);
-    throw error;
-  }
-}
-
-/** Once the log has failed, so does every step that records: that is told once. */
-function withoutRepeats(teardown: readonly SandError[], error: SandError | null): readonly SandError[] {
-  const first = [error, ...teardown].find((failure) => failure?.code === 'audit-unavailable');
-  return teardown.filter((failure) => failure.code !== 'audit-unavailable' || failure === first);
-}
-
-/** What lies beside the log fails as the log does: raises `audit-unavailable` where the system refuses. */
-function writeBeside(run: RunPlace, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    throw error instanceof Error && 'syscall' in error ? auditError(error, run.directory) : error;
-  }
-}
-
-/** Before a command runs, a signal ends the run; then it is the command's, until there were too many. */
-function createSignalRelay(on: {
-  readonly early: (signal: NodeJS.Signals) => void;
-  readonly force: () => void;
-}) {
-  let command: { forward(signal: NodeJS.Signals): void } | null = null;
-  let asked = 0;
-  return {
-    started: (running: { forward(signal: NodeJS.Signals): void }) => {
-      command = running;
-    },
-    receive: (signal: NodeJS.Signals, shared: boolean) => {
-      if (command === null) return on.early(signal);
-      if (shared) return;
-      command.forward(signal);
-      if (ENDING_SIGNALS.includes(signal)) asked += 1;
-      if (asked >= FORCE_AFTER_SIGNALS) on.force();
-    },
-  };
-}
-
-function endingOf(code: number, cause: RunEnd['cause'], reason: unknown): Ending {
-  switch (cause) {
-    case 'timeout':
-      return { exitCode: 124, cause, error: null };
-    case 'signal':
-      return { exitCode: 128 + signalNumber(reason), cause, error: null };
-    case 'error':
-    case 'probe': {
-      const error = toSandError(reason);
-      return {
-        exitCode: ERROR_CODES[error.code].exit,
-        cause: error.code === 'probe-failed' ? 'probe' : 'error',
-        error,
-      };
-    }
-    case 'exit':
-      return { exitCode: code, cause: code > 128 && code < 160 ? 'signal' : 'exit', error: null };
-  }
-}
-
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
-
-function signalNumber(reason: unknown): number {
-  return SIGNAL_NUMBERS[String(reason)] ?? 15;
-}
-
-function runStart(request: SessionRequest, run: RunPlace): AuditEntry {
-  const { policy } = request.inForce;
-  const { capabilities, name } = request.backend;
-  return {
-    kind: 'run-start',
-    schema: AUDIT_SCHEMA_VERSION,
-    run: run.id,
-    sand: VERSION,
-    node: process.version,
-    backend: name,
-    isolation: capabilities.isolation,
-    confinement: capabilities.confinement,
-    command: redactCommand(request.command),
-    policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: request.layers },
-    workdir: request.workdir,
-  };
-}
-
-/** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
-function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
-  const wanted = [inForce.policy, ...inForce.ceilings].find(
-    ({ requires }) => requires.confinement === 'enforced',
-  );
-  if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
-  throw new SandError(
-    'confinement-required',
-    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
-    'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
-  );
-}
-
-function tellGateway(request: SessionRequest, gateway: Gateway): void {
-  request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
-  for (const place of request.parents === null ? [] : describeParents(request.parents))
-    request.told(`parent proxy ${place}`);
-  request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
+interface WatchedRun {
+  readonly course: PolicyCourse;
+  readonly record: (entry: AuditEntry) => number;
+  readonly enforce: (next: PolicyInForce) => Promise<void>;
 }
 
 function openLog(run: RunPlace): AuditLog {
@@ -348,18 +301,6 @@ function openLog(run: RunPlace): AuditLog {
   } catch (error) {
     throw auditError(error, run.directory);
   }
-}
-
-export function toSandError(error: unknown): SandError {
-  if (error instanceof SandError) return error;
-  if (error instanceof AuditUnavailable) {
-    const hint = 'nothing is allowed without a log: free space or mend the folder, then run again';
-    return new SandError('audit-unavailable', error.message, hint, { cause: error });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new SandError('internal', message, 'report this as a fault of sand, with --verbose output', {
-    cause: error,
-  });
 }
 
 function asyncly(step: () => void): () => Promise<void> {

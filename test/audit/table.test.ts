@@ -15,6 +15,7 @@ import {
   dns,
   eventsOf,
   FULL_ENTRIES,
+  POLICY,
   runEnd,
   runStart,
   unplanted,
@@ -92,6 +93,11 @@ test('the header of a run', () => {
   ];
   if (start?.kind !== 'run-start') throw new Error('no start');
   expectGolden('header.txt', formatRunHeader({ run: start.run, start, end }));
+  const { policy } = start;
+  const phased = { ...start, policy: { ...policy, phases: ['setup', 'run', 'after'] }, before: ['npm ci'] };
+  const [begun] = eventsOf([{ kind: 'phase', phase: 'run', number: 2, policy: POLICY, by: 'command' }]);
+  if (begun?.kind !== 'phase') throw new Error('no phase');
+  expectGolden('header-phases.txt', formatRunHeader({ run: start.run, start: phased, end, begun: [begun] }));
   expectGolden('header-unsealed.txt', formatRunHeader({ run: start.run, start: null, end: null }));
 });
 

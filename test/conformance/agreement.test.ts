@@ -1,6 +1,6 @@
 /**
  * Generated policies and requests on which all must agree: the evaluator, the naive reference, what the proxy
- * puts on record, and what DNS says of the name.
+ * puts on record, what `why` makes of each rule and proposes to change, and what DNS says of the name.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -8,8 +8,14 @@ import type { AuditEntry } from '../../audit/event.ts';
 import { createResolver } from '../../dns/resolver.ts';
 import type { UpstreamClient } from '../../dns/upstream.ts';
 import { compilePolicy } from '../../policies/compile.ts';
+import { editPolicy } from '../../policies/edit/edit.ts';
+import { pasteLine } from '../../policies/edit/rule-text.ts';
 import { evaluate } from '../../policies/evaluate.ts';
-import type { CompiledPolicy, PolicyInForce } from '../../policies/model.ts';
+import type { Effect } from '../../policies/explain/considered.ts';
+import { type Explanation, explain } from '../../policies/explain/explain.ts';
+import { turnPolicy } from '../../policies/explain/turning.ts';
+import type { CompiledPolicy, EgressRequest, PolicyInForce } from '../../policies/model.ts';
+import type { Reason } from '../../policies/reasons.ts';
 import { GUEST, question } from '../dns/world.ts';
 import { anyPolicy, anyRequest } from '../policies/generators.ts';
 import { DIRECTORY, egressOf, memoryReader } from '../policies/reader.ts';
@@ -35,8 +41,8 @@ const UPSTREAM: UpstreamClient = {
   close: () => {},
 };
 
-function compile(policy: PlainPolicy): CompiledPolicy {
-  const text = JSON.stringify(policy);
+function compile(policy: PlainPolicy | string): CompiledPolicy {
+  const text = typeof policy === 'string' ? policy : JSON.stringify(policy);
   const compiled = compilePolicy(
     [{ kind: 'text', text, file: 'policy.yaml', directory: DIRECTORY }],
     memoryReader(),
@@ -129,7 +135,105 @@ async function dnsVerdict(
   return { allowed: record.verdict === 'allow', given: answer.records.length > 0 };
 }
 
-describe('evaluator, reference, record and DNS', () => {
+/** Decision and reason as they follow from what each rule makes of the request, and from nothing else. */
+function verdictOfEffects(
+  policy: PlainPolicy,
+  { host }: PlainRequest,
+  considered: readonly { readonly effect: Effect }[],
+): { decision: 'allow' | 'deny'; reason: Reason; muted: boolean } {
+  const has = (...effects: readonly Effect[]) => considered.some(({ effect }) => effects.includes(effect));
+  if (has('allows')) {
+    return {
+      decision: 'allow',
+      reason: has('reports') ? 'would-be-denied' : 'allowed-by-rule',
+      muted: false,
+    };
+  }
+  const isAddress = isRange(host);
+  const isMetadata = has('metadata') || /169\.254\.169\.254|a9fe:a9fe/.test(host);
+  const named: readonly (readonly [Effect, Reason])[] = [
+    ['expired', 'rule-expired'],
+    ['method', 'method-not-allowed'],
+    ['path', 'path-not-allowed'],
+  ];
+  const near = named.find(([effect]) => has(effect))?.[1];
+  const byHost: Reason = has('protocol')
+    ? 'protocol-not-allowed'
+    : has('port')
+      ? 'port-not-allowed'
+      : isAddress
+        ? 'raw-address'
+        : 'no-rule';
+  const reason = near ?? (isMetadata ? 'metadata-address' : byHost);
+  // A rule that only a denial beats grants all the same, so nothing is kept out of reports.
+  const muted = has('mutes') && !has('beaten');
+  if (has('denies')) return { decision: 'deny', reason: 'deny-rule', muted };
+  const passes = policy.mode === 'report' && reason !== 'metadata-address' && !/(^|\.)sand$/.test(host);
+  return passes
+    ? { decision: 'allow', reason: 'would-be-denied', muted }
+    : { decision: 'deny', reason, muted };
+}
+
+/** The change that `why` proposes, made in the text of the policy, and asked of it there. */
+function turnedByText(
+  policy: PlainPolicy,
+  inForce: PolicyInForce,
+  asked: EgressRequest,
+  { turning, addresses }: Explanation,
+  nowMs: number,
+): boolean {
+  if (turning === null) throw new Error('no change to try');
+  let text = JSON.stringify(policy);
+  const change = (edited: ReturnType<typeof editPolicy>) => {
+    if (!edited.ok) throw new Error(JSON.stringify(edited));
+    text = edited.text;
+  };
+  const kept = turnPolicy(inForce, { ...turning, add: null }).policy;
+  if (turning.add !== null) change(editPolicy(text, 'policy.yaml', { kind: 'add', rules: [turning.add] }));
+  const compiled = compile(text);
+  // Rules to be taken out are named by their place, which the text before the addition has.
+  const gone = new Set(turning.remove.map(({ id }) => id));
+  const rules = compiled.rules.filter(({ id }) => !gone.has(id));
+  expect(rules.length).toBe(kept.rules.length + (turning.add === null ? 0 : 1));
+  const after = { policy: { ...compiled, rules }, ceilings: [] };
+  const circumstances = { nowMs, addresses: addresses.map(({ address }) => address), hostAddresses: [] };
+  return explain(after, asked, circumstances).decision === 'allow';
+}
+
+function agreeOnWhy(
+  policy: PlainPolicy,
+  inForce: PolicyInForce,
+  request: PlainRequest,
+  nowMs: number,
+  isTriedInText: boolean,
+): Explanation {
+  const circumstances = { nowMs, addresses: ANSWER.map(addressOf), hostAddresses: [] };
+  const asked = egressOf(request);
+  const said = evaluate(inForce, asked, nowMs);
+  const spoken = { ...asked, protocol: asked.protocol ?? said.protocols[0] ?? null };
+  const why = explain(inForce, spoken, circumstances);
+  const { decision, reason, muted } = said;
+  expect(verdictOfEffects(policy, request, explain(inForce, asked, circumstances).considered)).toEqual({
+    decision,
+    reason,
+    muted,
+  });
+  if (why.turning !== null) {
+    if (why.decision === 'deny' && isTriedInText)
+      expect(turnedByText(policy, inForce, spoken, why, nowMs)).toBe(true);
+    if (
+      said.suggestion?.startsWith('- ') === true &&
+      why.reason === said.reason &&
+      why.turning.add !== null
+    ) {
+      const { suggestion } = evaluate(inForce, spoken, nowMs);
+      expect(pasteLine(why.turning.add)).toBe(suggestion);
+    }
+  }
+  return why;
+}
+
+describe('evaluator, reference, record, why and DNS', () => {
   it(`agree on ${POLICIES * REQUESTS_EACH} generated questions`, { timeout: 120_000 }, async () => {
     // One moment for all of a question: the proxy reads the clock itself.
     const nowMs = Date.now();
@@ -137,6 +241,8 @@ describe('evaluator, reference, record and DNS', () => {
     await fc.assert(
       fc.asyncProperty(anyPolicy, requests, async (policy, asked) => {
         const inForce = { policy: compile(policy), ceilings: [] };
+        // Reading and writing a policy text costs more than all the rest.
+        const [first] = asked;
         for (const request of asked) {
           const asked = egressOf(request);
           const { authority } = asked;
@@ -155,6 +261,13 @@ describe('evaluator, reference, record and DNS', () => {
             hostAddresses: [],
           });
           expect(record).toMatchObject(recordByReference(policy, request, nowMs));
+          const why = agreeOnWhy(policy, inForce, request, nowMs, request === first);
+          const { id = null } = why.rule ?? {};
+          expect({ verdict: why.decision, reason: why.reason, rule: id }).toEqual({
+            verdict: record.verdict,
+            reason: record.reason,
+            rule: record.rule?.id ?? null,
+          });
           expect(record.disposition).toBe(record.verdict === 'allow' ? 'forwarded' : 'refused');
           if (authority.host.kind === 'name' && authority.host.name !== 'gateway.sand') {
             const dns = await dnsVerdict(inForce, request.host);

@@ -32,6 +32,7 @@ rules:
     tcp: [${origins.tcpPort}]
 `,
   );
+  world.file('phases.yaml', 'version: 1\nphases: {setup: {}, run: {}}\n');
   const child = world.start([
     'gateway',
     '--policy',
@@ -114,6 +115,7 @@ it.each([
   [['--listen', 'example.com:1'], 2, 'not an address'],
   [['--listen', '127.0.0.1:0', '--dns-listen', '127.0.0.1:53'], 2, 'port 53'],
   [['--policy', './missing.yaml'], 2, 'no file'],
+  [['--policy', './phases.yaml'], 2, 'several phases'],
 ])('refuses %j', async (flags, code, word) => {
   const refused = await world.sand(['gateway', ...flags]);
   expect(refused.code).toBe(code);

@@ -6,6 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AuditEntry, ConnectionClose, ConnectionDecision } from '../../audit/event.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { compilePolicy } from '../../policies/compile.ts';
+import type { AskForConsent } from '../../policies/consent.ts';
 import type { CompiledPolicy, Hostname, IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Lookup, Meaning, ParentProxies, ProxyContext } from '../../proxy/context.ts';
 import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
@@ -44,6 +45,7 @@ export interface RigOptions {
   readonly meanings?: Readonly<Record<string, Meaning>>;
   readonly own?: readonly number[];
   readonly parents?: ParentProxies;
+  readonly ask?: AskForConsent;
 }
 
 export class Rig implements AsyncDisposable {
@@ -81,6 +83,7 @@ export class Rig implements AsyncDisposable {
       },
       isOwn: (_, port) => (options.own ?? []).includes(port),
       ...(options.parents === undefined ? {} : { parents: options.parents }),
+      ...(options.ask === undefined ? {} : { ask: options.ask }),
       audit: {
         record: (entry) => {
           this.onRecord(entry);

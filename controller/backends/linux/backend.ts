@@ -134,6 +134,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
     guards: protection.mounts,
     extras: [...shares.mounts, ...trust.mounts],
     nameserver: LINK.gateway4,
+    ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
   const isShown = (path: string) => shown.some((target) => isWithin(path, target)) || path.startsWith('/lib');

@@ -51,7 +51,13 @@ export async function runCommand(
     [1, 'stdout'],
     [2, 'stderr'],
   ] as const) {
-    guest.outputs.get(descriptor)?.on('data', (chunk: Buffer) => command.output?.(name, chunk));
+    const stream = guest.outputs.get(descriptor);
+    stream?.on('data', (chunk: Buffer) => {
+      const taken = command.output?.(name, chunk);
+      if (taken === undefined) return;
+      stream.pause();
+      void taken.catch(() => {}).then(() => stream.resume());
+    });
   }
   let state: 'held' | 'running' | 'ended' = 'held';
   const send = (name: NodeJS.Signals) => {

@@ -60,7 +60,12 @@ export interface FilesRequest {
   /** Package caches and shares, as plain mounts in the guest's home and /run. */
   readonly extras: readonly Mount[];
   readonly nameserver: string;
+  /** How long the guest's resolver waits for an answer; absent: `LOOKUP_SECONDS`. */
+  readonly lookupSeconds?: number;
 }
+
+/** The C library's own: clients are used to it. */
+const LOOKUP_SECONDS = 5;
 
 /** Name of the guest in its own eyes. */
 export const GUEST_HOSTNAME = 'sand-guest';
@@ -203,7 +208,10 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
   const file = (target: string | null, content: string): readonly Mount[] =>
     target === null ? [] : [{ kind: 'data', target, content }];
   return [
-    ...file(host.resolvConf, `nameserver ${request.nameserver}\noptions timeout:5 attempts:2\n`),
+    ...file(
+      host.resolvConf,
+      `nameserver ${request.nameserver}\noptions timeout:${request.lookupSeconds ?? LOOKUP_SECONDS} attempts:2\n`,
+    ),
     ...file(host.hosts, `127.0.0.1 localhost ${GUEST_HOSTNAME}\n::1 localhost ip6-localhost ip6-loopback\n`),
     ...file(
       host.nsswitch,

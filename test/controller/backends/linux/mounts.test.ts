@@ -16,6 +16,15 @@ describe('planMounts', () => {
     expect(planned.some(({ kind }) => kind === 'device')).toBe(false);
   });
 
+  it('tells the resolver of a guest how long to wait, where that is longer than usual', () => {
+    const content = (seconds?: number) => {
+      const request = seconds === undefined ? filesRequest() : filesRequest({ lookupSeconds: seconds });
+      return last(planMounts(request), '/run/resolvconf/resolv.conf');
+    };
+    expect(content()).toMatchObject({ content: expect.stringContaining('timeout:5 ') });
+    expect(content(30)).toMatchObject({ content: expect.stringContaining('timeout:30 ') });
+  });
+
   it('mounts a read-only workspace read-only', () => {
     const workspaces = [{ source: '/srv/data', target: '/data', writable: false }];
     expect(last(planMounts(filesRequest({ workspaces })), '/data')).toMatchObject({ writable: false });

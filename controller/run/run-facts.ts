@@ -1,0 +1,87 @@
+/**
+ * What a run says of itself: the first line of its log, its state file, what `--verbose` tells; and whether its backend
+ * offers what its policy requires. Decides no policy.
+ */
+import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
+import { redactCommand, redactText } from '../../audit/redact.ts';
+import type { RunPlace } from '../../audit/runs.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
+import type { Inspection, SandboxBackend } from '../backends/backend.ts';
+import { SandError } from '../errors.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import { describeParents } from '../gateway/parent-proxy.ts';
+import { VERSION } from '../version.ts';
+import type { PolicyCourse } from './policy-course.ts';
+import type { RunState } from './run-state.ts';
+import type { SessionRequest } from './session.ts';
+
+export function stateOf(
+  { backend, mounts, workdir }: SessionRequest,
+  { dnsPort }: Gateway,
+  { inForce, position }: PolicyCourse,
+  guest: Inspection['details'],
+): Omit<RunState, 'run' | 'pid' | 'pidStart'> {
+  const { isolation, confinement } = backend.capabilities;
+  const { phase, phases } = position;
+  return {
+    backend: backend.name,
+    isolation,
+    confinement,
+    dnsPort,
+    policy: inForce.policy.digest,
+    ...(phase === null ? {} : { phase, phases }),
+    mounts,
+    workdir,
+    guest,
+  };
+}
+
+export function runStart(
+  request: SessionRequest,
+  run: RunPlace,
+  { inForce, position }: PolicyCourse,
+): AuditEntry {
+  const { policy } = inForce;
+  const { phase, phases } = position;
+  const { capabilities, name } = request.backend;
+  return {
+    kind: 'run-start',
+    schema: AUDIT_SCHEMA_VERSION,
+    run: run.id,
+    sand: VERSION,
+    node: process.version,
+    backend: name,
+    isolation: capabilities.isolation,
+    confinement: capabilities.confinement,
+    command: redactCommand(request.command),
+    policy: {
+      name: policy.name,
+      digest: policy.digest,
+      mode: policy.mode,
+      layers: request.layers,
+      ...(phase === null ? {} : { phases, phase }),
+    },
+    workdir: request.workdir,
+    ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
+  };
+}
+
+/** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
+export function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
+  const wanted = [inForce.policy, ...inForce.ceilings].find(
+    ({ requires }) => requires.confinement === 'enforced',
+  );
+  if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
+  throw new SandError(
+    'confinement-required',
+    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
+    'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
+  );
+}
+
+export function tellGateway(request: SessionRequest, gateway: Gateway): void {
+  request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
+  for (const place of request.parents === null ? [] : describeParents(request.parents))
+    request.told(`parent proxy ${place}`);
+  request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
+}
