@@ -20,6 +20,7 @@ import type {
 import { parsePathPattern } from '../path-pattern.ts';
 import { DEFAULT_PORTS, NO_PORTS } from '../port-range.ts';
 import type { Reason } from '../reasons.ts';
+import { buildRuleIndex } from '../rule-index.ts';
 import { denyingRules, indexOf } from '../rule-judgement.ts';
 import { isReservedName, parseSubject } from '../subject.ts';
 
@@ -64,7 +65,7 @@ export function turnPolicy({ policy, ceilings }: PolicyInForce, { remove, add }:
   const kept = policy.rules.filter((rule) => !remove.includes(rule));
   const origin = { file: 'change', line: 0, column: 0 };
   const rules = add === null ? kept : [...kept, { ...add, id: 'change', origin }];
-  return { policy: { ...policy, rules }, ceilings };
+  return { policy: { ...policy, rules, index: buildRuleIndex(rules) }, ceilings };
 }
 
 /** By rules, in either mode: what only passes because it is reported is not turned. */

@@ -11,7 +11,7 @@ import { compilePolicy } from '../../policies/compile.ts';
 import { editPolicy } from '../../policies/edit/edit.ts';
 import { pasteLine } from '../../policies/edit/rule-text.ts';
 import { evaluate } from '../../policies/evaluate.ts';
-import type { Effect } from '../../policies/explain/considered.ts';
+import { considerRules, type Effect } from '../../policies/explain/considered.ts';
 import { type Explanation, explain } from '../../policies/explain/explain.ts';
 import { turnPolicy } from '../../policies/explain/turning.ts';
 import type { CompiledPolicy, EgressRequest, PolicyInForce } from '../../policies/model.ts';
@@ -213,7 +213,13 @@ function agreeOnWhy(
   const spoken = { ...asked, protocol: asked.protocol ?? said.protocols[0] ?? null };
   const why = explain(inForce, spoken, circumstances);
   const { decision, reason, muted } = said;
-  expect(verdictOfEffects(policy, request, explain(inForce, asked, circumstances).considered)).toEqual({
+  expect(
+    verdictOfEffects(
+      policy,
+      request,
+      considerRules(inForce.policy, { ...asked.authority, ...asked, http: asked.http, nowMs }),
+    ),
+  ).toEqual({
     decision,
     reason,
     muted,
