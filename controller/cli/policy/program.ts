@@ -10,6 +10,7 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
     .summary('write, check, test and explain policies')
     .description('Works on policy files. Nothing here starts a guest.');
   addCheck(policy, context);
+  addTest(policy, context);
   addSchema(policy, context);
   addGroups(policy, context);
 }
@@ -33,6 +34,22 @@ function addCheck(policy: CommandTree, context: ProgramContext): void {
         context.finish(checkPolicies({ files, ...flags }, readSurroundings(context.write)));
       },
     );
+}
+
+function addTest(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('test')
+    .summary('hold policies to tables of expected verdicts')
+    .description('Judges the requests of *.policy-test.yaml files. Exit 1 where something comes otherwise.')
+    .argument('<FILE...>', 'tables')
+    .option('--format <F>', 'text, json or junit', 'text')
+    .action(async (files: readonly string[], flags: { readonly format: string }) => {
+      const [{ testPolicies }, { readSurroundings }] = await Promise.all([
+        import('./test.ts'),
+        import('./surroundings.ts'),
+      ]);
+      context.finish(testPolicies({ files, ...flags }, readSurroundings(context.write)));
+    });
 }
 
 function addSchema(policy: CommandTree, context: ProgramContext): void {
