@@ -130,6 +130,7 @@ export function judgeWildcard({ value, at }: Placed<Subject>, issues: IssueList)
     );
   } else if (scope.kind === 'private') {
     issues.warning(
+      'private-suffix',
       at,
       `"${value.pattern.text}" covers names of every customer of ${scope.suffix}`,
       'Name the one that is meant.',
@@ -251,6 +252,7 @@ export function holdRange(range: IpRange, at: Position, metadata: boolean, issue
   }
   if (LOOPBACK_RANGES.some((loopback) => rangeCovers(loopback, range) || rangeCovers(range, loopback))) {
     issues.warning(
+      'host-loopback',
       at,
       `${range} opens the loopback of the host, since a guest's own loopback never comes to sand`,
       'Write host.sand with the ports that are meant.',

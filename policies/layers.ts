@@ -226,6 +226,7 @@ class Resolution {
     const inherited = strictestMode(bases.map((base) => base.mode));
     if (document.mode?.value === 'report' && inherited === 'enforce') {
       issues.warning(
+        'mode-ignored',
         document.mode.at,
         'mode: report has no effect, since what this extends is enforced and the strictest holds',
         'Remove it, or extend groups and report policies only.',

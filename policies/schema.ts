@@ -30,17 +30,9 @@ function limit({ unit, least, most }: LimitKey): z.ZodType {
 const limits = (keys: readonly LimitKey[]) =>
   z.strictObject(Object.fromEntries(keys.map((key) => [key.key, limit(key).optional()])));
 
-const allowRule = z.strictObject({
+const http = ports.describe('Ports for plain HTTP. Naming any port replaces http 80 and https 443.');
+const anyAllowRule = {
   allow: subjects,
-  http: ports.describe('Ports for plain HTTP. Naming any port replaces http 80 and https 443.').optional(),
-  https: ports.describe('Ports for TLS to the named host.').optional(),
-  tcp: ports.describe('Ports for bytes that sand does not read.').optional(),
-  methods: oneOrMore(z.string().regex(/^[A-Z][A-Z0-9-]{0,31}$/))
-    .describe('Methods of plain HTTP; the rule then has http ports only.')
-    .optional(),
-  paths: oneOrMore(z.string().regex(/^\//))
-    .describe('Patterns over the paths of plain HTTP; the rule then has http ports only.')
-    .optional(),
   addresses: oneOrMore(text)
     .describe('Ranges that the name may resolve to; nothing else, and these even if private.')
     .optional(),
@@ -56,6 +48,22 @@ const allowRule = z.strictObject({
     .describe('What all that this rule covers may use together.')
     .optional(),
   because: because.optional(),
+};
+const allowRule = z.strictObject({
+  ...anyAllowRule,
+  http: http.optional(),
+  https: ports.describe('Ports for TLS to the named host.').optional(),
+  tcp: ports.describe('Ports for bytes that sand does not read.').optional(),
+});
+const allowRequestsRule = z.strictObject({
+  ...anyAllowRule,
+  http: http.describe('Ports for plain HTTP, the only ones beside methods and paths.'),
+  methods: oneOrMore(z.string().regex(/^[A-Z][A-Z0-9-]{0,31}$/))
+    .describe('Methods of plain HTTP.')
+    .optional(),
+  paths: oneOrMore(z.string().regex(/^\//).max(POLICY_LIMITS.pathCharacters))
+    .describe('Patterns over the paths of plain HTTP: * in a segment, ** for any number of segments.')
+    .optional(),
 });
 const denyRule = z.strictObject({
   deny: subjects,
@@ -64,7 +72,7 @@ const denyRule = z.strictObject({
 });
 const muteRule = z.strictObject({ mute: subjects, because: because.optional() });
 
-const rules = z.array(z.union([allowRule, denyRule, muteRule])).max(POLICY_LIMITS.rules);
+const rules = z.array(z.union([allowRule, allowRequestsRule, denyRule, muteRule])).max(POLICY_LIMITS.rules);
 
 const policyDocument = z
   .strictObject({

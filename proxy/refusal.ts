@@ -29,6 +29,8 @@ export interface Subject {
   readonly request: string;
   /** `example.com:443`; null where no authority could be read. */
   readonly authority: string | null;
+  /** The plain-HTTP request in it, path without query; absent where none was read. */
+  readonly http?: { readonly method: string; readonly path: string };
 }
 
 export interface RefusalOptions {
@@ -113,7 +115,7 @@ function textBody(denial: Denial, subject: Subject): string {
     lines.push(`rule: ${shown(denial.rule.id)} (${shown(shownOrigin(denial.rule))})`);
     if (denial.rule.because !== null) lines.push(`because: ${shown(denial.rule.because)}`);
   }
-  const explain = explainCommand(subject);
+  const explain = explainCommand(denial, subject);
   if (explain !== null) lines.push(`explain: ${explain}`);
   return `${lines.join('\n')}\n`;
 }
@@ -133,17 +135,22 @@ function jsonBody(denial: Denial, subject: Subject): string {
             at: shown(shownOrigin(rule)),
             ...(rule.because === null ? {} : { because: shown(rule.because) }),
           },
-    explain: explainCommand(subject),
+    explain: explainCommand(denial, subject),
   };
   return `${JSON.stringify(value)}\n`;
 }
 
-/** `sand why HOST:PORT`; an authority that was parsed has no character that a shell reads. */
-function explainCommand(subject: Subject): string | null {
-  if (subject.authority === null || !/^[A-Za-z0-9.:_[\]-]+$/.test(subject.authority)) return null;
-  return subject.authority.startsWith('[')
-    ? `sand why '${subject.authority}'`
-    : `sand why ${subject.authority}`;
+/**
+ * `sand why HOST:PORT`, and where the request decided, its method and path. An authority that was parsed has no
+ * character that a shell reads; a path that has one is left to the reader.
+ */
+function explainCommand({ reason }: Denial, { authority, http }: Subject): string | null {
+  if (authority === null || !/^[A-Za-z0-9.:_[\]-]+$/.test(authority)) return null;
+  const command = authority.startsWith('[') ? `sand why '${authority}'` : `sand why ${authority}`;
+  if (reason !== 'method-not-allowed' && reason !== 'path-not-allowed') return command;
+  const request = `${http?.method} ${http?.path}`;
+  const isPlain = request.length <= PROXY_BOUNDS.echoedText && /^[A-Z-]+ \/[A-Za-z0-9._~%/-]*$/.test(request);
+  return isPlain ? `${command} ${request}` : `${command} METHOD PATH`;
 }
 
 /** `policy.yaml:12`. Fail closed: of an absolute path, whoever put it there, only the last part is shown. */

@@ -263,9 +263,10 @@ class ServedRequest {
     // A body that nobody reads stands between this request and the next.
     const keepAlive = this.#keepAlive && this.#head.framing.kind === 'none' && !this.#guest.reader.hasEnded;
     const named = formatAuthority(authority);
-    const request = `${this.#head.method} http://${named}${pathWithoutQuery(target.path)}`;
+    const http = { method: this.#head.method, path: pathWithoutQuery(target.path) };
+    const request = `${http.method} http://${named}${http.path}`;
     const options = { wantsJson: this.#wantsJson(), keepAlive, isHead: this.#head.method === 'HEAD' };
-    const refusal = formatRefusal(denial, { request, authority: named }, options);
+    const refusal = formatRefusal(denial, { request, authority: named, http }, options);
     if (!keepAlive) {
       this.#guest.finish(refusal.bytes);
       return 'ended';

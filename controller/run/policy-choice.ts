@@ -94,8 +94,8 @@ function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
 }
 
 /** Upward from the working directory to the repository's root, of the caller's own; null where none is. */
-function findPolicy(
-  request: PolicyChoiceRequest,
+export function findPolicy(
+  request: Pick<PolicyChoiceRequest, 'cwd'>,
 ): { readonly path: string; readonly repository: string } | null {
   const start = resolve(request.cwd);
   const root = repositoryRoot(start);
@@ -145,7 +145,7 @@ async function requireConsent(
   );
 }
 
-function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
+export function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
   const added = environ.SAND_CEILING ?? '';
   if (added !== '' && !existsSync(added)) {
     // Fail closed: a ceiling that was asked for and is not there does not mean "no ceiling".
@@ -167,7 +167,7 @@ export function mayExist(path: string): boolean {
   }
 }
 
-function compileOrRefuse(
+export function compileOrRefuse(
   requests: readonly PolicyRequest[],
   reader: PolicyReader,
   role: 'policy' | 'ceiling' = 'policy',

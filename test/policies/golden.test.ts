@@ -7,7 +7,7 @@ import { parseDocument } from '../../policies/document.ts';
 import type { PolicyNode } from '../../policies/document-tree.ts';
 import { evaluate, evaluateAddress } from '../../policies/evaluate.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
-import type { EgressRequest } from '../../policies/model.ts';
+import type { CompiledPolicy, EgressRequest } from '../../policies/model.ts';
 import { parseRequestPath } from '../../policies/request-path.ts';
 import { inForce, policyOf } from './reader.ts';
 
@@ -16,6 +16,8 @@ const FOLDER = fileURLToPath(new URL('./golden/', import.meta.url));
 /** One file: a policy, and requests as `HOST:PORT [PROTOCOL [METHOD PATH]] [-> ADDRESS]: DECISION REASON [PROTOCOLS]`. */
 interface GoldenCase {
   readonly policy: string;
+  /** What the policy extends, by name. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly requests: Readonly<Record<string, string>>;
 }
 
@@ -31,12 +33,12 @@ function readCase(file: string): GoldenCase {
   return plain(parsed.value) as GoldenCase;
 }
 
-function answer(policyText: string, request: string): string {
+function answer(policy: CompiledPolicy, request: string): string {
   const [question = '', dialled] = request.split(' -> ');
   const [host = '', protocol, method, target] = question.split(' ');
   const authority = parseAuthority(host, 443);
   if (!authority.ok) return `refused, ${authority.reason}`;
-  const force = inForce(policyOf(policyText));
+  const force = inForce(policy);
   const spoken = protocol === 'http' || protocol === 'https' || protocol === 'tcp' ? protocol : null;
   const asked: EgressRequest = { authority: authority.value, protocol: spoken };
   const isRequest = method !== undefined && target !== undefined;
@@ -52,7 +54,8 @@ function answer(policyText: string, request: string): string {
 describe('golden cases', () => {
   for (const file of readdirSync(FOLDER)) {
     test(file, () => {
-      const { policy, requests } = readCase(file);
+      const { policy: text, files, requests } = readCase(file);
+      const policy = policyOf(text, files);
       const answers = Object.keys(requests).map((request) => [request, answer(policy, request)]);
       expect(Object.fromEntries(answers)).toEqual(requests);
     });

@@ -50,6 +50,7 @@ describe('a rule for certain requests', () => {
     const answer = await client.send(proxied('GET', '/v2/x')).until(/explain: .*\n/);
     expect(answer).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-sand-rule: test\/allow:a\.example/);
     expect(answer).toContain('sand.policy.yaml:4');
+    expect(answer).toContain(`explain: sand why a.example:${originPort} GET /v2/x\n`);
     expect(rig.decisions).toMatchObject([
       {
         reason: 'path-not-allowed',

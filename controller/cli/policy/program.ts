@@ -1,0 +1,82 @@
+/**
+ * The commands of `sand policy`: names, flags and help texts. What a command does is in the file of its name, loaded
+ * when it is called.
+ */
+import type { CommandTree, ProgramContext } from '../program.ts';
+
+export function addPolicy(program: CommandTree, context: ProgramContext): void {
+  const policy = program
+    .command('policy')
+    .summary('write, check, test and explain policies')
+    .description('Works on policy files. Nothing here starts a guest.');
+  addCheck(policy, context);
+  addTest(policy, context);
+  addSchema(policy, context);
+  addGroups(policy, context);
+}
+
+function addCheck(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('check')
+    .summary('tell what is wrong or unwise in policies')
+    .description(
+      'Tells every issue of each policy with its line, and what to write. Exit 1 on errors, 2 for what cannot be read.',
+    )
+    .argument('[FILE...]', 'policy files, presets or groups (default: the found sand.policy.yaml)')
+    .option('--strict', 'exit 1 on warnings as well', false)
+    .option('--format <F>', 'text, json or sarif', 'text')
+    .action(
+      async (files: readonly string[], flags: { readonly strict: boolean; readonly format: string }) => {
+        const [{ checkPolicies }, { readSurroundings }] = await Promise.all([
+          import('./check.ts'),
+          import('./surroundings.ts'),
+        ]);
+        context.finish(checkPolicies({ files, ...flags }, readSurroundings(context.write)));
+      },
+    );
+}
+
+function addTest(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('test')
+    .summary('hold policies to tables of expected verdicts')
+    .description('Judges the requests of *.policy-test.yaml files. Exit 1 where something comes otherwise.')
+    .argument('<FILE...>', 'tables')
+    .option('--format <F>', 'text, json or junit', 'text')
+    .action(async (files: readonly string[], flags: { readonly format: string }) => {
+      const [{ testPolicies }, { readSurroundings }] = await Promise.all([
+        import('./test.ts'),
+        import('./surroundings.ts'),
+      ]);
+      context.finish(testPolicies({ files, ...flags }, readSurroundings(context.write)));
+    });
+}
+
+function addSchema(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('schema')
+    .summary('print the JSON Schema of policy files')
+    .description('Prints the JSON Schema (2020-12) by which editors complete and check policy files.')
+    .action(async () => {
+      const { printSchema } = await import('./schema.ts');
+      context.finish(printSchema(context.write));
+    });
+}
+
+function addGroups(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('groups')
+    .summary('show what presets and groups hold')
+    .description(
+      'Lists the presets and groups, or shows one: its hosts, where they come from, and their risks.',
+    )
+    .argument('[NAME]', 'a preset or a group')
+    .option('--json', 'print JSON', false)
+    .action(async (name: string | undefined, flags: { readonly json: boolean }) => {
+      const [{ showGroups }, { readSurroundings }] = await Promise.all([
+        import('./groups.ts'),
+        import('./surroundings.ts'),
+      ]);
+      context.finish(showGroups({ name, ...flags }, readSurroundings(context.write)));
+    });
+}
