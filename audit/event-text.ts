@@ -61,6 +61,8 @@ function describe(event: AuditEvent): string {
       const times = event.count > 1 ? `, ${event.count} times` : '';
       return `${formatAuthority(event)} ${event.transport}, ${describeDecision(event)}${times}`;
     }
+    case 'phase':
+      return `${event.phase} begins (${event.by}), policy ${event.policy}`;
     case 'notice':
       return `${event.code}: ${event.detail}`;
     case 'run-end':

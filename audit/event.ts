@@ -5,7 +5,7 @@
 import type { Origin, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
 
-/** Bumped when a field changes its meaning or disappears; new optional fields do not bump it. */
+/** Bumped when a field changes its meaning or disappears; new optional fields and kinds do not bump it. */
 export const AUDIT_SCHEMA_VERSION = 1;
 
 export type Disposition = 'forwarded' | 'refused' | 'answered';
@@ -114,8 +114,25 @@ export interface RunStart {
     readonly digest: string;
     readonly mode: string;
     readonly layers: readonly string[];
+    /** Of a policy with phases: all of them in order, and the one that the guest begins in. */
+    readonly phases?: readonly string[];
+    readonly phase?: string;
   };
   readonly workdir: string;
+  /** Shell texts that run in the guest before the command, each of which ends a phase. Redacted like it. */
+  readonly before?: readonly string[];
+}
+
+/** A guest begins a later phase of its policy. */
+export interface PhaseStart {
+  readonly kind: 'phase';
+  readonly phase: string;
+  /** Which one, from 1. */
+  readonly number: number;
+  /** Digest of what holds in it. */
+  readonly policy: string;
+  /** What moved the guest on: a command of `--phase-after` that ended well, or somebody at the control socket. */
+  readonly by: 'command' | 'control';
 }
 
 export interface ProbeResult {
@@ -149,6 +166,7 @@ export type AuditEntry =
   | ConnectionDecision
   | ConnectionClose
   | UnplantedAttempt
+  | PhaseStart
   | Notice
   | RunEnd;
 

@@ -2,7 +2,7 @@
 
 import { PLAIN, paint, type Terminal } from './columns.ts';
 import { escapeTerminal } from './escape.ts';
-import type { RunEnd, RunStart } from './event.ts';
+import type { PhaseStart, RunEnd, RunStart } from './event.ts';
 
 /** What is said of a log without a run-end. */
 export const UNSEALED = 'it ended without its seal: the run still goes on, was killed, or the log was cut';
@@ -12,6 +12,8 @@ export interface RunHeader {
   /** The first and last events; null where the log has none. */
   readonly start: (RunStart & { readonly time: string }) | null;
   readonly end: RunEnd | null;
+  /** In order; absent: the guest was never moved on. */
+  readonly begun?: readonly (PhaseStart & { readonly time: string })[];
 }
 
 /** Lines that end in newlines. */
@@ -23,11 +25,15 @@ export function formatRunHeader(header: RunHeader, terminal: Terminal = PLAIN): 
   if (start !== null) {
     const { policy } = start;
     const layers = policy.layers.length === 0 ? '' : `, layers: ${policy.layers.join(', ')}`;
+    const phases =
+      policy.phases === undefined ? [] : [['phases', describePhases(policy.phases, header)] as const];
     facts.push(
+      ...(start.before ?? []).map((text) => ['before', text] as const),
       ['command', start.command.map(quoteArgument).join(' ')],
       ['in', start.workdir],
       ['policy', `${policy.name}, mode ${policy.mode}${layers}`],
       ['digest', policy.digest],
+      ...phases,
       ['guest', `${start.backend} (${start.isolation}), confinement ${start.confinement}`],
     );
   }
@@ -38,6 +44,17 @@ export function formatRunHeader(header: RunHeader, terminal: Terminal = PLAIN): 
       return `${terminal.colour ? paint('bold', label) : label}${escapeTerminal(value)}\n`;
     })
     .join('');
+}
+
+/** Every phase of the policy, with the time at which the guest came to it. */
+function describePhases(names: readonly string[], { begun = [] }: RunHeader): string {
+  return names
+    .map((name, at) => {
+      if (at === 0) return name;
+      const since = begun.find(({ number }) => number === at + 1)?.time.slice(11, 23);
+      return since === undefined ? `${name} (not reached)` : `${name} (from ${since})`;
+    })
+    .join(', ');
 }
 
 const CAUSE_TEXT: Readonly<Record<RunEnd['cause'], string>> = {

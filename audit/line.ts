@@ -7,7 +7,7 @@ import { clipText, escapeJson } from './escape.ts';
 import type { AuditEntry, AuditEvent } from './event.ts';
 import { AUDIT_SCHEMA_VERSION } from './event.ts';
 import { LINE_LIMITS } from './limits.ts';
-import { redactCommand } from './redact.ts';
+import { redactCommand, redactText } from './redact.ts';
 import { checkAuditEvent } from './schema.ts';
 
 /** What the first line names as the line before it. */
@@ -90,7 +90,11 @@ function newerSchema(value: unknown): string | null {
 }
 
 function withoutSecrets(entry: AuditEntry): AuditEntry {
-  if (entry.kind === 'run-start') return { ...entry, command: redactCommand(entry.command) };
+  if (entry.kind === 'run-start') {
+    const { before } = entry;
+    const command = redactCommand(entry.command);
+    return { ...entry, command, ...(before === undefined ? {} : { before: before.map(redactText) }) };
+  }
   if (entry.kind === 'connection' && entry.path !== undefined) {
     return { ...entry, path: entry.path.replace(/[?#].*$/su, '') };
   }

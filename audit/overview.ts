@@ -11,6 +11,8 @@ export interface Overview extends SummaryRows {
   readonly start: EventOf<'run-start'> | null;
   readonly end: EventOf<'run-end'> | null;
   readonly events: number;
+  /** Later phases that the guest came to: a policy has few. */
+  readonly phases: readonly EventOf<'phase'>[];
   readonly failedProbes: readonly EventOf<'probe'>[];
   /** The first few, and how many there are in all. */
   readonly notices: readonly EventOf<'notice'>[];
@@ -34,6 +36,7 @@ export async function readOverview(
   const failedProbes: EventOf<'probe'>[] = [];
   const notices: EventOf<'notice'>[] = [];
   const faults: LineFault[] = [];
+  const phases: EventOf<'phase'>[] = [];
   for await (const line of readAuditLog(path, options)) {
     if (!line.ok) {
       faultCount += 1;
@@ -53,6 +56,9 @@ export async function readOverview(
       case 'probe':
         if (!event.passed && failedProbes.length < READ_LIMITS.problems) failedProbes.push(event);
         break;
+      case 'phase':
+        if (phases.length < READ_LIMITS.problems) phases.push(event);
+        break;
       case 'notice':
         noticeCount += 1;
         if (notices.length < READ_LIMITS.problems) notices.push(event);
@@ -62,5 +68,5 @@ export async function readOverview(
     }
   }
   const rows = summary.rows(options);
-  return { ...rows, start, end, events, failedProbes, notices, noticeCount, faults, faultCount };
+  return { ...rows, start, end, events, phases, failedProbes, notices, noticeCount, faults, faultCount };
 }

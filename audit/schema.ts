@@ -88,12 +88,16 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       confinement: { enum: ['enforced', 'cooperative'] },
       command: { ...TEXTS, description: 'arguments with secret-looking values replaced' },
       policy: objectSchema<EntryOf<'run-start'>['policy']>({
-        properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS },
-        optional: {},
+        properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS, phases: TEXTS, phase: TEXT },
+        optional: { phases: true, phase: true },
       }),
       workdir: TEXT,
+      before: {
+        ...TEXTS,
+        description: 'shell texts that run before the command, each in a phase of its own',
+      },
     },
-    optional: {},
+    optional: { before: true },
   },
   probe: {
     description: 'one start probe',
@@ -171,6 +175,17 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       count: COUNT,
     },
     optional: DECISION.optional,
+  },
+  phase: {
+    description: 'a guest begins a later phase of its policy',
+    properties: {
+      kind: { const: 'phase' },
+      phase: TEXT,
+      number: ORDINAL,
+      policy: { type: 'string', description: 'digest of what holds in it' },
+      by: { enum: ['command', 'control'] },
+    },
+    optional: {},
   },
   notice: {
     description: 'something that no single request shows',

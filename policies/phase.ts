@@ -2,7 +2,7 @@
  * The phases of a policy: their names in order, and what holds in each. When a guest goes from one to the next is
  * not decided here.
  */
-import type { CompiledPolicy } from './model.ts';
+import type { CompiledPolicy, PolicyInForce } from './model.ts';
 
 /** In the order of the file; none where the policy has no phases. */
 export function phaseNames({ phases }: CompiledPolicy): readonly string[] {
@@ -13,4 +13,10 @@ export function phaseNames({ phases }: CompiledPolicy): readonly string[] {
 export function policyOfPhase(policy: CompiledPolicy, index: number): CompiledPolicy | null {
   if (policy.phases !== undefined) return policy.phases[index]?.policy ?? null;
   return index === 0 ? policy : null;
+}
+
+/** What decides in the phase at `index`; ceilings hold in every phase. Null where there is no such phase. */
+export function inPhase({ policy, ceilings }: PolicyInForce, index: number): PolicyInForce | null {
+  const own = policyOfPhase(policy, index);
+  return own === null ? null : { policy: own, ceilings };
 }

@@ -12,10 +12,11 @@ import { formatRunHeader, UNSEALED } from '../../audit/header.ts';
 import { FOLLOW_LIMITS, RUNS_LIMITS } from '../../audit/limits.ts';
 import { type Overview, readOverview } from '../../audit/overview.ts';
 import { type ReadLine, readAuditLog } from '../../audit/read.ts';
-import { auditRoot, type Environment, findRun, listRuns, type RunPlace } from '../../audit/runs.ts';
+import { auditRoot, type Environment, listRuns, type RunPlace } from '../../audit/runs.ts';
 import { formatTable } from '../../audit/table.ts';
 import { type Verification, verifyAuditLog } from '../../audit/verify.ts';
 import { SandError } from '../errors.ts';
+import { chooseRun } from './run-choice.ts';
 
 export interface AuditOutput {
   readonly env: Environment;
@@ -42,7 +43,12 @@ export async function auditShow(
   if (json) {
     write(jsonLine({ run: run.id, ...overview }));
   } else {
-    write(formatRunHeader({ run: run.id, start: overview.start, end: overview.end }, terminal));
+    write(
+      formatRunHeader(
+        { run: run.id, start: overview.start, end: overview.end, begun: overview.phases },
+        terminal,
+      ),
+    );
     const table = formatTable(overview.rows, terminal);
     write(`\n${table === '' ? 'No requests to show.\n' : table}`);
     write(formatFindings(overview));
@@ -143,29 +149,6 @@ async function readEndsOrNothing(run: RunPlace): ReturnType<typeof readLogEnds> 
     return await readLogEnds(run.auditPath);
   } catch {
     return { first: null, last: null };
-  }
-}
-
-async function chooseRun(options: AuditOutput & RunChoice): Promise<RunPlace> {
-  const found = await findRun(auditRoot(options.env), options.run);
-  const name = escapeTerminal(options.run ?? '');
-  const hint = 'List the runs with `sand audit ls`.';
-  switch (found.kind) {
-    case 'found':
-      return found.run;
-    case 'missing':
-      throw new SandError(
-        'run-missing',
-        name === '' ? 'there is no run yet' : `no run is named ${name}`,
-        hint,
-      );
-    case 'malformed':
-      throw new SandError('usage', `${name} is no run id nor the beginning of one`, hint);
-    case 'ambiguous': {
-      const message = `${name} is the beginning of several runs: ${found.ids.join(', ')}`;
-      const details = { runs: found.ids };
-      throw new SandError('run-missing', message, 'Write more of the run id.', { details });
-    }
   }
 }
 

@@ -9,11 +9,13 @@ import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
 import { createAuditLog } from '../../audit/log.ts';
 import { auditRoot } from '../../audit/runs.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
-import type { IpAddress } from '../../policies/model.ts';
+import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
+import { inPhase, phaseNames } from '../../policies/phase.ts';
+import { SandError } from '../errors.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
 import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
 import { parseUpstreams, usage } from '../run/options.ts';
-import { choosePolicy } from '../run/policy-choice.ts';
+import { choosePolicy, type PolicyChoice, type PolicyReread } from '../run/policy-choice.ts';
 import { describeReload, watchPolicy } from '../run/policy-watch.ts';
 import { createRunDirectory } from '../run/run-directory.ts';
 import { workingFolder } from '../run/workspace.ts';
@@ -38,14 +40,16 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   const startedAt = performance.now();
   const proxyPlace = parsePlace('--listen', flags.listen);
   const dnsPlace = flags.dnsListen === undefined ? null : parsePlace('--dns-listen', flags.dnsListen);
-  const chosen = await choosePolicy({
-    policies: flags.policy,
-    allows: flags.allow,
-    cwd: workingFolder(),
-    home: process.env.HOME ?? homedir(),
-    environ: process.env,
-    told: (message) => stderr(`sand: ${message}\n`),
-  });
+  const chosen = requireOnePhase(
+    await choosePolicy({
+      policies: flags.policy,
+      allows: flags.allow,
+      cwd: workingFolder(),
+      home: process.env.HOME ?? homedir(),
+      environ: process.env,
+      told: (message) => stderr(`sand: ${message}\n`),
+    }),
+  );
   const parents = readParentSettings(flags.upstreamProxy ?? null, process.env);
   const run = createRunDirectory(auditRoot(process.env));
   const log = createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
@@ -91,7 +95,25 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   return exitCode;
 }
 
-function startEntry(run: string, chosen: Awaited<ReturnType<typeof choosePolicy>>): AuditEntry {
+/** Fail closed: a gateway has no guest to move on, and in the first phase for ever it would allow what only a set-up was to have. */
+function requireOnePhase(chosen: PolicyChoice): PolicyChoice {
+  const { inForce, reread } = chosen;
+  const first = (whole: PolicyInForce): PolicyInForce | null =>
+    phaseNames(whole.policy).length > 1 ? null : inPhase(whole, 0);
+  const problem = 'the policy has several phases, and a gateway alone stays in one';
+  const only = first(inForce);
+  if (only === null) {
+    throw new SandError('policy-invalid', problem, 'keep one phase, or name a policy for each');
+  }
+  const rereadOne = (): PolicyReread => {
+    const read = reread === null ? ({ ok: false, problem } as const) : reread();
+    const again = read.ok ? first(read.inForce) : null;
+    return again === null ? (read.ok ? { ok: false, problem } : read) : { ok: true, inForce: again };
+  };
+  return { ...chosen, inForce: only, reread: reread === null ? null : rereadOne };
+}
+
+function startEntry(run: string, chosen: PolicyChoice): AuditEntry {
   const { policy } = chosen.inForce;
   return {
     kind: 'run-start',
@@ -136,7 +158,7 @@ async function listenForDns(core: GatewayCore, place: Place, stderr: (text: stri
 
 function watch(
   core: GatewayCore,
-  chosen: Awaited<ReturnType<typeof choosePolicy>>,
+  chosen: PolicyChoice,
   record: (entry: AuditEntry) => number,
   stderr: (text: string) => void,
 ): () => void {

@@ -34,6 +34,7 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addPhase(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   return program;
@@ -68,6 +69,12 @@ function addRun(program: Command, context: ProgramContext): void {
       list,
       [],
     )
+    .option(
+      '--phase-after <CMD>',
+      'run this by sh in the guest before the command; when it ends with 0, the next phase of the policy begins',
+      list,
+      [],
+    )
     .option('--cache', 'keep package caches for the next run in this folder', false)
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
@@ -96,6 +103,7 @@ Exit codes: the command's own, 128+N for a signal; 2 wrong use; 122 a start prob
 Examples:
   sand run --policy strict -- npm ci
   sand run --policy ./sand.policy.yaml --allow api.example.com -- python3 train.py
+  sand run --policy ./sand.policy.yaml --phase-after 'npm ci' -- npm test
 `;
 
 function addWhy(program: Command, context: ProgramContext): void {
@@ -181,6 +189,35 @@ function addInspect(program: Command, context: ProgramContext): void {
     .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
       const { inspectRun } = await import('./inspect.ts');
       context.finish(await inspectRun({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addPhase(program: Command, context: ProgramContext): void {
+  const phase = program
+    .command('phase')
+    .summary('move a guest to the next phase of its policy')
+    .description(
+      'A guest begins in the first phase of its policy. Only from here it is moved on, and never back.',
+    );
+  phase
+    .command('show')
+    .description('Shows the phases of the policy of a run (the last one), and where its guest stands.')
+    .argument('[GUEST]', 'a run, or the beginning of its name')
+    .option('--json', 'print JSON', false)
+    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+      const { showPhase } = await import('./phase.ts');
+      context.finish(await showPhase({ ...auditContext(context), run, json: flags.json }));
+    });
+  phase
+    .command('next')
+    .description(
+      'Moves a guest on by one phase: what that phase does not allow is closed at once. There is no way back.',
+    )
+    .argument('<GUEST>', 'a run, or the beginning of its name')
+    .option('--json', 'print JSON', false)
+    .action(async (run: string, flags: { readonly json: boolean }) => {
+      const { nextPhase } = await import('./phase.ts');
+      context.finish(await nextPhase({ ...auditContext(context), run, json: flags.json }));
     });
 }
 

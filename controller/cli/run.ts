@@ -22,6 +22,7 @@ export interface RunFlags {
   readonly allow: readonly string[];
   readonly mount: readonly string[];
   readonly env: readonly string[];
+  readonly phaseAfter: readonly string[];
   readonly share: readonly string[];
   readonly trustCa: readonly string[];
   readonly cache: boolean;
@@ -62,6 +63,7 @@ function readFlags(
   const terminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
   return {
     command,
+    phaseAfter: flags.phaseAfter,
     policies: flags.policy,
     allow: flags.allow,
     mounts: flags.mount.map(parseMountFlag),

@@ -4,6 +4,7 @@ import { escapeTerminal } from '../../audit/escape.ts';
 import { evaluate } from '../../policies/evaluate.ts';
 import { formatAuthority, parseAuthority } from '../../policies/hostname.ts';
 import type { HttpRequest, RuleRef, Verdict } from '../../policies/model.ts';
+import { inPhase } from '../../policies/phase.ts';
 import { REASONS } from '../../policies/reasons.ts';
 import { parseRequestPath } from '../../policies/request-path.ts';
 import { usage } from '../run/options.ts';
@@ -35,7 +36,7 @@ export async function explainRequest(options: WhyOptions): Promise<number> {
       'write for example sand why api.example.com:443',
     );
   }
-  const { inForce, layers } = await choosePolicy({
+  const { inForce: whole, layers } = await choosePolicy({
     policies: options.policy,
     allows: options.allow,
     cwd: workingFolder(),
@@ -43,6 +44,8 @@ export async function explainRequest(options: WhyOptions): Promise<number> {
     environ: process.env,
     told: () => {},
   });
+  // A guest begins in the first phase.
+  const inForce = inPhase(whole, 0) ?? whole;
   const question = { authority: authority.value, protocol: http === null ? null : ('http' as const) };
   const verdict = evaluate(inForce, http === null ? question : { ...question, http });
   const named = formatAuthority(authority.value);

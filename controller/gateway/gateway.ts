@@ -58,16 +58,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
   let plant: (ports: readonly number[]) => Promise<void> = async () => {};
+  // A port stays planted when the policy no longer names it: what comes there is refused by the proxy.
+  const planted = new Set(plantedPorts(core.policy()));
   let isLost = false;
   return {
     dnsPort,
-    ports: plantedPorts(core.policy()),
+    ports: [...planted],
     onMorePorts(listener) {
       plant = listener;
     },
     async replacePolicy(next) {
-      const known = plantedPorts(core.policy());
-      const more = plantedPorts(next).filter((port) => !known.includes(port));
+      const more = plantedPorts(next).filter((port) => !planted.has(port));
+      for (const port of more) planted.add(port);
       core.replacePolicy(next);
       if (more.length > 0) await plant(more);
     },

@@ -7,6 +7,8 @@ import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
+import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
@@ -20,6 +22,8 @@ import { planWorkspace, workingFolder } from './workspace.ts';
 export interface RunRequest {
   /** Program and arguments; never a shell's text. */
   readonly command: readonly string[];
+  /** Shell texts that run in the guest before it, each in a phase of the policy of its own. */
+  readonly phaseAfter: readonly string[];
   /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
   readonly policies: readonly string[];
   /** `HOST[:PORT]`, on top of the policies. */
@@ -54,6 +58,7 @@ export interface RunRequest {
 }
 
 export const RUN_DEFAULTS = {
+  phaseAfter: [],
   policies: [],
   allow: [],
   mounts: [],
@@ -95,6 +100,7 @@ export async function planRun(
   return {
     ...policy,
     ...workspace,
+    before: checkBefore(request.phaseAfter, policy.inForce),
     command,
     backend: createBackend(request.backend),
     environment: request.environment,
@@ -121,4 +127,19 @@ function checkCommand(command: readonly string[]): readonly string[] {
   }
   if (command.some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
   return command;
+}
+
+/** Each ends a phase, so there is one phase more than such commands at the least. */
+function checkBefore(texts: readonly string[], { policy }: PolicyInForce): readonly string[] {
+  const names = phaseNames(policy);
+  if (texts.length > 0 && names.length <= texts.length) {
+    const has = names.length === 0 ? 'no phases' : `the phases ${names.join(', ')}`;
+    throw usage(
+      `--phase-after is given ${texts.length} times, and the policy has ${has}`,
+      `give it at most ${Math.max(0, names.length - 1)} times, or write phases into the policy`,
+    );
+  }
+  if (texts.some((text) => text.trim() === '' || text.includes('\0')))
+    throw usage('--phase-after without a command', "write for example --phase-after 'npm ci'");
+  return texts;
 }

@@ -7,7 +7,6 @@ import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
-import { phaseNames, policyOfPhase } from '../../policies/phase.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
@@ -26,6 +25,7 @@ export interface PolicyChoiceRequest {
 }
 
 export interface PolicyChoice {
+  /** With all its phases: which of them holds is `policy-course.ts`'s. */
   readonly inForce: PolicyInForce;
   /** For the log's header: what a person would recognise. */
   readonly layers: readonly string[];
@@ -55,7 +55,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   if (found !== null) await requireConsent(found.path, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
   const compileAll = (): PolicyInForce => ({
-    policy: startPolicy(compileOrRefuse([...base, ...allows], reader)),
+    policy: compileOrRefuse([...base, ...allows], reader),
     ceilings: ceilingPaths(request.environ).map((path) =>
       compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
     ),
@@ -66,22 +66,6 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
   return { inForce, layers, reread: found === null ? () => rereadOf(compileAll) : null };
-}
-
-/**
- * What holds when a guest starts: the first phase. Fail closed: nothing moves a guest to a later phase yet, and one
- * that stayed in the first would have what only its set-up was to have.
- */
-function startPolicy(policy: CompiledPolicy): CompiledPolicy {
-  const names = phaseNames(policy);
-  if (names.length > 1) {
-    throw new SandError(
-      'policy-invalid',
-      `the policy has ${names.length} phases (${names.join(', ')}), and a guest cannot be moved from one to the next yet`,
-      'keep one phase, or name a policy for each command',
-    );
-  }
-  return policyOfPhase(policy, 0) ?? policy;
 }
 
 function rereadOf(compileAll: () => PolicyInForce): PolicyReread {

@@ -1,4 +1,4 @@
-/** `run.json` of a run: what is worth knowing while it lives, written once it is up. */
+/** `run.json` of a run: what is worth knowing while it lives, written once it is up and when its phase changes. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
@@ -13,7 +13,11 @@ export interface RunState {
   readonly isolation: string;
   readonly confinement: string;
   readonly dnsPort: number;
+  /** Digest of what decides now. */
   readonly policy: string;
+  /** Where the guest stands; absent: the policy has no phases. */
+  readonly phase?: string;
+  readonly phases?: readonly string[];
   readonly mounts: readonly {
     readonly source: string;
     readonly target: string;

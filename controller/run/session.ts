@@ -5,35 +5,34 @@
 import { writeFileSync } from 'node:fs';
 import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
-import { redactCommand } from '../../audit/redact.ts';
+import { redactCommand, redactText } from '../../audit/redact.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { type Row, Summary } from '../../audit/summary.ts';
-import { AuditUnavailable } from '../../audit/unavailable.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { GuestCommand, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
-import { ERROR_CODES, SandError } from '../errors.ts';
+import type { GuestCommand, Inspection, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import { createControlServer } from '../control/server.ts';
+import { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import { describeParents, type ParentSettings } from '../gateway/parent-proxy.ts';
 import { VERSION } from '../version.ts';
+import { runCommands } from './commands.ts';
+import { type Ending, endingOf, toSandError } from './ending.ts';
 import { exposedCode } from './own-code.ts';
+import { answerPhase, createMover } from './phases.ts';
 import type { PolicyReread } from './policy-choice.ts';
+import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { writeRunState } from './run-state.ts';
+import { type RunState, writeRunState } from './run-state.ts';
+import { createSignalRelay } from './signal-relay.ts';
 
 /** How long a command may take to end after SIGTERM. */
 export const STOP_GRACE_MS = 10_000;
-/**
- * A command may outlive the signals that ask it to end, as in a plain shell; the caller who sends this many
- * means it, and the guest is ended by force.
- */
-export const FORCE_AFTER_SIGNALS = 3;
-const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-
 export interface SessionRequest {
   readonly backend: SandboxBackend;
+  /** With all its phases; the guest begins in the first. */
   readonly inForce: PolicyInForce;
   /** Reads the policy's files again; null where they are read once. */
   readonly reread: (() => PolicyReread) | null;
@@ -51,6 +50,8 @@ export interface SessionRequest {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** The proxies that this host itself needs; null: none. */
   readonly parents: ParentSettings | null;
+  /** Shell texts that run in the guest before the command; the end of each, with 0, moves it into the next phase. */
+  readonly before: readonly string[];
   readonly command: readonly string[];
   readonly stdio: GuestCommand['stdio'];
   readonly terminal: boolean;
@@ -111,12 +112,6 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   return { run, ...ending, durationMs, rows, notices, teardown };
 }
 
-interface Ending {
-  readonly exitCode: number;
-  readonly cause: RunEnd['cause'];
-  readonly error: SandError | null;
-}
-
 async function runToEnd(
   request: SessionRequest,
   run: RunPlace,
@@ -124,6 +119,7 @@ async function runToEnd(
   teardown: SandError[],
 ): Promise<Ending> {
   const { backend, inForce } = request;
+  const course = new PolicyCourse(inForce);
   const stop = new AbortController();
   const undo: (() => Promise<void>)[] = [];
   let cause: RunEnd['cause'] = 'exit';
@@ -135,7 +131,7 @@ async function runToEnd(
   const signals = createSignalRelay({ early: (signal) => end('signal', signal), force: () => kill.abort() });
   undo.push(asyncly(request.signals.listen(signals.receive)));
   try {
-    record(runStart(request, run));
+    record(runStart(request, run, course));
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
@@ -152,7 +148,7 @@ async function runToEnd(
     });
     undo.push(() => backend.destroy(guest));
     const gateway = await createGateway({
-      inForce,
+      inForce: course.inForce,
       audit: { record },
       dnsPort: request.dnsPort,
       dnsUpstreams: request.dnsUpstreams,
@@ -166,26 +162,24 @@ async function runToEnd(
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
     await backend.start(guest, gateway, stop.signal);
-    writeRunState(run, {
-      backend: backend.name,
-      isolation: backend.capabilities.isolation,
-      confinement: backend.capabilities.confinement,
-      dnsPort: gateway.dnsPort,
-      policy: inForce.policy.digest,
-      mounts: request.mounts,
-      workdir: request.workdir,
-      guest: (await backend.inspect(guest)).details,
-    });
+    const guestDetails = (await backend.inspect(guest)).details;
+    const tellState = () => writeRunState(run, stateOf(request, gateway, course, guestDetails));
+    tellState();
+    const moveOn = createMover({ course, gateway, record, moved: tellState });
     undo.push(async () => {
       for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
         record({ kind: 'notice', code, detail });
     });
-    undo.push(asyncly(watchSessionPolicy(request, gateway, record)));
+    undo.push(asyncly(watchSessionPolicy(request, { course, gateway, record, reloaded: tellState })));
+    if (course.position.phases.length > 1) {
+      const control = await createControlServer(run.directory, (asked) => answerPhase(asked, course, moveOn));
+      undo.push(() => control.close());
+    }
     stop.signal.throwIfAborted();
     const timer = request.timeoutMs === null ? null : setTimeout(() => end('timeout'), request.timeoutMs);
-    try {
+    const exec = async (argv: readonly string[]): Promise<number> => {
       const status = await backend.exec(guest, {
-        argv: request.command,
+        argv,
         stdio: request.stdio,
         terminal: request.terminal,
         ...(request.output === undefined ? {} : { output: request.output }),
@@ -194,7 +188,12 @@ async function runToEnd(
         graceMs: STOP_GRACE_MS,
         kill: kill.signal,
       });
-      return endingOf(status.code, cause, stop.signal.reason);
+      signals.ended();
+      return status.code;
+    };
+    try {
+      const code = await runCommands(request, { course, exec, moveOn, signal: stop.signal });
+      return endingOf(code, cause, stop.signal.reason);
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
@@ -212,68 +211,52 @@ async function runToEnd(
  * nothing, and is told with its line. Gives what ends the watching.
  */
 function watchSessionPolicy(
-  request: SessionRequest,
-  gateway: Gateway,
-  record: (entry: AuditEntry) => number,
+  { reread, inForce, mounts }: SessionRequest,
+  { course, gateway, record, reloaded }: WatchedRun,
 ): () => void {
-  const { reread, inForce, mounts } = request;
   if (reread === null) return () => {};
   return watchPolicy({ inForce, reread }, mounts, async (change) => {
-    if (change.ok) await gateway.replacePolicy(change.inForce);
-    const { code, detail } = describeReload(change);
+    const held = course.reload(change);
+    if (held.ok) {
+      await gateway.replacePolicy(held.inForce);
+      reloaded();
+    }
+    const { code, detail } = describeReload(held);
     record({ kind: 'notice', code, detail });
   });
 }
 
-/** Before a command runs, a signal ends the run; then it is the command's, until there were too many. */
-function createSignalRelay(on: {
-  readonly early: (signal: NodeJS.Signals) => void;
-  readonly force: () => void;
-}) {
-  let command: { forward(signal: NodeJS.Signals): void } | null = null;
-  let asked = 0;
+interface WatchedRun {
+  readonly course: PolicyCourse;
+  readonly gateway: Gateway;
+  readonly record: (entry: AuditEntry) => number;
+  readonly reloaded: () => void;
+}
+
+function stateOf(
+  { backend, mounts, workdir }: SessionRequest,
+  { dnsPort }: Gateway,
+  { inForce, position }: PolicyCourse,
+  guest: Inspection['details'],
+): Omit<RunState, 'run' | 'pid' | 'pidStart'> {
+  const { isolation, confinement } = backend.capabilities;
+  const { phase, phases } = position;
   return {
-    started: (running: { forward(signal: NodeJS.Signals): void }) => {
-      command = running;
-    },
-    receive: (signal: NodeJS.Signals, shared: boolean) => {
-      if (command === null) return on.early(signal);
-      if (shared) return;
-      command.forward(signal);
-      if (ENDING_SIGNALS.includes(signal)) asked += 1;
-      if (asked >= FORCE_AFTER_SIGNALS) on.force();
-    },
+    backend: backend.name,
+    isolation,
+    confinement,
+    dnsPort,
+    policy: inForce.policy.digest,
+    ...(phase === null ? {} : { phase, phases }),
+    mounts,
+    workdir,
+    guest,
   };
 }
 
-function endingOf(code: number, cause: RunEnd['cause'], reason: unknown): Ending {
-  switch (cause) {
-    case 'timeout':
-      return { exitCode: 124, cause, error: null };
-    case 'signal':
-      return { exitCode: 128 + signalNumber(reason), cause, error: null };
-    case 'error':
-    case 'probe': {
-      const error = toSandError(reason);
-      return {
-        exitCode: ERROR_CODES[error.code].exit,
-        cause: error.code === 'probe-failed' ? 'probe' : 'error',
-        error,
-      };
-    }
-    case 'exit':
-      return { exitCode: code, cause: code > 128 && code < 160 ? 'signal' : 'exit', error: null };
-  }
-}
-
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
-
-function signalNumber(reason: unknown): number {
-  return SIGNAL_NUMBERS[String(reason)] ?? 15;
-}
-
-function runStart(request: SessionRequest, run: RunPlace): AuditEntry {
-  const { policy } = request.inForce;
+function runStart(request: SessionRequest, run: RunPlace, { inForce, position }: PolicyCourse): AuditEntry {
+  const { policy } = inForce;
+  const { phase, phases } = position;
   const { capabilities, name } = request.backend;
   return {
     kind: 'run-start',
@@ -285,8 +268,15 @@ function runStart(request: SessionRequest, run: RunPlace): AuditEntry {
     isolation: capabilities.isolation,
     confinement: capabilities.confinement,
     command: redactCommand(request.command),
-    policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: request.layers },
+    policy: {
+      name: policy.name,
+      digest: policy.digest,
+      mode: policy.mode,
+      layers: request.layers,
+      ...(phase === null ? {} : { phases, phase }),
+    },
     workdir: request.workdir,
+    ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
   };
 }
 
@@ -316,18 +306,6 @@ function openLog(run: RunPlace): AuditLog {
   } catch (error) {
     throw auditError(error, run.directory);
   }
-}
-
-export function toSandError(error: unknown): SandError {
-  if (error instanceof SandError) return error;
-  if (error instanceof AuditUnavailable) {
-    const hint = 'nothing is allowed without a log: free space or mend the folder, then run again';
-    return new SandError('audit-unavailable', error.message, hint, { cause: error });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return new SandError('internal', message, 'report this as a fault of sand, with --verbose output', {
-    cause: error,
-  });
 }
 
 function asyncly(step: () => void): () => Promise<void> {

@@ -113,7 +113,7 @@ export function runEnd(more: Partial<RunEnd> = {}): RunEnd {
 
 /** Every kind, each once with all its optional fields. */
 export const FULL_ENTRIES: readonly AuditEntry[] = [
-  runStart(),
+  runStart({ before: ['npm ci --token=[redacted]'] }),
   { kind: 'probe', name: 'raw-ip-tcp', passed: true, detail: 'refused by the gateway' },
   dns({
     muted: true,
@@ -136,6 +136,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
   }),
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),
+  { kind: 'phase', phase: 'run', number: 2, policy: POLICY, by: 'control' },
   { kind: 'notice', code: 'policy-file-touched', detail: 'd', at: { file: 'a.yaml', line: 1, column: 2 } },
   runEnd(),
 ];

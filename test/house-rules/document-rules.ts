@@ -82,7 +82,11 @@ export function commandLinesOf(text: string): readonly string[] {
 /** Names the first word of a command line that the tree does not know; null where all is well. */
 export function checkCommandLine(line: string, root: CommandShape): string | null {
   const [own = ''] = line.split(/(?: {2,}|\s[#|>;&]|\s--(?:\s|$))/, 1);
-  const words = own.split(/\s+/).slice(1);
+  // A quoted argument is one word.
+  const words = own
+    .replace(/'[^']*'/g, 'QUOTED')
+    .split(/\s+/)
+    .slice(1);
   let command = root;
   let given = 0;
   for (let word = words.shift(); word !== undefined; word = words.shift()) {

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../audit/event.ts';
 import { verifyAuditLog } from '../../../audit/verify.ts';
 import { SandError } from '../../../controller/errors.ts';
-import { FORCE_AFTER_SIGNALS, runSession, type SessionRequest } from '../../../controller/run/session.ts';
+import { runSession, type SessionRequest } from '../../../controller/run/session.ts';
+import { FORCE_AFTER_SIGNALS } from '../../../controller/run/signal-relay.ts';
 import { createFakeBackend, type FakeOptions, type Step } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
 
@@ -58,6 +59,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     dnsPort: 0,
     dnsUpstreams: [],
     parents: null,
+    before: [],
     command: ['true'],
     stdio: ['ignore', 'inherit', 'inherit'],
     terminal: false,
