@@ -3,12 +3,14 @@
  * when it is called.
  */
 import type { CommandTree, ProgramContext } from '../program.ts';
+import { addChanges } from './change-program.ts';
 
 export function addPolicy(program: CommandTree, context: ProgramContext): void {
   const policy = program
     .command('policy')
     .summary('write, check, test and explain policies')
     .description('Works on policy files. Nothing here starts a guest.');
+  addChanges(policy, context);
   addCheck(policy, context);
   addTest(policy, context);
   addSchema(policy, context);

@@ -1,0 +1,138 @@
+/**
+ * Shows what a changed policy file would mean, asks, and writes it. Whoever has no terminal, and every CI, gets the
+ * patch and writes with `--yes` alone.
+ */
+import { dirname, resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { escapeJson, escapeTerminal } from '../../../audit/escape.ts';
+import { comparePolicies } from '../../../policies/compare/compare.ts';
+import type { PolicyDifference } from '../../../policies/compare/difference.ts';
+import { formatDifference } from '../../../policies/compare/format-difference.ts';
+import { compilePolicy } from '../../../policies/compile.ts';
+import { formatPatch } from '../../../policies/edit/patch.ts';
+import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../../policies/model.ts';
+import { SandError } from '../../errors.ts';
+import { type PolicyFile, writePolicyFile } from '../../policy-file/policy-file.ts';
+import { formatIssue } from '../../run/policy-choice.ts';
+import { createPolicyReader } from '../../run/policy-reader.ts';
+import { readCeilings, type Surroundings } from './surroundings.ts';
+
+export interface Proposal {
+  /** As the user knows it: relative to the working folder. */
+  readonly file: string;
+  readonly path: string;
+  /** Null where there is no file yet. */
+  readonly before: PolicyFile | null;
+  readonly text: string;
+}
+
+export interface ProposalOptions {
+  readonly yes: boolean;
+  readonly json: boolean;
+  /** Asks a person; null where there is none to ask. */
+  readonly ask: ((question: string) => Promise<boolean>) | null;
+  /** What goes into the JSON besides. */
+  readonly more?: Readonly<Record<string, unknown>>;
+  /** Told before the difference. */
+  readonly notes?: readonly string[];
+  /** How the two are compared and told; absent: by `policies/compare`. */
+  readonly differ?: Differ;
+}
+
+export type Differ = (
+  before: PolicyInForce,
+  after: PolicyInForce,
+) => Pick<PolicyDifference, 'changes'> & { readonly text: string };
+
+/** 0 where it is written or nothing had to be, 1 where it is not. Raises `policy-invalid`, `policy-unwritable`. */
+export async function propose(
+  proposal: Proposal,
+  options: ProposalOptions,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { file, path, before, text } = proposal;
+  const { yes, json, ask, more = {}, notes = [] } = options;
+  const { write, tell } = surroundings;
+  const old = before === null ? null : before.bytes.toString('utf8');
+  if (old === text) {
+    if (json) write(jsonLine({ file, changed: false, written: false, ...more }));
+    else write(`${escapeTerminal(file)} says so already.\n`);
+    return 0;
+  }
+  const compared = compareTexts(proposal, options, surroundings);
+  const patch = formatPatch(file, old, text);
+  const shown = [...notes, ...compared.warnings.map(formatIssue)].map((note) => `${escapeLines(note)}\n`);
+  if (!json) write(`${shown.join('')}${compared.difference.text}`);
+  const mayAsk = !yes && !json && ask !== null;
+  if (!json && !yes) write(`\n${patch}`);
+  const wanted = yes || (mayAsk && (await ask(`Write ${file}? [y/N] `)));
+  if (wanted) writePolicyFile(path, before, text);
+  if (json) {
+    const { changes } = compared.difference;
+    write(jsonLine({ file, changed: true, written: wanted, changes, patch, ...more }));
+  } else if (wanted) write(`written: ${escapeTerminal(file)}\n`);
+  else if (!mayAsk) tell('sand: nothing is written; write it with --yes, or apply the patch\n');
+  return wanted ? 0 : 1;
+}
+
+/** Null without a person at both ends of a terminal, and in CI: silence is no consent. */
+export function terminalQuestion(
+  environ: Surroundings['environ'],
+): ((question: string) => Promise<boolean>) | null {
+  if (!process.stdin.isTTY || !process.stderr.isTTY || (environ.CI ?? '') !== '') return null;
+  return async (question) => {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      return /^y(es)?$/i.test((await terminal.question(escapeTerminal(question))).trim());
+    } finally {
+      terminal.close();
+    }
+  };
+}
+
+function compareAndTell(before: PolicyInForce, after: PolicyInForce): ReturnType<Differ> {
+  const difference = comparePolicies(before, after);
+  return { ...difference, text: formatDifference(difference, { style: 'text' }) };
+}
+
+function compareTexts(
+  { file, before, text }: Proposal,
+  { differ = compareAndTell }: ProposalOptions,
+  surroundings: Surroundings,
+): { readonly difference: ReturnType<Differ>; readonly warnings: readonly PolicyIssue[] } {
+  const old = compileText(before === null ? 'version: 1\n' : before.bytes, file, surroundings);
+  const { policy, warnings } = compileText(text, file, surroundings);
+  const ceilings = readCeilings(surroundings);
+  const known = new Set(old.warnings.map(({ message }) => message));
+  return {
+    difference: differ({ policy: old.policy, ceilings }, { policy, ceilings }),
+    warnings: warnings.filter(({ message }) => !known.has(message)),
+  };
+}
+
+/** What a policy file means that says this. Raises `policy-invalid`. */
+export function compileText(
+  text: string | Uint8Array,
+  file: string,
+  { cwd }: Surroundings,
+): { readonly policy: CompiledPolicy; readonly warnings: readonly PolicyIssue[] } {
+  const reader = createPolicyReader(cwd);
+  const directory = dirname(resolve(cwd, file));
+  const compiled = compilePolicy([{ kind: 'text', text, file, directory }], reader);
+  if (compiled.ok) return { policy: compiled.value, warnings: compiled.warnings ?? [] };
+  const errors = compiled.issues.filter(({ severity }) => severity === 'error');
+  throw new SandError(
+    'policy-invalid',
+    errors.slice(0, 20).map(formatIssue).join('\n'),
+    errors[0]?.hint ?? 'mend the policy',
+    { details: { issues: errors } },
+  );
+}
+
+function escapeLines(text: string): string {
+  return text.split('\n').map(escapeTerminal).join('\n');
+}
+
+export function jsonLine(value: object): string {
+  return `${escapeJson(JSON.stringify(value))}\n`;
+}
