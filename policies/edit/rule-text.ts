@@ -4,7 +4,7 @@
  */
 import { soleAddress } from '../address.ts';
 import { formatLimits } from '../guest-limits.ts';
-import type { Rule, Subject } from '../model.ts';
+import type { IpRange, Rule, Subject } from '../model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from '../port-range.ts';
 import { formatSubject } from '../subject.ts';
 
@@ -74,7 +74,10 @@ function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string,
       'paths',
       rule.paths?.map(({ text }) => scalar(text)),
     ),
-    ...optional('addresses', rule.addresses?.map(scalar)),
+    ...optional(
+      'addresses',
+      rule.addresses?.map((range) => scalar(rangeWord(range))),
+    ),
     ...(rule.metadata ? [['metadata', 'true'] as const] : []),
     ...(rule.untilMs === undefined ? [] : [['until', scalar(formatInstant(rule.untilMs))] as const]),
     ...(rule.limits === undefined ? [] : [['limits', formatLimits(rule.limits)] as const]),
@@ -83,10 +86,13 @@ function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string,
   ];
 }
 
-/** A range of one address is that address. */
 export function subjectWord(subject: Subject): string {
-  const sole = subject.kind === 'range' ? soleAddress(subject.range) : null;
-  return sole ?? formatSubject(subject);
+  return subject.kind === 'range' ? rangeWord(subject.range) : formatSubject(subject);
+}
+
+/** A range of one address is that address. */
+export function rangeWord(range: IpRange): string {
+  return soleAddress(range) ?? range;
 }
 
 export function subjectText(subject: Subject, style: Style): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { explainRequest, type WhyOptions } from '../../../controller/cli/why.ts';
 
+const NOW = Date.parse('2026-11-21T20:15:00Z');
 const folder = mkdtempSync(join(tmpdir(), 'why-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const file = join(folder, 'policy.yaml');
@@ -18,7 +19,10 @@ async function why(options: Partial<WhyOptions>): Promise<{ code: number; text: 
     authority: 'api.example',
     policy: [file],
     allow: [],
+    address: [],
     json: false,
+    environ: process.env,
+    nowMs: NOW,
     write: (some) => {
       text += some;
     },
