@@ -53,7 +53,8 @@ export function compilePolicy(
   return { ok: true, value: withPhases(phases, placed, finish), warnings };
 }
 
-function digestOf(policy: FormattedPolicy): string {
+/** Of what the policy says, whatever file it came from. */
+export function digestOf(policy: FormattedPolicy): string {
   return `sha256:${createHash('sha256').update(formatPolicy(policy)).digest('hex')}`;
 }
 

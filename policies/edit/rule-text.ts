@@ -15,8 +15,15 @@ export type Style = 'yaml' | 'json';
 
 /** The lines of an item of a block list, its dash included, without indentation. */
 export function blockItem(rule: RuleContent): readonly string[] {
-  return entriesOf(rule, 'yaml').map(([key, value], at) => `${at === 0 ? '- ' : '  '}${key}: ${value}`);
+  return entriesOf(rule, 'yaml').flatMap(([key, value], at) => {
+    const isLong = at === 0 && rule.subjects.length > MOST_IN_LINE;
+    if (!isLong) return [`${at === 0 ? '- ' : '  '}${key}: ${value}`];
+    return [`- ${key}:`, ...rule.subjects.map((subject) => `    - ${subjectText(subject, 'yaml')}`)];
+  });
 }
+
+/** Hosts of one line; more of them get a line each, so that a review sees each come and go. */
+const MOST_IN_LINE = 3;
 
 /** An item of a list in brackets. */
 export function flowItem(rule: RuleContent, style: Style): string {

@@ -2,6 +2,7 @@
 import type { Rule } from '../../../policies/model.ts';
 import type { CommandTree, ProgramContext } from '../program.ts';
 import type { ChangeFlags } from './change.ts';
+import type { LearnFlags } from './learn.ts';
 
 const SUMMARIES: Readonly<Record<Rule['verb'], string>> = {
   allow: 'write a rule that allows hosts',
@@ -23,6 +24,35 @@ export function addChanges(policy: CommandTree, context: ProgramContext): void {
     .option('--address <RANGE>', 'the name may lead to these addresses only, private ones too', list, []);
   addChange(policy, context, 'deny');
   addChange(policy, context, 'mute');
+  addLearn(policy, context);
+}
+
+function addLearn(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('learn')
+    .summary('write the rules that runs needed and the policy lacks')
+    .description(
+      'Reads what runs (the last one) asked for, and adds the fewest rules that admit it. Shows, asks and writes as allow does.',
+    )
+    .argument('[RUN...]', 'runs, or the beginnings of their names, or paths of their logs')
+    .option('--extend <NAME>', 'extend this preset or group first; several add up', list, [])
+    .option('--wildcards', 'join names below one parent in a wildcard', false)
+    .option(
+      '--file <FILE>',
+      'the policy file (default: the found sand.policy.yaml); one that is not there is made',
+    )
+    .option('--yes', 'write without asking', false)
+    .option('--json', 'print JSON, and ask nobody', false)
+    .action(async (runs: readonly string[], flags: LearnFlags) => {
+      const [{ learnPolicy }, { terminalQuestion }, { readSurroundings }] = await Promise.all([
+        import('./learn.ts'),
+        import('./proposal.ts'),
+        import('./surroundings.ts'),
+      ]);
+      const surroundings = readSurroundings(context.write);
+      const ask = terminalQuestion(surroundings.environ);
+      context.finish(await learnPolicy({ runs, flags }, { ask }, surroundings));
+    });
 }
 
 function addChange(policy: CommandTree, context: ProgramContext, verb: Rule['verb']): CommandTree {

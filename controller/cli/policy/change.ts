@@ -40,7 +40,7 @@ export interface ChangeRequest {
 /** 0 where the file says it now, 1 where it does not. Raises `usage`, `policy-invalid`, `policy-unwritable`. */
 export async function changePolicy(
   { verb, hosts, flags }: ChangeRequest,
-  options: Pick<ProposalOptions, 'ask' | 'differ'>,
+  options: Pick<ProposalOptions, 'ask'>,
   surroundings: Surroundings,
 ): Promise<number> {
   const rules = readRules(verb, hosts, flags, surroundings.nowMs);

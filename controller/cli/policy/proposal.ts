@@ -10,7 +10,7 @@ import type { PolicyDifference } from '../../../policies/compare/difference.ts';
 import { formatDifference } from '../../../policies/compare/format-difference.ts';
 import { compilePolicy } from '../../../policies/compile.ts';
 import { formatPatch } from '../../../policies/edit/patch.ts';
-import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../../policies/model.ts';
+import type { CompiledPolicy, PolicyIssue } from '../../../policies/model.ts';
 import { SandError } from '../../errors.ts';
 import { type PolicyFile, writePolicyFile } from '../../policy-file/policy-file.ts';
 import { formatIssue } from '../../run/policy-choice.ts';
@@ -24,6 +24,8 @@ export interface Proposal {
   /** Null where there is no file yet. */
   readonly before: PolicyFile | null;
   readonly text: string;
+  /** What a file that is not there yet is compared with; absent: a policy that allows nothing. */
+  readonly baseline?: string;
 }
 
 export interface ProposalOptions {
@@ -35,14 +37,7 @@ export interface ProposalOptions {
   readonly more?: Readonly<Record<string, unknown>>;
   /** Told before the difference. */
   readonly notes?: readonly string[];
-  /** How the two are compared and told; absent: by `policies/compare`. */
-  readonly differ?: Differ;
 }
-
-export type Differ = (
-  before: PolicyInForce,
-  after: PolicyInForce,
-) => Pick<PolicyDifference, 'changes'> & { readonly text: string };
 
 /** 0 where it is written or nothing had to be, 1 where it is not. Raises `policy-invalid`, `policy-unwritable`. */
 export async function propose(
@@ -59,10 +54,10 @@ export async function propose(
     else write(`${escapeTerminal(file)} says so already.\n`);
     return 0;
   }
-  const compared = compareTexts(proposal, options, surroundings);
+  const compared = compareTexts(proposal, surroundings);
   const patch = formatPatch(file, old, text);
   const shown = [...notes, ...compared.warnings.map(formatIssue)].map((note) => `${escapeLines(note)}\n`);
-  if (!json) write(`${shown.join('')}${compared.difference.text}`);
+  if (!json) write(`${shown.join('')}${formatDifference(compared.difference, { style: 'text' })}`);
   const mayAsk = !yes && !json && ask !== null;
   if (!json && !yes) write(`\n${patch}`);
   const wanted = yes || (mayAsk && (await ask(`Write ${file}? [y/N] `)));
@@ -90,22 +85,16 @@ export function terminalQuestion(
   };
 }
 
-function compareAndTell(before: PolicyInForce, after: PolicyInForce): ReturnType<Differ> {
-  const difference = comparePolicies(before, after);
-  return { ...difference, text: formatDifference(difference, { style: 'text' }) };
-}
-
 function compareTexts(
-  { file, before, text }: Proposal,
-  { differ = compareAndTell }: ProposalOptions,
+  { file, before, text, baseline = 'version: 1\n' }: Proposal,
   surroundings: Surroundings,
-): { readonly difference: ReturnType<Differ>; readonly warnings: readonly PolicyIssue[] } {
-  const old = compileText(before === null ? 'version: 1\n' : before.bytes, file, surroundings);
+): { readonly difference: PolicyDifference; readonly warnings: readonly PolicyIssue[] } {
+  const old = compileText(before === null ? baseline : before.bytes, file, surroundings);
   const { policy, warnings } = compileText(text, file, surroundings);
   const ceilings = readCeilings(surroundings);
   const known = new Set(old.warnings.map(({ message }) => message));
   return {
-    difference: differ({ policy: old.policy, ceilings }, { policy, ceilings }),
+    difference: comparePolicies({ policy: old.policy, ceilings }, { policy, ceilings }),
     warnings: warnings.filter(({ message }) => !known.has(message)),
   };
 }

@@ -15,7 +15,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ChangeRequest, changePolicy } from '../../../controller/cli/policy/change.ts';
-import type { Differ } from '../../../controller/cli/policy/proposal.ts';
 import { openPolicyFile, writePolicyFile } from '../../../controller/policy-file/policy-file.ts';
 
 const NOW = Date.parse('2026-11-21T20:15:00.500Z');
@@ -30,8 +29,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const NO_CHANGES: Differ = () => ({ changes: [], text: 'DIFFERENCE\n' });
-
 async function change(
   hosts: readonly string[],
   flags: Partial<ChangeRequest['flags']> = {},
@@ -42,7 +39,7 @@ async function change(
   let told = '';
   const code = await changePolicy(
     { verb, hosts, flags: { remove: false, yes: false, json: false, ...flags } },
-    { ask, differ: NO_CHANGES },
+    { ask },
     {
       cwd: folder,
       home: folder,
@@ -65,7 +62,22 @@ describe('sand policy allow', () => {
     expect(code).toBe(1);
     expect(text).toBe(TEXT);
     expect(out).toBe(
-      'DIFFERENCE\n\n--- a/sand.policy.yaml\n+++ b/sand.policy.yaml\n@@ -2,3 +2,4 @@\n rules:\n   # ours\n   - allow: a.example\n+  - allow: b.example\n',
+      [
+        'widens   allows b.example (http 80, https 443)',
+        '         now allowed: https to b.example:443 at 192.0.2.1',
+        '         after:  sand.policy.yaml:5 (sand.policy/allow:b.example)',
+        '',
+        '1 widening, 0 narrowing, 0 neutral',
+        '',
+        '--- a/sand.policy.yaml',
+        '+++ b/sand.policy.yaml',
+        '@@ -2,3 +2,4 @@',
+        ' rules:',
+        '   # ours',
+        '   - allow: a.example',
+        '+  - allow: b.example',
+        '',
+      ].join('\n'),
     );
     expect(told).toContain('--yes');
   });
@@ -197,7 +209,7 @@ describe('sand policy allow', () => {
       file: 'sand.policy.yaml',
       changed: true,
       written: false,
-      changes: [],
+      changes: [{ direction: 'widens', aspect: 'name' }],
     });
   });
 });
