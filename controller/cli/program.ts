@@ -63,6 +63,11 @@ function addRun(program: Command, context: ProgramContext): void {
       [],
     )
     .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
+    .option(
+      '--learn',
+      'let pass what no rule allows, and offer the rules for it when the command has ended',
+      false,
+    )
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
     .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])

@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
@@ -15,7 +16,7 @@ import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
-import { choosePolicy, configFolder } from './policy-choice.ts';
+import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
@@ -28,6 +29,8 @@ export interface RunRequest {
   readonly policies: readonly string[];
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
+  /** Whether what no rule allows passes and is recorded, to be learnt. */
+  readonly learn: boolean;
   /** None: the working directory, writable. */
   readonly mounts: readonly MountFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
@@ -61,6 +64,7 @@ export const RUN_DEFAULTS = {
   phaseAfter: [],
   policies: [],
   allow: [],
+  learn: false,
   mounts: [],
   workdir: null,
   environment: {},
@@ -89,7 +93,7 @@ export async function planRun(
   const command = checkCommand(request.command);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
-  const policy = await choosePolicy({
+  const chosen = await choosePolicy({
     policies: request.policies,
     allows: request.allow,
     cwd,
@@ -97,6 +101,7 @@ export async function planRun(
     environ,
     told,
   });
+  const policy = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
     ...workspace,
@@ -118,6 +123,15 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** The same policy, then and whenever it is read again, with what it does not allow reported. */
+function observed({ inForce, layers, reread }: PolicyChoice): PolicyChoice {
+  const again = (): PolicyReread => {
+    const read = reread?.() ?? { ok: false, problem: 'it is not read again' };
+    return read.ok ? { ...read, inForce: observing(read.inForce) } : read;
+  };
+  return { inForce: observing(inForce), layers, reread: reread === null ? null : again };
 }
 
 function checkCommand(command: readonly string[]): readonly string[] {
