@@ -134,9 +134,11 @@ function addWhy(program: Command, context: ProgramContext): void {
     .option('--json', 'print JSON', false)
     .action(
       async (authority: string, method: string | undefined, path: string | undefined, flags: WhyFlags) => {
-        const { explainRequest } = await import('./why.ts');
-        const { write } = context;
-        const asked = { ...flags, authority, method, path, environ: process.env, nowMs: Date.now(), write };
+        const [{ explainRequest }, { readSurroundings }] = await Promise.all([
+          import('./why.ts'),
+          import('./policy/surroundings.ts'),
+        ]);
+        const asked = { ...flags, ...readSurroundings(context.write), authority, method, path };
         context.finish(await explainRequest(asked));
       },
     );

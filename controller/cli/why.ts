@@ -8,13 +8,19 @@ import type { RunPlace } from '../../audit/runs.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { explain } from '../../policies/explain/explain.ts';
 import { formatAuthority, parseAuthority } from '../../policies/hostname.ts';
-import type { EgressRequest, HttpRequest, IpAddress, PolicyInForce } from '../../policies/model.ts';
+import { observing } from '../../policies/learn/observing.ts';
+import type {
+  CompiledPolicy,
+  EgressRequest,
+  HttpRequest,
+  IpAddress,
+  PolicyInForce,
+} from '../../policies/model.ts';
 import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { parseRequestPath } from '../../policies/request-path.ts';
 import { SandError } from '../errors.ts';
 import { usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
-import { workingFolder } from '../run/workspace.ts';
 import { chooseRun } from './run-choice.ts';
 import {
   addressesOf,
@@ -39,6 +45,7 @@ export interface WhyOptions {
   readonly policy: readonly string[];
   readonly allow: readonly string[];
   readonly json: boolean;
+  readonly cwd: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly nowMs: number;
   readonly write: (text: string) => void;
@@ -138,7 +145,7 @@ async function policyOfEvent(run: RunPlace, found: FoundEvent, options: WhyOptio
   const chosen = isNamed
     ? await choose(options, options.policy, options.allow)
     : await choose(options, policies, allows).catch(ignorePolicyProblems);
-  const same = chosen === null ? null : phaseWith(chosen.inForce.policy, digest);
+  const same = chosen === null ? null : decidedBy(chosen.inForce, digest);
   if (chosen !== null && same !== null) {
     return { inForce: { ...chosen.inForce, policy: same }, layers: chosen.layers, isSame: true };
   }
@@ -157,15 +164,20 @@ async function policyOfEvent(run: RunPlace, found: FoundEvent, options: WhyOptio
   return { inForce: phaseOf(chosen.inForce, options.phase), layers: chosen.layers, isSame: false };
 }
 
+/** The policy, its phase, or what a run that learns makes of either, that has this digest. */
+function decidedBy(inForce: PolicyInForce, digest: string): CompiledPolicy | null {
+  return phaseWith(inForce.policy, digest) ?? phaseWith(observing(inForce).policy, digest);
+}
+
 /** What a run of long ago was started with may be gone, or wrong by now. */
 function ignorePolicyProblems(error: unknown): null {
   if (error instanceof SandError && error.code.startsWith('policy-')) return null;
   throw error;
 }
 
-function choose({ environ }: WhyOptions, policies: readonly string[], allows: readonly string[]) {
+function choose({ cwd, environ }: WhyOptions, policies: readonly string[], allows: readonly string[]) {
   const home = environ.HOME ?? homedir();
-  return choosePolicy({ policies, allows, cwd: workingFolder(), home, environ, told: () => {} });
+  return choosePolicy({ policies, allows, cwd, home, environ, told: () => {} });
 }
 
 /** A guest begins in the first phase. Raises `usage` for a phase that the policy does not have. */

@@ -35,7 +35,7 @@ export interface ProposalOptions {
   readonly ask: ((question: string) => Promise<boolean>) | null;
   /** What goes into the JSON besides. */
   readonly more?: Readonly<Record<string, unknown>>;
-  /** Told before the difference. */
+  /** Lines that are told before the difference; what they hold is escaped here. */
   readonly notes?: readonly string[];
 }
 
@@ -56,7 +56,8 @@ export async function propose(
   }
   const compared = compareTexts(proposal, surroundings);
   const patch = formatPatch(file, old, text);
-  const shown = [...notes, ...compared.warnings.map(formatIssue)].map((note) => `${escapeLines(note)}\n`);
+  const warnings = compared.warnings.flatMap((warning) => formatIssue(warning).split('\n'));
+  const shown = [...notes, ...warnings].map((line) => `${escapeTerminal(line)}\n`);
   if (!json) write(`${shown.join('')}${formatDifference(compared.difference, { style: 'text' })}`);
   const mayAsk = !yes && !json && ask !== null;
   if (!json && !yes) write(`\n${patch}`);
@@ -116,10 +117,6 @@ export function compileText(
     errors[0]?.hint ?? 'mend the policy',
     { details: { issues: errors } },
   );
-}
-
-function escapeLines(text: string): string {
-  return text.split('\n').map(escapeTerminal).join('\n');
 }
 
 export function jsonLine(value: object): string {

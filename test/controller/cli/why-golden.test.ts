@@ -54,6 +54,7 @@ async function why(options: Partial<WhyOptions>): Promise<string> {
     json: false,
     environ,
     nowMs: NOW,
+    cwd: folder,
     write: (some) => {
       text += some;
     },
@@ -118,7 +119,7 @@ describe('sand why', () => {
 
   it('says all of it in JSON', async () => {
     const text = await why({ authority: 'gist.example', json: true });
-    expectGolden('why.json', text.replace(/exit code.*/, ''));
+    expectGolden('why-json.txt', text.replace(/exit code.*/, ''));
   });
 });
 
