@@ -23,6 +23,15 @@ export interface Layer {
   readonly rules: readonly DraftRule[];
   /** The phase that its rules hold in; absent: in every phase. */
   readonly phase?: string;
+  /** What a document says besides rules; absent: nothing, as of groups, flags and phases. */
+  readonly stated?: Pick<PolicyDocument, 'mode' | 'limits' | 'requires' | 'places'>;
+}
+
+/** A preset or group that a file of the user's, or the user, names. */
+export interface ShippedName {
+  /** As `extends` takes it: `preset:strict`, `group:npm/all`. */
+  readonly text: string;
+  readonly at: Origin;
 }
 
 /** What one request or extension came to, with everything it extends. */
@@ -41,6 +50,7 @@ export interface PhaseNames {
 
 export interface LayerSet {
   readonly layers: readonly Layer[];
+  readonly shipped: readonly ShippedName[];
   /** The phases that one of the documents names, in its order; null where none does. */
   readonly phases: PhaseNames | null;
   readonly resolved: readonly Resolved[];
@@ -53,6 +63,7 @@ export function resolveLayers(requests: readonly PolicyRequest[], reader: Policy
   const resolved = requests.map((request) => resolution.request(request));
   return {
     layers: resolution.layers,
+    shipped: resolution.shipped,
     phases: resolution.phases,
     resolved: resolved.filter((one) => one !== null),
     files: [...resolution.files].sort(),
@@ -70,6 +81,7 @@ interface Place {
 
 class Resolution {
   readonly layers: Layer[] = [];
+  readonly shipped: ShippedName[] = [];
   phases: PhaseNames | null = null;
   readonly files = new Set<string>();
   readonly #reader: PolicyReader;
@@ -113,12 +125,21 @@ class Resolution {
       place.issues.error(place.at, `extends reaches more than ${most} levels deep`, 'Extend fewer levels.');
       return null;
     }
-    if (text.startsWith('group:')) return this.#once(text, place, () => this.#group(text.slice(6), place));
-    if (text.startsWith('preset:')) return this.#once(text, place, () => this.#preset(text.slice(7), place));
-    if (/[/\\.]/.test(text)) return this.#file(text, place);
-    if (PRESET_NAMES.includes(text))
-      return this.#once(`preset:${text}`, place, () => this.#preset(text, place));
-    return this.#once(`group:${text}`, place, () => this.#group(text, place));
+    const isShipped = /^(group|preset):/.test(text);
+    if (!isShipped && /[/\\.]/.test(text)) return this.#file(text, place);
+    const bare = PRESET_NAMES.includes(text) ? `preset:${text}` : `group:${text}`;
+    return this.#shipped(isShipped ? text : bare, place);
+  }
+
+  #shipped(identity: string, place: Place): Resolved | null {
+    const name = identity.slice(identity.indexOf(':') + 1);
+    const isPreset = identity.startsWith('preset:');
+    if (!/^(group|preset):/.test(place.issues.file)) {
+      this.shipped.push({ text: identity, at: place.issues.origin(place.at) });
+    }
+    return this.#once(identity, place, () =>
+      isPreset ? this.#preset(name, place) : this.#group(name, place),
+    );
   }
 
   /** Everything is united once, however many paths lead to it; a path back to where it began is refused. */
@@ -221,7 +242,8 @@ class Resolution {
     const bases = document.extends
       .map(({ text, at }) => this.#named(text, { directory, at, issues, depth: depth + 1 }))
       .filter((base) => base !== null);
-    this.layers.push({ name, file, rules: document.rules });
+    const { mode, limits, requires, places } = document;
+    this.layers.push({ name, file, rules: document.rules, stated: { mode, limits, requires, places } });
     this.#addPhases(document, name, file, issues);
     const inherited = strictestMode(bases.map((base) => base.mode));
     if (document.mode?.value === 'report' && inherited === 'enforce') {

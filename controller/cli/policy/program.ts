@@ -4,12 +4,15 @@
  */
 import type { CommandTree, ProgramContext } from '../program.ts';
 
+const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+
 export function addPolicy(program: CommandTree, context: ProgramContext): void {
   const policy = program
     .command('policy')
     .summary('write, check, test and explain policies')
     .description('Works on policy files. Nothing here starts a guest.');
   addCheck(policy, context);
+  addShow(policy, context);
   addTest(policy, context);
   addSchema(policy, context);
   addGroups(policy, context);
@@ -32,6 +35,29 @@ function addCheck(policy: CommandTree, context: ProgramContext): void {
           import('./surroundings.ts'),
         ]);
         context.finish(checkPolicies({ files, ...flags }, readSurroundings(context.write)));
+      },
+    );
+}
+
+function addShow(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('show')
+    .summary('show the policy in force')
+    .description('Shows what a run in this folder would use, as a policy, with the origin of every line.')
+    .argument('[POLICY...]', 'as --policy of run')
+    .option('--allow <HOST>', 'as for run', list, [])
+    .option('--resolved', 'the rules of presets and groups in place of their names', false)
+    .option('--json', 'print JSON', false)
+    .action(
+      async (
+        policies: readonly string[],
+        flags: { readonly allow: string[]; readonly resolved: boolean; readonly json: boolean },
+      ) => {
+        const [{ showPolicy }, { readSurroundings }] = await Promise.all([
+          import('./show.ts'),
+          import('./surroundings.ts'),
+        ]);
+        context.finish(showPolicy({ policies, ...flags }, readSurroundings(context.write)));
       },
     );
 }
