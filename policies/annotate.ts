@@ -4,7 +4,7 @@
  */
 import { formatRule, quote } from './format.ts';
 import { formatLimits, LIMIT_KEYS, type LimitField } from './guest-limits.ts';
-import type { LayerSet, ShippedName } from './layers.ts';
+import type { LayerSet, ShippedName } from './layer.ts';
 import type { CompiledPolicy, Mode, Origin, Rule } from './model.ts';
 
 /** What is settled once for a policy, and by which layer. */

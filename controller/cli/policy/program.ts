@@ -13,6 +13,7 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
     .description('Works on policy files. Nothing here starts a guest.');
   addCheck(policy, context);
   addShow(policy, context);
+  addLock(policy, context);
   addTest(policy, context);
   addSchema(policy, context);
   addGroups(policy, context);
@@ -60,6 +61,22 @@ function addShow(policy: CommandTree, context: ProgramContext): void {
         context.finish(showPolicy({ policies, ...flags }, readSurroundings(context.write)));
       },
     );
+}
+
+function addLock(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('lock')
+    .summary('freeze what a policy extends')
+    .description('Writes beside a policy what its presets and groups say now, and the digests of its files.')
+    .argument('[FILE]', 'a policy file (default: the found sand.policy.yaml)')
+    .option('--check', 'write nothing, and exit 1 where the lock is missing or stale', false)
+    .action(async (file: string | undefined, flags: { readonly check: boolean }) => {
+      const [{ lockPolicy }, { readSurroundings }] = await Promise.all([
+        import('./lock.ts'),
+        import('./surroundings.ts'),
+      ]);
+      context.finish(lockPolicy({ file, ...flags }, readSurroundings(context.write)));
+    });
 }
 
 function addTest(policy: CommandTree, context: ProgramContext): void {

@@ -54,7 +54,7 @@ describe('sand policy check', () => {
   it('tells it as JSON and as SARIF', () => {
     project = createProject({ 'unwise.yaml': UNWISE, 'team.yaml': TEAM, 'wrong.yaml': WRONG });
     const json: unknown = JSON.parse(check(['unwise.yaml', 'wrong.yaml'], { format: 'json' }).text);
-    expectGolden('check.json', `${JSON.stringify(json, null, 2)}\n`);
+    expectGolden('check.golden.json', `${JSON.stringify(json, null, 2)}\n`);
     const sarif = JSON.parse(check(['unwise.yaml', 'wrong.yaml'], { format: 'sarif' }).text);
     expectGolden('check.sarif', `${JSON.stringify(sarif.runs[0].results, null, 2)}\n`);
     expect(sarif).toMatchObject({

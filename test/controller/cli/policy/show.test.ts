@@ -53,7 +53,7 @@ describe('sand policy show', () => {
     expectGolden('show.txt', show({ allow: ['extra.example.com:8443'] }));
     expectGolden('show-resolved.txt', show({ resolved: true }));
     const json: unknown = JSON.parse(show({ json: true }));
-    expectGolden('show.json', `${JSON.stringify(json, null, 2)}\n`);
+    expectGolden('show.golden.json', `${JSON.stringify(json, null, 2)}\n`);
   });
 
   it.each([false, true])('prints a policy that is the same (resolved: %s)', (resolved) => {
