@@ -15,6 +15,8 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   addShow(policy, context);
   addLock(policy, context);
   addTest(policy, context);
+  addFmt(policy, context);
+  addInit(policy, context);
   addSchema(policy, context);
   addGroups(policy, context);
 }
@@ -92,6 +94,58 @@ function addTest(policy: CommandTree, context: ProgramContext): void {
         import('./surroundings.ts'),
       ]);
       context.finish(testPolicies({ files, ...flags }, readSurroundings(context.write)));
+    });
+}
+
+function addFmt(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('fmt')
+    .summary('write policies in their canonical form')
+    .description(
+      'Puts keys, quotes and spacing of policy files in order. Comments, rules and their order stay.',
+    )
+    .argument('[FILE...]', 'policy files (default: the found sand.policy.yaml)')
+    .option('--check', 'write nothing, and exit 1 where a file would change', false)
+    .action(async (files: readonly string[], flags: { readonly check: boolean }) => {
+      const [{ formatPolicies }, { readSurroundings }] = await Promise.all([
+        import('./fmt.ts'),
+        import('./surroundings.ts'),
+      ]);
+      context.finish(formatPolicies({ files, ...flags }, readSurroundings(context.write)));
+    });
+}
+
+interface InitOptions {
+  readonly preset?: string;
+  readonly group: string[];
+  readonly allow: string[];
+  readonly deny: string[];
+  readonly name?: string;
+  readonly output?: string;
+}
+
+function addInit(policy: CommandTree, context: ProgramContext): void {
+  policy
+    .command('init')
+    .summary('write a first policy')
+    .description(
+      'Writes sand.policy.yaml from flags, or on a terminal from a few questions. Overwrites nothing.',
+    )
+    .option('--preset <P>', 'what to begin with (default: strict)')
+    .option('--group <G>', 'a group besides, as npm or github-core/all; repeat it for several', list, [])
+    .option('--allow <HOST>', 'a host besides, as HOST or HOST:PORT', list, [])
+    .option('--deny <HOST>', 'a host that is denied', list, [])
+    .option('--name <NAME>', 'the name of the policy')
+    .option('--output <FILE>', 'where it is written (default: sand.policy.yaml)')
+    .action(async ({ preset, name, output, ...lists }: InitOptions) => {
+      const [{ initPolicy, terminalQuestions }, { readSurroundings }] = await Promise.all([
+        import('./init.ts'),
+        import('./surroundings.ts'),
+      ]);
+      const isSaid = preset !== undefined || Object.values(lists).some((values) => values.length > 0);
+      const ask = isSaid ? null : terminalQuestions();
+      const flags = { ...lists, preset, name, output, ask };
+      context.finish(await initPolicy(flags, readSurroundings(context.write)));
     });
 }
 

@@ -7,7 +7,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { SandError } from '../../errors.ts';
 
@@ -22,7 +22,7 @@ export function replaceFile(path: string, text: string): void {
     // Exclusive, so that nobody's link is written through.
     const descriptor = openSync(fresh, 'wx', (stat?.mode ?? ORDINARY_MODE) & 0o777);
     try {
-      writeSync(descriptor, text);
+      writeFileSync(descriptor, text);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
