@@ -2,11 +2,10 @@
 import { dirname, relative, resolve } from 'node:path';
 import { escapeTerminal } from '../../../audit/escape.ts';
 import { formatDocument } from '../../../policies/canonical.ts';
-import { compilePolicy } from '../../../policies/compile.ts';
+import { compilePolicy, type PolicyReader } from '../../../policies/compile.ts';
 import { formatIssue } from '../../../policies/issue.ts';
 import { lockPathOf } from '../../../policies/lock.ts';
 import { SandError } from '../../errors.ts';
-import { createPolicyReader } from '../../run/policy-reader.ts';
 import { replaceFile } from './replacement.ts';
 import { filesOrFound, type Surroundings } from './surroundings.ts';
 
@@ -18,7 +17,8 @@ export interface FmtFlags {
 
 /** 0; with `check` 1 where a file would change; 2 where one is no policy, after the others. */
 export function formatPolicies({ files, check }: FmtFlags, surroundings: Surroundings): number {
-  const results = filesOrFound(files, surroundings).map((file) => formatOne(file, check, surroundings));
+  const { names, reader } = filesOrFound(files, surroundings);
+  const results = names.map((file) => formatOne(file, check, reader));
   for (const { lines } of results) for (const line of lines) surroundings.write(`${escapeTerminal(line)}\n`);
   if (results.some(({ state }) => state === 'wrong')) return 2;
   return check && results.some(({ state }) => state === 'changed') ? 1 : 0;
@@ -29,9 +29,8 @@ interface Result {
   readonly lines: readonly string[];
 }
 
-function formatOne(file: string, isCheck: boolean, { cwd }: Surroundings): Result {
-  const reader = createPolicyReader(cwd);
-  const path = resolve(cwd, file);
+function formatOne(file: string, isCheck: boolean, reader: PolicyReader): Result {
+  const path = resolve(reader.directory, file);
   const reading = reader.readFile(path);
   if (reading.kind !== 'file') {
     const what =
@@ -43,17 +42,18 @@ function formatOne(file: string, isCheck: boolean, { cwd }: Surroundings): Resul
   const text = formatted.value;
   if (Buffer.from(text).equals(reading.bytes)) return { state: 'same', lines: [] };
   if (isCheck) return { state: 'changed', lines: [`${file}: not in canonical form`] };
-  holdMeaning(file, path, text, cwd);
+  holdMeaning(file, path, text, reader);
   replaceFile(path, text);
   const lock = lockPathOf(path);
   const isLocked = reader.readFile(lock).kind !== 'missing';
-  const stale = isLocked ? [`${relative(cwd, lock)}: stale now; run sand policy lock ${file}`] : [];
+  const stale = isLocked
+    ? [`${relative(reader.directory, lock)}: stale now; run sand policy lock ${file}`]
+    : [];
   return { state: 'changed', lines: [`${file}: formatted`, ...stale] };
 }
 
 /** Fail closed: what would compile to something else is not written. */
-function holdMeaning(file: string, path: string, text: string, cwd: string): void {
-  const reader = createPolicyReader(cwd);
+function holdMeaning(file: string, path: string, text: string, reader: PolicyReader): void {
   const locks = { locks: false };
   const before = compilePolicy([{ kind: 'named', name: path }], reader, locks);
   // What it extends may be missing here; the document itself has been compared already.

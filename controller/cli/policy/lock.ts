@@ -8,7 +8,6 @@ import { digestOf, digestShipped, readShipped } from '../../../policies/shipped.
 import { SandError } from '../../errors.ts';
 import { usage } from '../../run/options.ts';
 import { compileOrRefuse } from '../../run/policy-choice.ts';
-import { createPolicyReader } from '../../run/policy-reader.ts';
 import { replaceFile } from './replacement.ts';
 import { filesOrFound, type Surroundings } from './surroundings.ts';
 
@@ -20,8 +19,9 @@ export interface LockFlags {
 
 /** 0; with `check` 1 where the lock is missing or not as it would be written. Raises `policy-invalid`. */
 export function lockPolicy({ file, check }: LockFlags, surroundings: Surroundings): number {
-  const [name = ''] = filesOrFound(file === undefined ? [] : [file], surroundings);
-  const reader = createPolicyReader(surroundings.cwd);
+  const files = filesOrFound(file === undefined ? [] : [file], surroundings);
+  const { reader } = files;
+  const [name = ''] = files.names;
   if (!/[/\\.]/.test(name) || /^(group|preset):/.test(name)) {
     throw usage(`${name} is no policy file`, 'name a file; presets and groups have no lock of their own');
   }
