@@ -25,12 +25,17 @@ const VERBS: readonly string[] = ['allow', 'deny', 'mute'];
 const LISTS: readonly string[] = ['extends', 'http', 'https', 'tcp', 'methods', 'paths', 'addresses'];
 const LIMIT_NAMES = LIMIT_KEYS.map(({ key }) => key);
 
-export function formatDocument(content: Uint8Array | string, file: string): Parsed<string> {
+/** `write` makes the text; what it makes is held to the meaning and the comments of `content`. */
+export function formatDocument(
+  content: Uint8Array | string,
+  file: string,
+  write: (source: string) => string = settle,
+): Parsed<string> {
   const before = decoded(content, file);
   if (!before.ok) return before;
   const source = decodeText(content);
   if (typeof source !== 'string') return refuse(file, source.message, source.hint);
-  const text = settle(source);
+  const text = write(source);
   const after = decoded(text, file);
   // Fail closed: a form that says something else, or says less to a reader, is not written.
   const isSame = after.ok && meaningOf(after.value) === meaningOf(before.value);

@@ -21,6 +21,12 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   addGroups(policy, context);
 }
 
+interface CheckOptions {
+  readonly strict: boolean;
+  readonly format: string;
+  readonly json: boolean;
+}
+
 function addCheck(policy: CommandTree, context: ProgramContext): void {
   policy
     .command('check')
@@ -31,15 +37,15 @@ function addCheck(policy: CommandTree, context: ProgramContext): void {
     .argument('[FILE...]', 'policy files, presets or groups (default: the found sand.policy.yaml)')
     .option('--strict', 'exit 1 on warnings as well', false)
     .option('--format <F>', 'text, json or sarif', 'text')
-    .action(
-      async (files: readonly string[], flags: { readonly strict: boolean; readonly format: string }) => {
-        const [{ checkPolicies }, { readSurroundings }] = await Promise.all([
-          import('./check.ts'),
-          import('./surroundings.ts'),
-        ]);
-        context.finish(checkPolicies({ files, ...flags }, readSurroundings(context.write)));
-      },
-    );
+    .option('--json', 'the same as --format json', false)
+    .action(async (files: readonly string[], { strict, format, json }: CheckOptions) => {
+      const [{ checkPolicies }, { readSurroundings }] = await Promise.all([
+        import('./check.ts'),
+        import('./surroundings.ts'),
+      ]);
+      const flags = { files, strict, format: json ? 'json' : format };
+      context.finish(checkPolicies(flags, readSurroundings(context.write)));
+    });
 }
 
 function addShow(policy: CommandTree, context: ProgramContext): void {

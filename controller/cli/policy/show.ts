@@ -82,13 +82,12 @@ function formatText({ policy, layers, ceilings, from, unapproved }: Shown, isRes
       ...annotate(ceiling, { layers: [], shipped: [] }, { expand: true, say }).map((line) => `#   ${line}`),
     ]),
   ];
-  // A file's name may hold anything, and what is printed shall read as one policy.
+  // Fail closed: a line end in a file's name would end a comment, and begin a line of policy.
   return lines.map((line) => `${escapeTerminal(line)}\n`).join('');
 }
 
-/** Fail closed: a line end in a file's name would end the comment and begin a line of policy. */
 function say(origin: Origin | null): string {
-  return origin === null ? 'default' : escapeTerminal(place(origin));
+  return origin === null ? 'default' : place(origin);
 }
 
 function place({ file, line }: Origin): string {

@@ -131,6 +131,14 @@ describe('sand policy check', () => {
     expect(check(['a.yaml']).text).toBe('a.yaml: nothing to tell\n');
   });
 
+  it('takes a deny rule that only reports for no denial', () => {
+    const rules = '  - allow: gitlab.com\n  - {deny: gitlab.com, report: true}\n';
+    project = createProject({ 'a.yaml': `version: 1\nrules:\n${rules}` });
+    const { text } = check(['a.yaml']);
+    expect(text).not.toContain('[shadowed-rule]');
+    expect(text).toContain('[risky-host]');
+  });
+
   it('says of each rule of a large policy whether it is idle', () => {
     const rules = Array.from({ length: 5000 }, (_, at) => `  - allow: h${at}.example.com\n`).join('');
     project = createProject({ 'a.yaml': `version: 1\nrules:\n${rules}  - allow: "*.example.com"\n` });

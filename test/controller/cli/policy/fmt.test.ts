@@ -93,6 +93,20 @@ describe('sand policy fmt', () => {
 });
 
 describe('the canonical form', () => {
+  it.each<[string, (text: string) => string]>([
+    ['another host', (text) => text.replace('a.example', 'b.example')],
+    ['a rule less', (text) => text.replace(/ {2}- deny.*\n/, '')],
+    ['another limit', (text) => text.replace('idle: 10m', 'idle: 11m')],
+    ['no policy', () => 'rules: ['],
+    ['a comment less', (text) => text.replace('# why', '')],
+    ['another comment', (text) => text.replace('# why', '# whence')],
+  ])('is not given where it would have %s', (_, write) => {
+    project = createProject();
+    const text = 'version: 1\nlimits: {idle: 10m}\nrules:\n  - allow: a.example # why\n  - deny: c.example\n';
+    expect(formatDocument(text, 'x', (same) => same)).toEqual({ ok: true, value: text });
+    expect(formatDocument(text, 'x', write)).toMatchObject({ ok: false });
+  });
+
   const texts = [
     'a.example.com',
     '"*.example.com"',
