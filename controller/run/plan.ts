@@ -126,12 +126,12 @@ export async function planRun(
 }
 
 /** The same policy, then and whenever it is read again, with what it does not allow reported. */
-function observed({ inForce, layers, reread }: PolicyChoice): PolicyChoice {
+function observed({ inForce, reread, ...choice }: PolicyChoice): PolicyChoice {
   const again = (): PolicyReread => {
     const read = reread?.() ?? { ok: false, problem: 'it is not read again' };
     return read.ok ? { ...read, inForce: observing(read.inForce) } : read;
   };
-  return { inForce: observing(inForce), layers, reread: reread === null ? null : again };
+  return { ...choice, inForce: observing(inForce), reread: reread === null ? null : again };
 }
 
 function checkCommand(command: readonly string[]): readonly string[] {

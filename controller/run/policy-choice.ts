@@ -5,7 +5,12 @@
  */
 import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
+import {
+  type CompileOptions,
+  compilePolicy,
+  type PolicyReader,
+  type PolicyRequest,
+} from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
@@ -34,6 +39,13 @@ export interface PolicyChoice {
    * so it stays as it is for the whole run.
    */
   readonly reread: (() => PolicyReread) | null;
+  /** For the log and for the person: that a lock is stale. */
+  readonly notices: readonly PolicyNotice[];
+}
+
+export interface PolicyNotice {
+  readonly code: string;
+  readonly detail: string;
 }
 
 export type PolicyReread =
@@ -54,10 +66,12 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const reader = createPolicyReader(request.cwd, found === null ? null : found.repository);
   if (found !== null) await requireConsent(found.path, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
+  const notices: PolicyNotice[] = [];
+  const heed = (warnings: readonly PolicyIssue[]) => notices.push(...staleLocks(warnings));
   const compileAll = (): PolicyInForce => ({
-    policy: compileOrRefuse([...base, ...allows], reader),
+    policy: compileOrRefuse([...base, ...allows], reader, 'policy', heed),
     ceilings: ceilingPaths(request.environ).map((path) =>
-      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
+      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling', heed),
     ),
   });
   const inForce = compileAll();
@@ -65,7 +79,12 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
-  return { inForce, layers, reread: found === null ? () => rereadOf(compileAll) : null };
+  return {
+    inForce,
+    layers,
+    reread: found === null ? () => rereadOf(compileAll) : null,
+    notices: [...notices],
+  };
 }
 
 function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
@@ -75,6 +94,16 @@ function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, problem: message.replaceAll(/\n\s*/g, ' ') };
   }
+}
+
+/** Of a policy's warnings the one that a run tells: that what holds is not what is written. */
+function staleLocks(warnings: readonly PolicyIssue[]): readonly PolicyNotice[] {
+  return warnings
+    .filter(({ code }) => code === 'stale-lock')
+    .map(({ message, hint, at }) => ({
+      code: 'policy-lock-stale',
+      detail: `${at.file}: ${message}. ${hint}`,
+    }));
 }
 
 /** Upward from the working directory to the repository's root, of the caller's own; null where none is. */
@@ -155,9 +184,14 @@ export function compileOrRefuse(
   requests: readonly PolicyRequest[],
   reader: PolicyReader,
   role: 'policy' | 'ceiling' = 'policy',
+  heed: (warnings: readonly PolicyIssue[]) => void = () => {},
+  options: Omit<CompileOptions, 'role'> = {},
 ): CompiledPolicy {
-  const compiled = compilePolicy(requests, reader, { role });
-  if (compiled.ok) return compiled.value;
+  const compiled = compilePolicy(requests, reader, { role, ...options });
+  if (compiled.ok) {
+    heed(compiled.warnings ?? []);
+    return compiled.value;
+  }
   const errors = compiled.issues.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   throw new SandError(

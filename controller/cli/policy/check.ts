@@ -2,7 +2,6 @@
 import { escapeJson, escapeTerminal } from '../../../audit/escape.ts';
 import { checkPolicy } from '../../../policies/check/check.ts';
 import type { PolicyFinding, Severity } from '../../../policies/check/finding.ts';
-import { createPolicyReader } from '../../run/policy-reader.ts';
 import { formatSarif } from './sarif.ts';
 import { filesOrFound, oneOf, readCeilings, type Surroundings } from './surroundings.ts';
 
@@ -25,8 +24,7 @@ const FORMATS = ['text', 'json', 'sarif'] as const;
 /** 0: nothing is wrong; 1: an error, or with `strict` a warning; 2: a file cannot be read. */
 export function checkPolicies(flags: CheckFlags, surroundings: Surroundings): number {
   const format = oneOf('--format', flags.format, FORMATS);
-  const names = filesOrFound(flags.files, surroundings);
-  const reader = createPolicyReader(surroundings.cwd);
+  const { names, reader } = filesOrFound(flags.files, surroundings);
   const ceilings = readCeilings(surroundings);
   const checks = names.map((name): FileCheck => {
     const { policy, findings } = checkPolicy({ name, reader, nowMs: surroundings.nowMs, ceilings });

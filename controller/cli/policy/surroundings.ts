@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os';
 import { relative } from 'node:path';
+import type { PolicyReader } from '../../../policies/compile.ts';
 import type { CompiledPolicy } from '../../../policies/model.ts';
 import { usage } from '../../run/options.ts';
 import { ceilingPaths, compileOrRefuse, FOUND_NAME, findPolicy } from '../../run/policy-choice.ts';
@@ -31,14 +32,23 @@ export function readSurroundings(write: (text: string) => void): Surroundings {
   };
 }
 
-/** The files that are named, or the one that is found; relative to `cwd`. Raises `usage` where there is none. */
-export function filesOrFound(files: readonly string[], { cwd }: Surroundings): readonly string[] {
-  if (files.length > 0) return files;
+export interface PolicyFiles {
+  /** Relative to `cwd`. */
+  readonly names: readonly string[];
+  readonly reader: PolicyReader;
+}
+
+/**
+ * The files that are named, or the one that is found: nobody has named that one, so what it extends is read inside its
+ * repository only. Raises `usage` where there is none.
+ */
+export function filesOrFound(files: readonly string[], { cwd }: Surroundings): PolicyFiles {
+  if (files.length > 0) return { names: files, reader: createPolicyReader(cwd) };
   const found = findPolicy({ cwd });
   if (found === null) {
     throw usage(`there is no ${FOUND_NAME} here`, 'name a policy file, or make one with `sand policy init`');
   }
-  return [asFile(relative(cwd, found.path))];
+  return { names: [asFile(relative(cwd, found.path))], reader: createPolicyReader(cwd, found.repository) };
 }
 
 /** A path that reads as a file, whatever its letters are. */

@@ -54,7 +54,7 @@ describe('sand policy check', () => {
   it('tells it as JSON and as SARIF', () => {
     project = createProject({ 'unwise.yaml': UNWISE, 'team.yaml': TEAM, 'wrong.yaml': WRONG });
     const json: unknown = JSON.parse(check(['unwise.yaml', 'wrong.yaml'], { format: 'json' }).text);
-    expectGolden('check.json', `${JSON.stringify(json, null, 2)}\n`);
+    expectGolden('check.golden.json', `${JSON.stringify(json, null, 2)}\n`);
     const sarif = JSON.parse(check(['unwise.yaml', 'wrong.yaml'], { format: 'sarif' }).text);
     expectGolden('check.sarif', `${JSON.stringify(sarif.runs[0].results, null, 2)}\n`);
     expect(sarif).toMatchObject({
@@ -129,6 +129,14 @@ describe('sand policy check', () => {
     const phases = 'phases:\n  one: {rules: [{allow: "*.example.com"}]}\n  two: {rules: []}\n';
     project = createProject({ 'a.yaml': `version: 1\nrules:\n  - allow: a.example.com\n${phases}` });
     expect(check(['a.yaml']).text).toBe('a.yaml: nothing to tell\n');
+  });
+
+  it('takes a deny rule that only reports for no denial', () => {
+    const rules = '  - allow: gitlab.com\n  - {deny: gitlab.com, report: true}\n';
+    project = createProject({ 'a.yaml': `version: 1\nrules:\n${rules}` });
+    const { text } = check(['a.yaml']);
+    expect(text).not.toContain('[shadowed-rule]');
+    expect(text).toContain('[risky-host]');
   });
 
   it('says of each rule of a large policy whether it is idle', () => {

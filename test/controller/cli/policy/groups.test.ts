@@ -23,7 +23,10 @@ describe('sand policy groups', () => {
   });
 
   it('shows a group as JSON', () => {
-    expectGolden('groups-conda.json', `${JSON.stringify(JSON.parse(groups('conda', true)), null, 2)}\n`);
+    expectGolden(
+      'groups-conda.golden.json',
+      `${JSON.stringify(JSON.parse(groups('conda', true)), null, 2)}\n`,
+    );
   });
 
   it('shows a preset', () => {

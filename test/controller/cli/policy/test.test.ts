@@ -86,7 +86,10 @@ describe('sand policy test', () => {
     const { code, text } = run(['fails.yaml']);
     expect(code).toBe(1);
     expectGolden('test.txt', text);
-    expectGolden('test.json', `${JSON.stringify(JSON.parse(run(['fails.yaml'], 'json').text), null, 2)}\n`);
+    expectGolden(
+      'test.golden.json',
+      `${JSON.stringify(JSON.parse(run(['fails.yaml'], 'json').text), null, 2)}\n`,
+    );
   });
 
   it('tells it to CI as XML', () => {
