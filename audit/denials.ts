@@ -64,7 +64,14 @@ function formatDenial(row: Row): readonly string[] {
   const lines = [`  ${formatAuthority(row)}: ${REASONS[row.reason]}${rule}${times}`];
   if (row.detail !== null) lines.push(`    ${row.detail}`);
   if (row.suggestion !== null) lines.push(`    ${formatSuggestion(row.suggestion)}`);
+  else lines.push(...formatQuestion(row));
   return lines.map(escapeTerminal);
+}
+
+/** Where no line is known that would allow it: the command that says what decided, and what could be done. */
+function formatQuestion(row: Row): readonly string[] {
+  if (row.port === null || row.port === 0 || !/^[A-Za-z0-9._-]+$/.test(row.host)) return [];
+  return [`    why: sand why ${row.host}:${row.port}`];
 }
 
 /** A rule to paste, or a question about the pattern that was meant. */

@@ -144,7 +144,7 @@ function hexTail(text: string): string | null {
   return `${text.slice(0, colon + 1)}${high}:${(quad % 65_536).toString(16)}`;
 }
 
-function formatBits({ family, bits }: AddressBits): IpAddress {
+export function formatBits({ family, bits }: AddressBits): IpAddress {
   if (family === 4) return quadText(bits) as IpAddress;
   // RFC 5952 section 5: the mapped form keeps its dotted tail.
   if (bits >> 32n === 0xffffn) return `::ffff:${quadText(bits & 0xffff_ffffn)}` as IpAddress;
@@ -225,6 +225,12 @@ const GUARDED: readonly (readonly [AddressClass, RangeBits])[] = (
 
 const GLOBAL_UNICAST = constantRange('2000::/3');
 
+/** Every range at whose edges `classifyAddress` can change its mind, but for what an address embeds. */
+export function guardedRanges(): readonly RangeBits[] {
+  const metadata = [...METADATA_ADDRESSES].map((text) => constantRange(text));
+  return [...GUARDED.map(([, range]) => range), ...metadata, GLOBAL_UNICAST, ...EMBEDDING];
+}
+
 /**
  * What the guard says of an address, and of every IPv4 address that it embeds; the strictest holds. A cloud
  * metadata address is told apart, since no range may open it. `hostAddresses` are the interface addresses of
@@ -264,6 +270,7 @@ const NAT64 = constantRange('64:ff9b::/96'); // RFC 6052
 const NAT64_LOCAL = constantRange('64:ff9b:1::/48'); // RFC 8215
 const SIX_TO_FOUR = constantRange('2002::/16'); // RFC 3056
 const TEREDO = constantRange('2001::/32'); // RFC 4380
+const EMBEDDING = [MAPPED, COMPATIBLE, TRANSLATED, NAT64, NAT64_LOCAL, SIX_TO_FOUR, TEREDO];
 
 function embeddedForms(address: IpAddress): EmbeddedForms {
   const value = addressBits(address);

@@ -32,7 +32,8 @@ export function parseAllowFlag(text: string, issues: IssueList): DraftRule | nul
   return issues.failed ? null : { ...PLAIN_GRANT, subjects: [subject.value], ports: portsFor(port) };
 }
 
-function splitPort(text: string): { readonly host: string; readonly port: number | null } {
+/** `HOST:PORT` in its parts; an IPv6 literal needs brackets to have a port. */
+export function splitPort(text: string): { readonly host: string; readonly port: number | null } {
   const colon = text.lastIndexOf(':');
   const bare = colon === -1 || (text.indexOf(':') !== colon && !text.startsWith('['));
   const port = bare || text.endsWith(']') ? null : parsePort(text.slice(colon + 1));
@@ -40,7 +41,7 @@ function splitPort(text: string): { readonly host: string; readonly port: number
 }
 
 /** What a port alone means: the web on its own two ports, else bytes that sand does not read. */
-function portsFor(port: number | null): Readonly<Record<Protocol, readonly PortRange[]>> {
+export function portsFor(port: number | null): Readonly<Record<Protocol, readonly PortRange[]>> {
   if (port === null) return DEFAULT_PORTS;
   const range = [{ from: port, to: port }];
   if (port === 80) return { ...NO_PORTS, http: range };

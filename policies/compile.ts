@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import type { DraftRule } from './decode-rule.ts';
 import { type FormattedPolicy, formatPolicy, formatRule } from './format.ts';
 import { strictestLimits } from './guest-limits.ts';
-import { type Layer, type PhaseNames, resolveLayers, strictestMode } from './layers.ts';
+import { type Layer, type PhaseNames, strictestMode } from './layer.ts';
+import { resolveLayers } from './layers.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import type { CompiledPolicy, Parsed, PolicyIssue, Requirements, Rule } from './model.ts';
 import type { PolicyReader, PolicyRequest } from './policy-source.ts';
@@ -19,6 +20,8 @@ export type { FileReading, PolicyReader, PolicyRequest } from './policy-source.t
 export interface CompileOptions {
   /** A ceiling is only asked, nothing is planted for it, so it may name any number of ports. */
   readonly role?: 'policy' | 'ceiling';
+  /** False: locks beside the files are not read. */
+  readonly locks?: boolean;
 }
 
 /**
@@ -30,7 +33,7 @@ export function compilePolicy(
   reader: PolicyReader,
   options: CompileOptions = {},
 ): Parsed<CompiledPolicy> {
-  const { layers, phases, resolved, files, issues } = resolveLayers(requests, reader);
+  const { layers, phases, resolved, files, issues } = resolveLayers(requests, reader, options);
   const placed = nameRules(layers);
   const role = options.role ?? 'policy';
   const named = placed.map(({ rule }) => rule);
@@ -64,7 +67,8 @@ export function extendPolicy(
   return { ...extended, digest: digestOf(extended), index: buildRuleIndex(rules) };
 }
 
-function digestOf(policy: FormattedPolicy): string {
+/** Of what the policy says, whatever file it came from. */
+export function digestOf(policy: FormattedPolicy): string {
   return `sha256:${createHash('sha256').update(formatPolicy(policy)).digest('hex')}`;
 }
 

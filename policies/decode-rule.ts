@@ -51,7 +51,7 @@ export function decodeRule(node: PolicyNode, issues: IssueList, shipped: boolean
   const verb = readVerb(node, entries, issues);
   if (verb === null) return [];
   const subjects = readSubjects(verb.entry, issues);
-  if (!shipped) for (const subject of subjects) judgeWildcard(subject, issues);
+  if (!shipped) for (const subject of subjects) judgeWildcard(subject, issues, verb.verb);
   const because = readBecause(entries.get('because'), issues);
   const common = { because, at: node.at };
   if (verb.verb !== 'allow') {
@@ -119,7 +119,7 @@ function readSubjects(entry: MapEntry, issues: IssueList): readonly Placed<Subje
 }
 
 /** Also for subjects that do not come from a file. */
-export function judgeWildcard({ value, at }: Placed<Subject>, issues: IssueList): void {
+export function judgeWildcard({ value, at }: Placed<Subject>, issues: IssueList, verb: Verb = 'allow'): void {
   if (value.kind !== 'names') return;
   const scope = wildcardScope(value.pattern);
   if (scope.kind === 'icann') {
@@ -128,8 +128,9 @@ export function judgeWildcard({ value, at }: Placed<Subject>, issues: IssueList)
       `"${value.pattern.text}" covers names of every owner, since anybody can register under ${scope.suffix}`,
       `Name the domain, for example "**.example.${scope.suffix}".`,
     );
-  } else if (scope.kind === 'private') {
+  } else if (scope.kind === 'private' && verb === 'allow') {
     issues.warning(
+      'private-suffix',
       at,
       `"${value.pattern.text}" covers names of every customer of ${scope.suffix}`,
       'Name the one that is meant.',
@@ -251,6 +252,7 @@ export function holdRange(range: IpRange, at: Position, metadata: boolean, issue
   }
   if (LOOPBACK_RANGES.some((loopback) => rangeCovers(loopback, range) || rangeCovers(range, loopback))) {
     issues.warning(
+      'host-loopback',
       at,
       `${range} opens the loopback of the host, since a guest's own loopback never comes to sand`,
       'Write host.sand with the ports that are meant.',

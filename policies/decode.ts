@@ -41,6 +41,8 @@ export interface PolicyDocument {
   readonly mode: { readonly value: Mode; readonly at: Position } | null;
   readonly limits: PolicyLimits;
   readonly requires: Requirements;
+  /** Of the keys "limits" and "requires"; null where they are not written. */
+  readonly places: { readonly limits: Position | null; readonly requires: Position | null };
 }
 
 export const DOCUMENT_KEYS: KeyTable = {
@@ -70,6 +72,7 @@ export function decodeDocument(tree: PolicyNode, issues: IssueList, shipped: boo
     phases: readPhases(entries.get('phases'), issues, shipped),
     limits: readGuestLimits(entries.get('limits'), issues),
     requires: readRequires(entries.get('requires'), issues),
+    places: { limits: entries.get('limits')?.at ?? null, requires: entries.get('requires')?.at ?? null },
   };
   return issues.failed ? null : document;
 }

@@ -14,10 +14,19 @@ import { POLICY_LIMITS } from './limits.ts';
 import { LineTable } from './line-table.ts';
 import type { Parsed } from './model.ts';
 
-type YamlLibrary = typeof yaml;
+export type YamlLibrary = typeof yaml;
+export type YamlNode = yaml.Node;
+export type YamlMap = yaml.YAMLMap;
+export type YamlPair = yaml.Pair;
+export type YamlSeq = yaml.YAMLSeq;
 
 /** The library costs milliseconds to load, and the shipped presets do without it. */
 const load: (name: string) => YamlLibrary = createRequire(import.meta.url);
+
+/** For who writes a document anew; nobody else imports the library. */
+export function yamlLibrary(): YamlLibrary {
+  return load('yaml');
+}
 
 /** Nesting of the concrete syntax: a collection and the document itself each take a place. */
 const PARSER_STACK = POLICY_LIMITS.depth + 2;

@@ -72,7 +72,7 @@ function formatInstant(ms: number): string {
 }
 
 /** A double-quoted YAML scalar; what a screen cannot show is escaped. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return JSON.stringify(text).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
     const hex = (character.codePointAt(0) ?? 0).toString(16);
     return hex.length > 4 ? `\\U${hex.padStart(8, '0')}` : `\\u${hex.padStart(4, '0')}`;

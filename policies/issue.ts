@@ -1,6 +1,7 @@
 /** Collects what is wrong with a policy, up to a bound, and words one issue as a line for a terminal. */
 import { POLICY_LIMITS } from './limits.ts';
 import type { Origin, PolicyIssue } from './model.ts';
+import type { WarningCode } from './warnings.ts';
 
 /** A place in the text that is being read; its file is the collector's. */
 export interface Position {
@@ -25,8 +26,8 @@ export class IssueList {
     this.#add(code === undefined ? issue : { ...issue, code });
   }
 
-  warning(at: Position, message: string, hint: string): void {
-    this.#add({ severity: 'warning', message, hint, at: this.origin(at) });
+  warning(code: WarningCode, at: Position, message: string, hint: string): void {
+    this.#add({ severity: 'warning', message, hint, at: this.origin(at), code });
   }
 
   origin({ line, column }: Position): Origin {

@@ -9,53 +9,41 @@ import type { DraftRule } from './decode-rule.ts';
 import { parseDocument } from './document.ts';
 import { NO_LIMITS } from './guest-limits.ts';
 import { IssueList, NOWHERE, type Position } from './issue.ts';
+import {
+  isFileName,
+  type Layer,
+  type LayerSet,
+  type PhaseNames,
+  type Resolved,
+  type ShippedName,
+  strictestMode,
+} from './layer.ts';
 import { POLICY_LIMITS } from './limits.ts';
-import type { Mode, Origin, PolicyIssue, PolicyLimits, Requirements } from './model.ts';
+import { LockSet } from './lock-set.ts';
+import type { PolicyIssue } from './model.ts';
 import type { FileReading, PolicyReader, PolicyRequest } from './policy-source.ts';
 import { PRESET_NAMES, readGroups, readPreset } from './presets.ts';
 import { closestWord } from './spelling.ts';
 import { parseSubject } from './subject.ts';
 
-export interface Layer {
-  /** First part of rule ids. */
-  readonly name: string;
-  readonly file: string;
-  readonly rules: readonly DraftRule[];
-  /** The phase that its rules hold in; absent: in every phase. */
-  readonly phase?: string;
-}
-
-/** What one request or extension came to, with everything it extends. */
-export interface Resolved {
-  readonly name: string;
-  /** Null for what has no mode of its own: groups and flags. */
-  readonly mode: Mode | null;
-  readonly limits: readonly PolicyLimits[];
-  readonly requires: readonly Requirements[];
-}
-
-export interface PhaseNames {
-  readonly names: readonly string[];
-  readonly at: Origin;
-}
-
-export interface LayerSet {
-  readonly layers: readonly Layer[];
-  /** The phases that one of the documents names, in its order; null where none does. */
-  readonly phases: PhaseNames | null;
-  readonly resolved: readonly Resolved[];
-  readonly files: readonly string[];
-  readonly issues: readonly PolicyIssue[];
-}
-
-export function resolveLayers(requests: readonly PolicyRequest[], reader: PolicyReader): LayerSet {
+/** `locks: false` reads no locks, for who makes one. */
+export function resolveLayers(
+  requests: readonly PolicyRequest[],
+  reader: PolicyReader,
+  options: { readonly locks?: boolean } = {},
+): LayerSet {
   const resolution = new Resolution(reader);
+  if (options.locks !== false) for (const request of requests) resolution.lock(request);
   const resolved = requests.map((request) => resolution.request(request));
+  resolution.warnOfStaleLocks();
   return {
     layers: resolution.layers,
+    shipped: resolution.shipped,
     phases: resolution.phases,
     resolved: resolved.filter((one) => one !== null),
     files: [...resolution.files].sort(),
+    readings: resolution.readings,
+    used: resolution.used,
     issues: resolution.issues,
   };
 }
@@ -70,16 +58,36 @@ interface Place {
 
 class Resolution {
   readonly layers: Layer[] = [];
+  readonly shipped: ShippedName[] = [];
   phases: PhaseNames | null = null;
   readonly files = new Set<string>();
   readonly #reader: PolicyReader;
   readonly #lists: IssueList[] = [];
   /** By identity (real path, preset, group). What failed has been reported and is not tried again. */
   readonly #done = new Map<string, Resolved | 'open' | 'failed'>();
-  readonly #readings = new Map<string, FileReading>();
+  readonly readings = new Map<string, FileReading>();
+  readonly used: string[] = [];
+  readonly #locks: LockSet;
 
   constructor(reader: PolicyReader) {
     this.#reader = reader;
+    this.#locks = new LockSet(reader);
+  }
+
+  /** Reads the lock beside a file that is asked for; to be called for all before any is resolved. */
+  lock(request: PolicyRequest): void {
+    if (request.kind !== 'named' || !isFileName(request.name) || request.name.includes('\0')) return;
+    const named = path.resolve(this.#reader.directory, request.name);
+    this.#locks.load(
+      named,
+      (file) => this.#label(file),
+      (file) => this.#list(file),
+    );
+    for (const file of this.#locks.files) this.files.add(file);
+  }
+
+  warnOfStaleLocks(): void {
+    this.#locks.warnOfStale(this.readings, this.used);
   }
 
   get issues(): readonly PolicyIssue[] {
@@ -113,12 +121,22 @@ class Resolution {
       place.issues.error(place.at, `extends reaches more than ${most} levels deep`, 'Extend fewer levels.');
       return null;
     }
-    if (text.startsWith('group:')) return this.#once(text, place, () => this.#group(text.slice(6), place));
-    if (text.startsWith('preset:')) return this.#once(text, place, () => this.#preset(text.slice(7), place));
-    if (/[/\\.]/.test(text)) return this.#file(text, place);
-    if (PRESET_NAMES.includes(text))
-      return this.#once(`preset:${text}`, place, () => this.#preset(text, place));
-    return this.#once(`group:${text}`, place, () => this.#group(text, place));
+    if (isFileName(text)) return this.#file(text, place);
+    const isShipped = /^(group|preset):/.test(text);
+    const bare = PRESET_NAMES.includes(text) ? `preset:${text}` : `group:${text}`;
+    return this.#shipped(isShipped ? text : bare, place);
+  }
+
+  #shipped(identity: string, place: Place): Resolved | null {
+    const name = identity.slice(identity.indexOf(':') + 1);
+    const isPreset = identity.startsWith('preset:');
+    if (!/^(group|preset):/.test(place.issues.file)) {
+      this.shipped.push({ text: identity, at: place.issues.origin(place.at) });
+    }
+    if (!this.used.includes(identity)) this.used.push(identity);
+    return this.#once(identity, place, () =>
+      isPreset ? this.#preset(name, place) : this.#group(name, place),
+    );
   }
 
   /** Everything is united once, however many paths lead to it; a path back to where it began is refused. */
@@ -137,6 +155,17 @@ class Resolution {
   }
 
   #preset(name: string, place: Place): Resolved | null {
+    const locked = this.#locks.contentOf(`preset:${name}`);
+    if (locked?.content.kind === 'preset') {
+      const { directory } = this.#reader;
+      return this.#document(
+        locked.content.document,
+        locked.label,
+        directory,
+        this.#list(locked.label),
+        place.depth,
+      );
+    }
     if (!PRESET_NAMES.includes(name)) return this.#unknown(name, PRESET_NAMES, place);
     const tree = readPreset(name, this.#reader.readData);
     if (tree === null) return this.#damaged(place);
@@ -149,14 +178,20 @@ class Resolution {
   }
 
   #group(text: string, place: Place): Resolved | null {
-    const groups = readGroups(this.#reader.readData);
-    if (groups === null) return this.#damaged(place);
     const all = text.endsWith('/all');
     const name = all ? text.slice(0, -4) : text;
+    const locked = this.#locks.contentOf(`group:${text}`);
+    if (locked?.content.kind === 'group') return this.#hosts(text, name, locked.content.hosts, locked.label);
+    const groups = readGroups(this.#reader.readData);
+    if (groups === null) return this.#damaged(place);
     const group = groups.get(name);
     if (group === undefined) return this.#unknown(name, [...PRESET_NAMES, ...groups.keys()], place);
-    const issues = this.#list(`group:${text}`);
-    const rules = (all ? group.hosts : group.usual).flatMap((host): DraftRule[] => {
+    return this.#hosts(text, name, all ? group.hosts : group.usual, `group:${text}`);
+  }
+
+  #hosts(text: string, name: string, hosts: readonly string[], label: string): Resolved {
+    const issues = this.#list(label);
+    const rules = hosts.flatMap((host): DraftRule[] => {
       const subject = parseSubject(host);
       if (!subject.ok) {
         issues.error(NOWHERE, subject.message, 'Install sand anew.');
@@ -174,13 +209,13 @@ class Resolution {
       return null;
     }
     const named = path.resolve(place.directory, text);
-    const known = this.#readings.get(named);
-    if (known === undefined && this.#readings.size >= POLICY_LIMITS.files) {
+    const known = this.readings.get(named);
+    if (known === undefined && this.readings.size >= POLICY_LIMITS.files) {
       place.issues.error(place.at, `a policy consists of at most ${POLICY_LIMITS.files} files`, 'Join some.');
       return null;
     }
     const reading = known ?? this.#reader.readFile(named);
-    this.#readings.set(named, reading);
+    this.readings.set(named, reading);
     if (reading.kind === 'missing') return this.#missing(text, place);
     if (reading.kind === 'unreadable') {
       place.issues.error(place.at, `${text} cannot be read: ${reading.detail}`, 'Name a readable file.');
@@ -221,11 +256,13 @@ class Resolution {
     const bases = document.extends
       .map(({ text, at }) => this.#named(text, { directory, at, issues, depth: depth + 1 }))
       .filter((base) => base !== null);
-    this.layers.push({ name, file, rules: document.rules });
+    const { mode, limits, requires, places } = document;
+    this.layers.push({ name, file, rules: document.rules, stated: { mode, limits, requires, places } });
     this.#addPhases(document, name, file, issues);
     const inherited = strictestMode(bases.map((base) => base.mode));
     if (document.mode?.value === 'report' && inherited === 'enforce') {
       issues.warning(
+        'mode-ignored',
         document.mode.at,
         'mode: report has no effect, since what this extends is enforced and the strictest holds',
         'Remove it, or extend groups and report policies only.',
@@ -290,10 +327,4 @@ class Resolution {
     place.issues.error(place.at, 'the data that comes with sand is missing or damaged', 'Install sand anew.');
     return null;
   }
-}
-
-/** `enforce` over `report`; null where nothing says. */
-export function strictestMode(modes: readonly (Mode | null)[]): Mode | null {
-  if (modes.includes('enforce')) return 'enforce';
-  return modes.includes('report') ? 'report' : null;
 }

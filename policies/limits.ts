@@ -6,6 +6,8 @@ export const POLICY_LIMITS = {
   extendsDepth: 8,
   /** Files that one policy may pull in, itself included. */
   files: 64,
+  /** Files, and presets and groups, in a lock: a policy has at most 64 files, and sand ships about a hundred names. */
+  lockEntries: 256,
   /** YAML nesting: the language needs four levels. */
   depth: 16,
   /** YAML tokens of a file: the longest policy needs about eleven for each rule, and each costs microseconds. */

@@ -4,6 +4,7 @@
  */
 import type { Reason } from './reasons.ts';
 import type { RuleIndex } from './rule-index.ts';
+import type { WarningCode } from './warnings.ts';
 
 declare const brand: unique symbol;
 
@@ -43,8 +44,8 @@ export interface PolicyIssue {
   readonly message: string;
   readonly hint: string;
   readonly at: Origin;
-  /** `missing`: a policy that was named does not exist, as opposed to one that is wrong. */
-  readonly code?: 'missing';
+  /** `missing`: a policy that was named does not exist, as opposed to one that is wrong. Each warning has one. */
+  readonly code?: 'missing' | WarningCode;
 }
 
 export type Parsed<T> =

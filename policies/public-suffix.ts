@@ -32,3 +32,13 @@ export function wildcardScope(pattern: HostPattern): WildcardScope {
   if (found.isPrivate === true) return { kind: 'private', suffix: tail };
   return { kind: 'owned' };
 }
+
+/** Whether a name is just below a public suffix, where one owner has all names under it. */
+export function isRegistrable(name: string): boolean {
+  const found = load('tldts').parse(name, {
+    allowPrivateDomains: true,
+    validateHostname: false,
+    extractHostname: false,
+  });
+  return found.domain === name;
+}

@@ -92,7 +92,7 @@ export function readUntil(entry: MapEntry | undefined, issues: IssueList): numbe
 }
 
 /** RFC 3339 with whole seconds; a day that the month does not have is refused. */
-function parseInstant(text: string): number | null {
+export function parseInstant(text: string): number | null {
   const match = INSTANT.exec(text);
   const ms = Date.parse(text);
   if (match === null || Number.isNaN(ms)) return null;

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { homedir } from 'node:os';
+import { escapeTerminal } from '../../audit/escape.ts';
 import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { auditRoot } from '../../audit/runs.ts';
@@ -65,6 +66,10 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     isOwn: (address, port) => own.some((place) => place.address === address && place.port === port),
   });
   record(startEntry(run.id, chosen));
+  for (const { code, detail } of chosen.notices) {
+    record({ kind: 'notice', code, detail });
+    stderr(`sand: ${escapeTerminal(detail)}\n`);
+  }
   let exitCode = 0;
   let server: Server | null = null;
   try {

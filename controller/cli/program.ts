@@ -7,6 +7,13 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
+import { addPolicy } from './policy/program.ts';
+import type { WhyOptions } from './why.ts';
+
+type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
+
+/** For the groups of commands that stand in files of their own. */
+export type CommandTree = Command;
 
 export interface ProgramContext {
   /** What stands behind `--`; null where there is none. */
@@ -26,6 +33,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
@@ -56,6 +64,11 @@ function addRun(program: Command, context: ProgramContext): void {
       [],
     )
     .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
+    .option(
+      '--learn',
+      'let pass what no rule allows, and offer the rules for it when the command has ended',
+      false,
+    )
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
     .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])
@@ -112,23 +125,27 @@ function addWhy(program: Command, context: ProgramContext): void {
     .command('why')
     .summary('explain one verdict')
     .description(
-      'Says what the policy makes of a host and port, by which rule, and what would turn it. Exit 0: allowed.',
+      'Says what the policy makes of a host and port or of an event in the log, by which rule, what the other rules make of it, and what would turn it. Exit 0: allowed.',
     )
-    .argument('<HOST[:PORT]>', 'a name or an address; port 443 unless told')
+    .argument(
+      '<HOST[:PORT]|EVENT>',
+      'a name or an address, port 443 unless told; or an event as RUN#SEQ, or SEQ of the last run',
+    )
     .argument('[METHOD]', 'of a plain-HTTP request to it; the port is then 80 unless told')
     .argument('[PATH]', 'of that request')
     .option('--policy <P>', 'as for run', list, [])
     .option('--allow <HOST>', 'as for run', list, [])
+    .option('--address <ADDR>', 'what the name resolves to, to have it judged as well', list, [])
+    .option('--phase <NAME>', 'in this phase of the policy (default: the first)')
     .option('--json', 'print JSON', false)
     .action(
-      async (
-        authority: string,
-        method: string | undefined,
-        path: string | undefined,
-        flags: { readonly policy: string[]; readonly allow: string[]; readonly json: boolean },
-      ) => {
-        const { explainRequest } = await import('./why.ts');
-        context.finish(await explainRequest({ ...flags, authority, method, path, write: context.write }));
+      async (authority: string, method: string | undefined, path: string | undefined, flags: WhyFlags) => {
+        const [{ explainRequest }, { readSurroundings }] = await Promise.all([
+          import('./why.ts'),
+          import('./policy/surroundings.ts'),
+        ]);
+        const asked = { ...flags, ...readSurroundings(context.write), authority, method, path };
+        context.finish(await explainRequest(asked));
       },
     );
 }

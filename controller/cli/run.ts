@@ -21,6 +21,7 @@ import { describeError, formatError } from './errors.ts';
 export interface RunFlags {
   readonly policy: readonly string[];
   readonly allow: readonly string[];
+  readonly learn: boolean;
   readonly mount: readonly string[];
   readonly env: readonly string[];
   readonly phaseAfter: readonly string[];
@@ -49,10 +50,14 @@ export async function runCommandLine(
   stray: readonly string[],
   context: RunContext,
 ): Promise<number> {
+  // Only a run that learns loads what writes policies.
+  const learning = flags.learn ? await import('./run-learn.ts') : null;
+  learning?.checkPlace(flags.policy);
   const request = await planRun(readFlags(flags, commandOf(stray, context.command)));
   const result = await runSession(request);
   if (flags.json) context.write(`${JSON.stringify(describeRun(result))}\n`);
   reportEnd(result, (text) => void process.stderr.write(text));
+  await learning?.learnAfter(result.run.id, flags.policy);
   const [failed] = result.teardown;
   return result.exitCode === 0 && failed !== undefined ? 125 : result.exitCode;
 }
@@ -76,6 +81,7 @@ function readFlags(
     phaseAfter: flags.phaseAfter,
     policies: flags.policy,
     allow: flags.allow,
+    learn: flags.learn,
     mounts: flags.mount.map(parseMountFlag),
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),

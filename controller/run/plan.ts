@@ -7,6 +7,7 @@ import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { auditRoot } from '../../audit/runs.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
@@ -16,7 +17,7 @@ import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
-import { choosePolicy, configFolder } from './policy-choice.ts';
+import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
@@ -29,6 +30,8 @@ export interface RunRequest {
   readonly policies: readonly string[];
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
+  /** Whether what no rule allows passes and is recorded, to be learnt. */
+  readonly learn: boolean;
   /** None: the working directory, writable. */
   readonly mounts: readonly MountFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
@@ -65,6 +68,7 @@ export const RUN_DEFAULTS = {
   ask: null,
   policies: [],
   allow: [],
+  learn: false,
   mounts: [],
   workdir: null,
   environment: {},
@@ -93,7 +97,7 @@ export async function planRun(
   const command = checkCommand(request.command);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
-  const { file, ...policy } = await choosePolicy({
+  const chosen = await choosePolicy({
     policies: request.policies,
     allows: request.allow,
     cwd,
@@ -101,6 +105,7 @@ export async function planRun(
     environ,
     told,
   });
+  const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
     ...workspace,
@@ -123,6 +128,15 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** The same policy, then and whenever it is read again, with what it does not allow reported. */
+function observed({ inForce, reread, ...choice }: PolicyChoice): PolicyChoice {
+  const again = (): PolicyReread => {
+    const read = reread?.() ?? { ok: false, problem: 'it is not read again' };
+    return read.ok ? { ...read, inForce: observing(read.inForce) } : read;
+  };
+  return { ...choice, inForce: observing(inForce), reread: reread === null ? null : again };
 }
 
 function checkCommand(command: readonly string[]): readonly string[] {

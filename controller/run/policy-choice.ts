@@ -5,7 +5,12 @@
  */
 import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
+import {
+  type CompileOptions,
+  compilePolicy,
+  type PolicyReader,
+  type PolicyRequest,
+} from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
@@ -36,6 +41,13 @@ export interface PolicyChoice {
    * so it stays as it is for the whole run.
    */
   readonly reread: (() => PolicyReread) | null;
+  /** For the log and for the person: that a lock is stale. */
+  readonly notices: readonly PolicyNotice[];
+}
+
+export interface PolicyNotice {
+  readonly code: string;
+  readonly detail: string;
 }
 
 export type PolicyReread =
@@ -56,10 +68,12 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const reader = createPolicyReader(request.cwd, found === null ? null : found.repository);
   if (found !== null) await requireConsent(found.path, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
+  const notices: PolicyNotice[] = [];
+  const heed = (warnings: readonly PolicyIssue[]) => notices.push(...staleLocks(warnings));
   const compileAll = (): PolicyInForce => ({
-    policy: compileOrRefuse([...base, ...allows], reader),
+    policy: compileOrRefuse([...base, ...allows], reader, 'policy', heed),
     ceilings: ceilingPaths(request.environ).map((path) =>
-      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),
+      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling', heed),
     ),
   });
   const inForce = compileAll();
@@ -69,7 +83,13 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
   const own = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
   const file = own === null ? null : realpathSync(resolve(request.cwd, own));
-  return { inForce, layers, file, reread: found === null ? () => rereadOf(compileAll) : null };
+  return {
+    inForce,
+    layers,
+    file,
+    reread: found === null ? () => rereadOf(compileAll) : null,
+    notices: [...notices],
+  };
 }
 
 function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
@@ -81,9 +101,19 @@ function rereadOf(compileAll: () => PolicyInForce): PolicyReread {
   }
 }
 
+/** Of a policy's warnings the one that a run tells: that what holds is not what is written. */
+function staleLocks(warnings: readonly PolicyIssue[]): readonly PolicyNotice[] {
+  return warnings
+    .filter(({ code }) => code === 'stale-lock')
+    .map(({ message, hint, at }) => ({
+      code: 'policy-lock-stale',
+      detail: `${at.file}: ${message}. ${hint}`,
+    }));
+}
+
 /** Upward from the working directory to the repository's root, of the caller's own; null where none is. */
-function findPolicy(
-  request: PolicyChoiceRequest,
+export function findPolicy(
+  request: Pick<PolicyChoiceRequest, 'cwd'>,
 ): { readonly path: string; readonly repository: string } | null {
   const start = resolve(request.cwd);
   const root = repositoryRoot(start);
@@ -133,7 +163,7 @@ async function requireConsent(
   );
 }
 
-function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
+export function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
   const added = environ.SAND_CEILING ?? '';
   if (added !== '' && !existsSync(added)) {
     // Fail closed: a ceiling that was asked for and is not there does not mean "no ceiling".
@@ -155,13 +185,18 @@ export function mayExist(path: string): boolean {
   }
 }
 
-function compileOrRefuse(
+export function compileOrRefuse(
   requests: readonly PolicyRequest[],
   reader: PolicyReader,
   role: 'policy' | 'ceiling' = 'policy',
+  heed: (warnings: readonly PolicyIssue[]) => void = () => {},
+  options: Omit<CompileOptions, 'role'> = {},
 ): CompiledPolicy {
-  const compiled = compilePolicy(requests, reader, { role });
-  if (compiled.ok) return compiled.value;
+  const compiled = compilePolicy(requests, reader, { role, ...options });
+  if (compiled.ok) {
+    heed(compiled.warnings ?? []);
+    return compiled.value;
+  }
   const errors = compiled.issues.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   throw new SandError(

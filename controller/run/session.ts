@@ -24,7 +24,7 @@ import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
 import { createMover, type Mover } from './phases.ts';
-import type { PolicyReread } from './policy-choice.ts';
+import type { PolicyNotice, PolicyReread } from './policy-choice.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
@@ -42,6 +42,8 @@ export interface SessionRequest {
   readonly reread: (() => PolicyReread) | null;
   /** Where each layer of the policy came from, for the header of the log. */
   readonly layers: readonly string[];
+  /** What is to be told of the policy. */
+  readonly notices?: readonly PolicyNotice[];
   readonly mounts: readonly MountSpec[];
   readonly workdir: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -142,6 +144,7 @@ async function runToEnd(
   broken.addEventListener('abort', () => end('error', broken.reason), { once: true });
   try {
     record(runStart(request, run, course));
+    for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));

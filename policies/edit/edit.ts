@@ -57,11 +57,16 @@ export function editPolicy(content: Uint8Array | string, file: string, change: P
     return { ok: true, text: before.laidOut.text, changed: false, warnings: before.warnings };
   }
   const text = rewrite(before.laidOut, before.document, change);
-  if (text === null) return cannotEdit(file, change);
+  return text === null ? cannotEdit(file, change) : acceptEdit(before.document, text, file, change);
+}
+
+/** The new text, where it says what the old document said and the change, and nothing else. */
+export function acceptEdit(before: PolicyDocument, text: string, file: string, change: PolicyChange): Edited {
   const after = read(text, file);
   if (!after.ok) return { ok: false, issues: after.issues, paste: pasteLines(change) };
+  const expected = expect(before, change);
   // Fail closed: whatever the layout of the file made of it, nothing but the change may have happened.
-  if (!sameMeaning(expected, meaningOf(after.document))) return cannotEdit(file, change);
+  if (expected === null || !sameMeaning(expected, meaningOf(after.document))) return cannotEdit(file, change);
   return { ok: true, text, changed: true, warnings: after.warnings };
 }
 

@@ -4,7 +4,7 @@
  */
 import { soleAddress } from '../address.ts';
 import { formatLimits } from '../guest-limits.ts';
-import type { Rule, Subject } from '../model.ts';
+import type { IpRange, Rule, Subject } from '../model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from '../port-range.ts';
 import { formatSubject } from '../subject.ts';
 
@@ -15,8 +15,15 @@ export type Style = 'yaml' | 'json';
 
 /** The lines of an item of a block list, its dash included, without indentation. */
 export function blockItem(rule: RuleContent): readonly string[] {
-  return entriesOf(rule, 'yaml').map(([key, value], at) => `${at === 0 ? '- ' : '  '}${key}: ${value}`);
+  return entriesOf(rule, 'yaml').flatMap(([key, value], at) => {
+    const isLong = at === 0 && rule.subjects.length > MOST_IN_LINE;
+    if (!isLong) return [`${at === 0 ? '- ' : '  '}${key}: ${value}`];
+    return [`- ${key}:`, ...rule.subjects.map((subject) => `    - ${subjectText(subject, 'yaml')}`)];
+  });
 }
+
+/** Hosts of one line; more of them get a line each, so that a review sees each come and go. */
+const MOST_IN_LINE = 3;
 
 /** An item of a list in brackets. */
 export function flowItem(rule: RuleContent, style: Style): string {
@@ -74,7 +81,10 @@ function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string,
       'paths',
       rule.paths?.map(({ text }) => scalar(text)),
     ),
-    ...optional('addresses', rule.addresses?.map(scalar)),
+    ...optional(
+      'addresses',
+      rule.addresses?.map((range) => scalar(rangeWord(range))),
+    ),
     ...(rule.metadata ? [['metadata', 'true'] as const] : []),
     ...(rule.untilMs === undefined ? [] : [['until', scalar(formatInstant(rule.untilMs))] as const]),
     ...(rule.limits === undefined ? [] : [['limits', formatLimits(rule.limits)] as const]),
@@ -83,10 +93,13 @@ function entriesOf(rule: RuleContent, style: Style): readonly (readonly [string,
   ];
 }
 
-/** A range of one address is that address. */
 export function subjectWord(subject: Subject): string {
-  const sole = subject.kind === 'range' ? soleAddress(subject.range) : null;
-  return sole ?? formatSubject(subject);
+  return subject.kind === 'range' ? rangeWord(subject.range) : formatSubject(subject);
+}
+
+/** A range of one address is that address. */
+export function rangeWord(range: IpRange): string {
+  return soleAddress(range) ?? range;
 }
 
 export function subjectText(subject: Subject, style: Style): string {

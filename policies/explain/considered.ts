@@ -19,6 +19,7 @@ export const EFFECTS = {
   denies: 'it denies this host on every port',
   reports: 'it denies this host, and only reports that',
   allows: 'it allows this',
+  address: 'it allows this, and not the address that the name leads to',
   beaten: 'it would allow this, and a deny rule beats it',
   expired: 'it would allow this, and has passed its `until`',
   method: 'it allows this host and path, with other methods',

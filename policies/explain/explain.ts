@@ -3,6 +3,7 @@
  * makes of it, and the smallest change that would turn it. The verdict itself is the evaluator's.
  */
 import { parseAddress } from '../address.ts';
+import { judgeAddress } from '../address-guard.ts';
 import { evaluate, evaluateAddress } from '../evaluate.ts';
 import type { EgressRequest, IpAddress, PolicyInForce, Protocol, RuleRef, Verdict } from '../model.ts';
 import type { Reason } from '../reasons.ts';
@@ -24,13 +25,15 @@ export interface Explanation {
   readonly rule: RuleRef | null;
   readonly protocols: readonly Protocol[];
   readonly muted: boolean;
+  /** As the audit log has it: a line to paste, or the pattern that was meant. */
+  readonly suggestion: string | null;
   /** Of the policy, the strongest first. */
   readonly considered: readonly ConsideredRule[];
   /** The same of each ceiling, in order. */
   readonly ceilings: readonly (readonly ConsideredRule[])[];
   /** Rules in question beyond `EXPLAIN_LIMITS.rules`. */
   readonly left: number;
-  /** A literal's own address, or what the name is known to resolve to. */
+  /** Of a name that is allowed: what it is known to resolve to; of such a literal, itself. */
   readonly addresses: readonly JudgedAddress[];
   /** Null where nothing is denied, or no change of the policy would help. */
   readonly turning: Turning | null;
@@ -55,24 +58,40 @@ export function explain(
   }));
   const final = verdict.decision === 'deny' ? verdict : withAddresses(verdict, addresses);
   const question: Question = { ...authority, protocol, http, nowMs };
-  const considered = considerRules(inForce.policy, question);
+  const considered = considerRules(inForce.policy, question).map((one) =>
+    opensNone(one, verdict, addresses, hostAddresses) ? { ...one, effect: 'address' as const } : one,
+  );
   const ceilings = inForce.ceilings.map((ceiling) => considerRules(ceiling, question));
   const shown = (rules: readonly ConsideredRule[]) => rules.slice(0, EXPLAIN_LIMITS.rules);
   const all = [considered, ...ceilings];
   const known = { ...circumstances, addresses: addresses.map(({ address }) => address) };
   const isTurnable = final.decision === 'deny' || final.reason === 'would-be-denied';
   return {
-    ...final,
+    decision: final.decision,
+    reason: final.reason,
+    rule: final.rule,
     protocols: final.decision === 'deny' ? [] : verdict.protocols,
     muted: verdict.muted,
+    suggestion: verdict.suggestion,
     considered: shown(considered),
     ceilings: ceilings.map(shown),
     left: all.reduce((sum, rules) => sum + rules.length - shown(rules).length, 0),
-    addresses,
+    addresses: verdict.decision === 'deny' ? [] : addresses,
     turning: isTurnable
       ? planTurning(inForce, request, turnedReason(inForce, request, final, nowMs), known)
       : null,
   };
+}
+
+/** Whether a rule that allows the name opens none of the addresses that it leads to. */
+function opensNone(
+  { rule, effect }: ConsideredRule,
+  verdict: Verdict,
+  addresses: readonly JudgedAddress[],
+  hostAddresses: readonly IpAddress[],
+): boolean {
+  if (effect !== 'allows' || verdict.decision === 'deny' || addresses.length === 0) return false;
+  return addresses.every(({ address }) => judgeAddress([rule], address, hostAddresses).decision === 'deny');
 }
 
 interface Final {

@@ -1,5 +1,5 @@
 /** A change that would turn a verdict, as lines to paste and as commands for a shell. */
-import { pasteLine, type RuleContent, subjectWord } from '../edit/rule-text.ts';
+import { pasteLine, type RuleContent, rangeWord, subjectWord } from '../edit/rule-text.ts';
 import type { Rule } from '../model.ts';
 import { formatPortRange, PROTOCOLS } from '../port-range.ts';
 import type { Turning } from './turning.ts';
@@ -47,7 +47,7 @@ function allowCommand(rule: RuleContent, file: string | null): string {
       '--path',
       rule.paths?.map(({ text }) => text),
     ),
-    ...flag('--address', rule.addresses),
+    ...flag('--address', rule.addresses?.map(rangeWord)),
     ...(rule.untilMs === undefined ? [] : ['--for', '1h']),
     ...flag('--file', file === null ? [] : [file]),
   ]);

@@ -11,7 +11,6 @@ import type {
   IpAddress,
   IpRange,
   PolicyInForce,
-  PortRange,
   Protocol,
   Rule,
   Subject,
@@ -20,8 +19,9 @@ import type {
 import { parsePathPattern } from '../path-pattern.ts';
 import { DEFAULT_PORTS, NO_PORTS } from '../port-range.ts';
 import type { Reason } from '../reasons.ts';
+import { buildRuleIndex } from '../rule-index.ts';
 import { denyingRules, indexOf } from '../rule-judgement.ts';
-import { isReservedName, parseSubject } from '../subject.ts';
+import { parseSubject } from '../subject.ts';
 
 export interface Turning {
   /** Deny rules that go. */
@@ -64,7 +64,7 @@ export function turnPolicy({ policy, ceilings }: PolicyInForce, { remove, add }:
   const kept = policy.rules.filter((rule) => !remove.includes(rule));
   const origin = { file: 'change', line: 0, column: 0 };
   const rules = add === null ? kept : [...kept, { ...add, id: 'change', origin }];
-  return { policy: { ...policy, rules }, ceilings };
+  return { policy: { ...policy, rules, index: buildRuleIndex(rules) }, ceilings };
 }
 
 /** By rules, in either mode: what only passes because it is reported is not turned. */
@@ -119,11 +119,12 @@ const TURNED_BY_A_RULE: readonly Reason[] = [
 function grantFor(request: EgressRequest, reason: Reason, circumstances: Circumstances): RuleContent | null {
   if (!TURNED_BY_A_RULE.includes(reason)) return null;
   const { host, port } = request.authority;
-  // Sand's own names have rules of their own kind, which nobody writes by accident.
-  if (host.kind === 'name' && isReservedName(host.name)) return null;
   const subject = parseSubject(host.kind === 'name' ? host.name : host.address);
+  // No rule reaches sand's own names, but for the host's loopback.
   if (!subject.ok) return null;
-  const plain = plainGrant(subject.value, portsFor(port, request.protocol));
+  const ports = portsFor(port, request.protocol);
+  const isLoopback = subject.value.kind === 'host-loopback';
+  const plain = plainGrant(subject.value, isLoopback ? portAlone(port, request.protocol) : ports);
   if (reason === 'rule-expired') {
     const untilMs = Math.floor((circumstances.nowMs + REOPENED_MS) / 1000) * 1000;
     return { ...plain, untilMs };
@@ -145,11 +146,15 @@ function plainGrant(subject: Subject, ports: RuleContent['ports']): RuleContent 
 }
 
 /** The web on its own two ports is one rule, as people write it; else the port alone. */
-function portsFor(port: number, protocol: Protocol | null): Readonly<Record<Protocol, readonly PortRange[]>> {
+function portsFor(port: number, protocol: Protocol | null): Rule['ports'] {
   const isWeb =
     (port === 80 && (protocol === null || protocol === 'http')) ||
     (port === 443 && (protocol === null || protocol === 'https'));
-  return isWeb ? DEFAULT_PORTS : { ...NO_PORTS, [protocol ?? 'tcp']: [{ from: port, to: port }] };
+  return isWeb ? DEFAULT_PORTS : portAlone(port, protocol);
+}
+
+function portAlone(port: number, protocol: Protocol | null): Rule['ports'] {
+  return { ...NO_PORTS, [protocol ?? 'tcp']: [{ from: port, to: port }] };
 }
 
 /** This one method and path; null where they cannot stand in a rule as they are. */

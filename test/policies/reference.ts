@@ -139,6 +139,64 @@ function ownVerdict(policy: PlainPolicy, request: PlainRequest, nowMs: number): 
   return { decision: 'deny', reason, protocols: [], muted };
 }
 
+/** Whether a request passes whose host resolves to this address, or is it; as in the description of the guard. */
+export function referencePasses(
+  policy: PlainPolicy,
+  ceilings: readonly PlainPolicy[],
+  request: PlainRequest,
+  address: string,
+  nowMs: number,
+): boolean {
+  if (referenceVerdict(policy, ceilings, request, nowMs).decision === 'deny') return false;
+  return [policy, ...ceilings.map(strictly)].every((layer) => opens(layer, request, address, nowMs));
+}
+
+const GUARDED = [
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
+  ...['192.0.0.0/24', '192.168.0.0/16', '198.18.0.0/15', '224.0.0.0/4', '240.0.0.0/4'],
+];
+
+function opens(policy: PlainPolicy, request: PlainRequest, address: string, nowMs: number): boolean {
+  const forms = [address, ...embedded(address)];
+  const refusing = policy.rules.flatMap((rule) => ('deny' in rule && !('report' in rule) ? rule.deny : []));
+  if (refusing.some((subject) => forms.some((form) => covers(subject, form, true)))) return false;
+  const isMetadata = forms.some((form) => METADATA.includes(form));
+  const isRouted = address.includes('.') || /^[23]/.test(address) || forms.length > 1;
+  const isGuarded =
+    !isRouted || forms.some((form) => isIP(form) === 4 && GUARDED.some((range) => inRange(range, form)));
+  const grants = policy.rules.filter(
+    (rule): rule is AllowRule =>
+      'allow' in rule &&
+      ownVerdict({ ...policy, mode: 'enforce', rules: [rule] }, request, nowMs).decision === 'allow',
+  );
+  if (grants.length === 0) return !isMetadata && !isGuarded;
+  return grants.some((rule) => {
+    if (request.host === 'host.sand') return address === '127.0.0.1' || address === '::1';
+    if (isMetadata) return rule.metadata === true && rule.allow.includes(address);
+    if (isIP(request.host) !== 0) return true;
+    if (rule.addresses !== undefined) return rule.addresses.some((range) => inRange(range, address));
+    return !isGuarded;
+  });
+}
+
+/** IPv4 inside IPv6: mapped, 6to4 and ISATAP, read off the groups. */
+function embedded(address: string): readonly string[] {
+  if (isIP(address) !== 6) return [];
+  const dotted = /^::ffff:([\d.]+)$/.exec(address)?.[1];
+  if (dotted !== undefined) return [dotted];
+  const [head = '', tail = ''] = address.split('::');
+  const groups = (text: string): readonly string[] => (text === '' ? [] : text.split(':'));
+  const zeros = 8 - groups(head).length - groups(tail).length;
+  const all = [...groups(head), ...Array.from({ length: zeros }, () => '0'), ...groups(tail)];
+  const quad = (at: number): string =>
+    [all[at], all[at + 1]]
+      .map((group) => Number.parseInt(group ?? '0', 16))
+      .flatMap((value) => [value >> 8, value & 255])
+      .join('.');
+  const isIsatap = ['0', '200'].includes(all[4] ?? '') && all[5] === '5efe';
+  return [...(all[0] === '2002' ? [quad(1)] : []), ...(isIsatap ? [quad(6)] : [])];
+}
+
 /** By way of the platform's own URL parser and a regular expression; what is ambiguous matches nothing. */
 export function matchesTarget(pattern: string, target: string): boolean {
   const path = target.split('?')[0] ?? '';

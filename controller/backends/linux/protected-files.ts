@@ -27,6 +27,7 @@ export const PROTECTED_NAMES: readonly string[] = [
   '.husky',
   '.pre-commit-config.yaml',
   'sand.policy.yaml',
+  'sand.policy.lock',
   'sand.yaml',
 ];
 

@@ -144,6 +144,13 @@ describe('a session', () => {
     expect(events.at(-2)).toMatchObject({ kind: 'notice', code: 'protected-file-created' });
   });
 
+  it('tells what is to be told of its policy, and records it', async () => {
+    const notices = [{ code: 'policy-lock-stale', detail: 'policy.lock: the lock is stale' }];
+    const { result, events } = await run({}, { notices });
+    expect(result.notices).toEqual(['policy.lock: the lock is stale']);
+    expect(events[1]).toMatchObject({ kind: 'notice', code: 'policy-lock-stale' });
+  });
+
   const UNDONE: Readonly<Record<Step, readonly Step[]>> = {
     create: [],
     start: ['destroy'],

@@ -1,9 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PLAIN_GRANT } from '../../../policies/allow-flag.ts';
-import { type Edited, editPolicy, newPolicy, type PolicyChange } from '../../../policies/edit/edit.ts';
+import { decodeDocument } from '../../../policies/decode.ts';
+import { parseDocument } from '../../../policies/document.ts';
+import {
+  acceptEdit,
+  type Edited,
+  editPolicy,
+  newPolicy,
+  type PolicyChange,
+} from '../../../policies/edit/edit.ts';
 import { pasteLine, type RuleContent } from '../../../policies/edit/rule-text.ts';
 import { formatRule } from '../../../policies/format.ts';
+import { IssueList } from '../../../policies/issue.ts';
 import { NO_PORTS } from '../../../policies/port-range.ts';
 import { parseSubject } from '../../../policies/subject.ts';
 import { anyPolicy } from '../generators.ts';
@@ -241,6 +250,34 @@ describe('a policy text that cannot be changed safely', () => {
     const change: PolicyChange = { kind: 'remove', verb: 'allow', subject: 'a.example' };
     expect(editPolicy(text, 'policy.yaml', change).ok).toBe(false);
     expect(edit(text, NEW)).toBe('version: 1\n? rules\n: - allow: a.example\n  - allow: new.example\n');
+  });
+});
+
+describe('what came of an edit', () => {
+  const before = 'version: 1\nmode: enforce\nrules:\n  - allow: a.example\n';
+  const parsed = parseDocument(before, 'policy.yaml');
+  const document = parsed.ok ? decodeDocument(parsed.value, new IssueList('policy.yaml'), false) : null;
+  const accept = (text: string): boolean => {
+    if (document === null) throw new Error('the policy of the test is wrong');
+    return acceptEdit(document, text, 'policy.yaml', NEW).ok;
+  };
+  const good = `${before}  - allow: new.example\n`;
+
+  it('is taken where it says the old and the change', () => {
+    expect(accept(good)).toBe(true);
+  });
+
+  it.each([
+    ['lacks the change', before],
+    ['lacks what was there', good.replace('  - allow: a.example\n', '')],
+    ['opens more', `${good}  - allow: more.example\n`],
+    ['opens more of the same', good.replace('new.example', '"**.new.example"')],
+    ['has another mode', good.replace('enforce', 'report')],
+    ['extends something', `${good}extends: [balanced]\n`],
+    ['drops the mode', good.replace('mode: enforce\n', '')],
+    ['is no policy', `${good}  - allow: [\n`],
+  ])('is refused where it %s', (_, text) => {
+    expect(accept(text)).toBe(false);
   });
 });
 

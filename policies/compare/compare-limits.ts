@@ -1,0 +1,26 @@
+/** The bounds of a comparison, with their reasons, and what is raised when one is reached. */
+export const COMPARE_LIMITS = {
+  /** Sets of patterns that one name or path is followed through. A set for each label of each pattern is usual. */
+  states: 400_000,
+  /** The same for the characters of one label or segment, whose patterns have at most two `*` each. */
+  labelStates: 50_000,
+  /** Questions to the evaluator: some microseconds each. Two policies of ten thousand rules need about as many. */
+  questions: 3_000_000,
+} as const;
+
+/** Fail closed: whoever catches it must count the two policies as differing. */
+export class ComparisonBound extends Error {
+  constructor(what: keyof typeof COMPARE_LIMITS) {
+    super(`the comparison needs more than ${COMPARE_LIMITS[what]} ${what}`);
+    this.name = 'ComparisonBound';
+  }
+}
+
+/** Counts down; raises `ComparisonBound` when nothing is left. */
+export function createBudget(what: keyof typeof COMPARE_LIMITS): (used: number) => void {
+  let left: number = COMPARE_LIMITS[what];
+  return (used) => {
+    left -= used;
+    if (left < 0) throw new ComparisonBound(what);
+  };
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { showGroups } from '../../../../controller/cli/policy/groups.ts';
+import { printSchema } from '../../../../controller/cli/policy/schema.ts';
+import { createProject, expectGolden } from './project.ts';
+
+const project = createProject();
+afterEach(() => project.remove());
+
+function groups(name?: string, json = false): string {
+  expect(showGroups({ name, json }, project.surroundings)).toBe(0);
+  return project.output();
+}
+
+describe('sand policy groups', () => {
+  it('lists the presets and groups', () => {
+    expectGolden('groups.txt', groups());
+    expect(JSON.parse(groups(undefined, true)).presets).toEqual(['offline', 'strict', 'balanced', 'observe']);
+  });
+
+  it.each(['conda', 'group:conda', 'group:conda/all'])('shows the group %s', (name) => {
+    expectGolden('groups-conda.txt', groups(name));
+  });
+
+  it('shows a group as JSON', () => {
+    expectGolden(
+      'groups-conda.golden.json',
+      `${JSON.stringify(JSON.parse(groups('conda', true)), null, 2)}\n`,
+    );
+  });
+
+  it('shows a preset', () => {
+    expectGolden('groups-strict.txt', groups('strict'));
+    expect(JSON.parse(groups('offline', true))).toEqual({
+      name: 'offline',
+      mode: 'enforce',
+      confinement: 'enforced',
+      rules: [],
+    });
+  });
+
+  it('says what was meant', () => {
+    expect(() => groups('github-cor')).toThrow('there is no preset or group github-cor');
+  });
+});
+
+describe('sand policy schema', () => {
+  it('prints the schema of the package', () => {
+    printSchema(project.surroundings.write);
+    const kept = new URL('../../../../policies/policy.schema.json', import.meta.url);
+    expect(JSON.parse(project.output())).toEqual(JSON.parse(readFileSync(kept, 'utf8')));
+  });
+});
