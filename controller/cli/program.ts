@@ -7,6 +7,10 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
+import { addPolicy } from './policy/program.ts';
+
+/** For the groups of commands that stand in files of their own. */
+export type CommandTree = Command;
 
 export interface ProgramContext {
   /** What stands behind `--`; null where there is none. */
@@ -26,6 +30,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);

@@ -167,7 +167,7 @@ export function mayExist(path: string): boolean {
   }
 }
 
-function compileOrRefuse(
+export function compileOrRefuse(
   requests: readonly PolicyRequest[],
   reader: PolicyReader,
   role: 'policy' | 'ceiling' = 'policy',

@@ -95,7 +95,7 @@ function plainOf({ authority: { host, port }, protocol, http }: RequestWitness):
   return http === null ? plain : { ...plain, http };
 }
 
-const RUNS = 1_000;
+const RUNS = Number(process.env.RUNS ?? 1_000);
 
 describe('a comparison', () => {
   test('finds a difference where brute force finds one, and its witnesses are real', {
