@@ -40,7 +40,7 @@ export function universeOf(policies: readonly PlainPolicy[], nowMs: number): Uni
 }
 
 /** Of a universe that is larger, as many are asked, from all over it: a stride that shares no factor with its size. */
-const MOST_REQUESTS = 500;
+const MOST_REQUESTS = 200;
 const STRIDE = 7_919;
 
 function spread<T>(all: readonly T[]): readonly T[] {
