@@ -8,7 +8,6 @@ import { dirname, join, resolve } from 'node:path';
 import { compilePolicy, type PolicyReader, type PolicyRequest } from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { phaseNames, policyOfPhase } from '../../policies/phase.ts';
-import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
 import { createPolicyReader } from './policy-reader.ts';
@@ -130,6 +129,8 @@ async function requireConsent(
 ): Promise<void> {
   const found = compileOrRefuse([{ kind: 'named', name: path }], reader);
   const strict = compileOrRefuse([{ kind: 'named', name: 'strict' }], reader);
+  // Only a found policy is compared, so that other runs do not wait for what compares.
+  const { widerThanStrict } = await import('../../policies/widening.ts');
   const widening = widerThanStrict(found, strict);
   if (!widening.wider) return;
   const folder = configFolder(request.environ, request.home);

@@ -18,6 +18,9 @@ export function wordFinding({ cause, direction, aspect, point }: Finding): strin
   }
   if (cause.verb === 'deny') return wordDenial(cause, isWider);
   const [mine, other] = isWider ? [cause.added, cause.before] : [cause.removed, cause.after];
+  // In report mode a rule that comes can refuse, by the addresses that it lists, what passed without any rule.
+  if (mine.length === 0)
+    return `${isWider ? 'no longer holds' : 'holds'} ${cause.text} to what a rule says of it`;
   const [gained, kept] = [rulesOf(mine), rulesOf(other)];
   if (isWider) return wordGrant(aspect, cause, gained, kept);
   // Other rules may still allow a part of what a wildcard or a range covers.

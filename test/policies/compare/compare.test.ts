@@ -173,6 +173,15 @@ describe('what is of the whole policy', () => {
     expect(texts('', 'limits: {connections: 1024}\n')).toEqual([]);
   });
 
+  test('counts in report mode, where a rule that goes can widen: it listed the addresses', () => {
+    const head = 'version: 1\nmode: report\nrules:\n  - allow: b.example\n';
+    const listing = policyOf(`${head}  - {allow: a.example, addresses: [198.51.100.0/24]}\n`);
+    const { changes } = comparePolicies(inForce(listing), inForce(policyOf(head)));
+    expect(changes).toMatchObject([
+      { direction: 'widens', text: 'no longer holds a.example to what a rule says of it' },
+    ]);
+  });
+
   test('a ceiling that comes narrows, and one that goes widens', () => {
     const own = rulesPolicy('  - allow: a.example\n');
     const under = inForce(own, rulesPolicy('  - allow: b.example\n'));

@@ -1,12 +1,15 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type DiffFlags,
   type DiffSurroundings,
   diffPolicies,
 } from '../../../../controller/cli/policy/diff.ts';
 import { revisionOf } from '../../../../controller/cli/policy/policy-argument.ts';
+import { runTool } from '../../../../controller/process/runner.ts';
 
 const FOLDER = fileURLToPath(new URL('./golden/', import.meta.url));
 const OLD = './diff-old.yaml';
@@ -89,6 +92,38 @@ describe('sand policy diff', () => {
 });
 
 describe('a policy of a git revision', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'diff-'));
+  const git = async (...args: readonly string[]): Promise<void> => {
+    const who = ['-c', 'user.name=test', '-c', 'user.email=test@example.com'];
+    const { exitCode, stderr } = await runTool('git', ['-C', folder, ...who, ...args], { timeoutMs: 60_000 });
+    if (exitCode !== 0) throw new Error(stderr);
+  };
+  beforeAll(async () => {
+    writeFileSync(join(folder, 'p.yaml'), 'version: 1\nrules:\n  - allow: a.example\n');
+    writeFileSync(join(folder, 'e.yaml'), 'version: 1\nextends: [./p.yaml]\n');
+    await git('init', '--quiet');
+    await git('add', '.');
+    await git('commit', '--quiet', '-m', 'A policy');
+    writeFileSync(join(folder, 'p.yaml'), 'version: 1\nrules:\n  - allow: b.example\n');
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('is read as it was then', async () => {
+    const { text } = await diff({ before: 'HEAD:p.yaml', after: './p.yaml' }, { cwd: folder });
+    expect(text).toContain('narrows  no longer allows a.example');
+    expect(text).toContain('before: HEAD:p.yaml:3');
+    expect(text).toContain('widens   allows b.example');
+  });
+
+  it('is refused where git has none, and where it extends a file, which would be of today', async () => {
+    await expect(diff({ before: 'HEAD:none.yaml' }, { cwd: folder })).rejects.toMatchObject({
+      code: 'policy-missing',
+    });
+    await expect(diff({ before: 'HEAD:e.yaml' }, { cwd: folder })).rejects.toThrow(
+      /not read from the revision HEAD/,
+    );
+  });
+
   it.each([
     ['HEAD~1:sand.policy.yaml', 'HEAD~1'],
     ['origin/main:policies/web.yaml', 'origin/main'],
