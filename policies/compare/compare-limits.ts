@@ -3,8 +3,8 @@ export const COMPARE_LIMITS = {
   /** Places in patterns at which names or paths are followed: some for each label of each pattern is usual. */
   places: 4_000_000,
   /** The same for the characters of one label or segment, whose patterns have at most two `*` each. */
-  labelStates: 20_000,
-  /** Questions to the evaluator: some microseconds each. Two policies of ten thousand rules need about as many. */
+  labelStates: 10_000,
+  /** Questions to the evaluator: each takes microseconds, and a person waits. */
   questions: 3_000_000,
 } as const;
 

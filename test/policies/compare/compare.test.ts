@@ -101,6 +101,14 @@ describe('a difference is found', () => {
     expect(narrows(compare('  - allow: "*.x.example"\n', covering))).toBe(true);
   });
 
+  test('beside thousands of names that a star in a label covers as well', () => {
+    const names = Array.from({ length: 3_000 }, (_, at) => `a${at.toString(36)}.x.example`).join(', ');
+    const before = `  - allow: [${names}, a.x.example, ax.x.example]\n`;
+    expect(told(before, `${before}  - allow: "a*.x.example"\n`)).toMatchObject([
+      expect.stringMatching(/^widens wildcard: https to a[a-z0-9_-]+\.x\.example:443/),
+    ]);
+  });
+
   test('in what a rule that both have is held to by a rule that one has', () => {
     const base = '  - allow: api.a.example\n';
     expect(told(`${base}  - deny: "**.a.example"\n`, base)).toEqual([
