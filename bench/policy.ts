@@ -1,4 +1,5 @@
-/** What the number of rules costs: compiling a policy file, and judging one request by it, in this process. */
+/** What the number of rules costs: compiling a policy file, judging one request by it, comparing two, in this process. */
+import { comparePolicies } from '../policies/compare/compare.ts';
 import { compilePolicy } from '../policies/compile.ts';
 import { evaluate } from '../policies/evaluate.ts';
 import { parseHost } from '../policies/hostname.ts';
@@ -7,7 +8,8 @@ import { median, pairedRatio } from './statistics.ts';
 import { formatFigure, formatRatio, formatTable } from './table.ts';
 
 export const name = 'policy';
-export const summary = 'compile time, and evaluations a second, at 10, 1,000 and 100,000 rules';
+export const summary =
+  'compile time and evaluations a second at 10, 1,000 and 100,000 rules; comparisons at 10, 1,000 and 10,000';
 
 const SIZES: readonly number[] = [10, 1_000, 100_000];
 const ROUNDS = 5;
@@ -77,6 +79,35 @@ function evaluationsPerSecond(inForce: PolicyInForce, request: EgressRequest): n
   return (count / elapsed) * 1_000;
 }
 
+/** Two policies of so many rules: the same, one with a wildcard more, and one with no rule in common. */
+const COMPARED_SIZES: readonly number[] = [10, 1_000, 10_000];
+
+function compareRows(): readonly (readonly string[])[] {
+  const compared = COMPARED_SIZES.map((rules) => {
+    const text = policyText(rules);
+    const force = (source: string): PolicyInForce => ({ policy: compile(source), ceilings: [] });
+    const before = force(text);
+    const others: readonly (readonly [string, PolicyInForce])[] = [
+      ['compare: the same, ms', force(text)],
+      ['compare: one wildcard more, ms', force(`${text}  - allow: "**.new.example"\n`)],
+      [
+        'compare: nothing in common, ms',
+        force(text.replaceAll('example.', 'other.').replaceAll('203.0.', '198.51.')),
+      ],
+    ];
+    return others.map(([title, after]) => {
+      const samples = Array.from({ length: ROUNDS }, () => {
+        const start = performance.now();
+        comparePolicies(before, after);
+        return performance.now() - start;
+      });
+      return { title, figure: formatFigure(median(samples)) };
+    });
+  });
+  const [first = []] = compared;
+  return first.map(({ title }, at) => [title, ...compared.map((row) => row[at]?.figure ?? '')]);
+}
+
 export async function run(): Promise<void> {
   const sized = SIZES.map((rules): Sized => {
     const text = policyText(rules);
@@ -100,6 +131,9 @@ export async function run(): Promise<void> {
     }
   }
   process.stdout.write(formatTable(tableOf(sized)));
+  const heads = COMPARED_SIZES.map((rules) => `${rules.toLocaleString('en')} rules`);
+  const notes = [`medians of ${ROUNDS} rounds`];
+  process.stdout.write(formatTable({ head: ['', ...heads], rows: compareRows(), notes }));
 }
 
 function tableOf(sized: readonly Sized[]) {

@@ -12,7 +12,6 @@ import {
   type PolicyRequest,
 } from '../../policies/compile.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
-import { widerThanStrict } from '../../policies/widening.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
 import { createPolicyReader } from './policy-reader.ts';
@@ -148,6 +147,8 @@ async function requireConsent(
 ): Promise<void> {
   const found = compileOrRefuse([{ kind: 'named', name: path }], reader);
   const strict = compileOrRefuse([{ kind: 'named', name: 'strict' }], reader);
+  // Only a found policy is compared, so that other runs do not wait for what compares.
+  const { widerThanStrict } = await import('../../policies/widening.ts');
   const widening = widerThanStrict(found, strict);
   if (!widening.wider) return;
   const folder = configFolder(request.environ, request.home);

@@ -1,10 +1,10 @@
 /** The bounds of a comparison, with their reasons, and what is raised when one is reached. */
 export const COMPARE_LIMITS = {
-  /** Sets of patterns that one name or path is followed through. A set for each label of each pattern is usual. */
-  states: 400_000,
+  /** Places in patterns at which names or paths are followed: some for each label of each pattern is usual. */
+  places: 4_000_000,
   /** The same for the characters of one label or segment, whose patterns have at most two `*` each. */
-  labelStates: 50_000,
-  /** Questions to the evaluator: some microseconds each. Two policies of ten thousand rules need about as many. */
+  labelStates: 10_000,
+  /** Questions to the evaluator: each takes microseconds, and a person waits. */
   questions: 3_000_000,
 } as const;
 

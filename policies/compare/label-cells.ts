@@ -62,15 +62,34 @@ interface State {
   readonly places: readonly (readonly number[])[];
 }
 
-/** Texts by length, and no two that lead to the same state: what follows them is the same. */
+/** Only literals that would stand for a cell are kept out of it: of thousands beside a glob these are few. */
 function globCells(
   literals: ReadonlySet<string>,
   globs: readonly string[],
   alphabet: Alphabet,
 ): readonly LabelCell[] {
+  const spend = createBudget('labelStates');
+  const avoided = new Set<string>();
+  // Each turn avoids one literal more, so their number bounds this loop.
+  for (;;) {
+    const cells = cellsBeside(avoided, globs, alphabet, spend);
+    const taken = cells.filter(({ text }) => literals.has(text));
+    if (taken.length === 0) {
+      return cells.map((cell) => ({ ...cell, shown: readable(cell, literals, globs, alphabet) }));
+    }
+    for (const { text } of taken) avoided.add(text);
+  }
+}
+
+/** Texts by length, and no two that lead to the same state: what follows them is the same. */
+function cellsBeside(
+  literals: ReadonlySet<string>,
+  globs: readonly string[],
+  alphabet: Alphabet,
+  spend: (used: number) => void,
+): readonly LabelCell[] {
   const begins = new Set([...literals].flatMap((text) => [...text].map((_, at) => text.slice(0, at + 1))));
   const characters = usedCharacters(globs, begins, alphabet);
-  const spend = createBudget('labelStates');
   const found = new Map<string, LabelCell>();
   const seen = new Set<string>();
   let states: State[] = [{ text: '', places: globs.map((glob) => closure(glob, [0])) }];
@@ -94,7 +113,7 @@ function globCells(
     }
     states = next;
   }
-  return [...found.values()].map((cell) => ({ ...cell, shown: readable(cell, literals, globs, alphabet) }));
+  return [...found.values()];
 }
 
 /** All that patterns name, and one that they do not: any other would do as it does. */

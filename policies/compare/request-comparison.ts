@@ -2,11 +2,11 @@
  * Asks the evaluator of both policies about the requests to one host, and tells in which they differ. Which hosts and
  * requests stand for all is `name-cells.ts`, `address-cells.ts` and `request-cells.ts`.
  */
-import { addressBits, classifyAddress, rangeBits, rangeContains } from '../address.ts';
+import { type AddressBits, addressBits, classifyAddress, rangeBits } from '../address.ts';
 import { evaluate, evaluateAddress } from '../evaluate.ts';
 import { LIMIT_KEYS, RULE_LIMIT_FIELDS } from '../guest-limits.ts';
 import type { Host, IpAddress, Rule, RuleLimits, Verdict } from '../model.ts';
-import { type Block, blockOf, embeddings, standIns } from './address-cells.ts';
+import { type Block, blockOf, embeddings, holds, standIns } from './address-cells.ts';
 import { type Asked, firstOfEach, requestsTo } from './request-cells.ts';
 import type { Side, Sides } from './sides.ts';
 
@@ -51,6 +51,8 @@ export interface Asker {
   /** An IPv4 address and an IPv6 address that nothing denies, where there are such. */
   readonly plain: readonly IpAddress[];
   readonly spend: (questions: number) => void;
+  /** Filled as addresses are met; one for each, and they are bounded by the ranges of the policies. */
+  readonly known: Map<IpAddress, KnownAddress>;
 }
 
 /** `rules`: all allow rules that cover the host on either side. */
@@ -128,10 +130,8 @@ const NEUTRAL = addressBits('192.0.2.1' as IpAddress);
 const EMBEDDED = [NEUTRAL, addressBits('10.0.0.1' as IpAddress), addressBits('169.254.169.254' as IpAddress)];
 
 /** For each set of the rules that opens some address, one; outside what both sides deny. */
-function addressesFor(
-  { denied, alwaysDenied, guarded, plain }: Asker,
-  rules: readonly Rule[],
-): readonly IpAddress[] {
+function addressesFor(asker: Asker, rules: readonly Rule[]): readonly IpAddress[] {
+  const { denied, alwaysDenied, guarded, plain } = asker;
   const loopback = rules.some(({ subjects }) => subjects.some(({ kind }) => kind === 'host-loopback'));
   if (loopback) return [LOOPBACK];
   const lists = [...new Set(rules.flatMap(({ addresses }) => addresses ?? []))];
@@ -141,14 +141,33 @@ function addressesFor(
     .flatMap((avoided) => standIns([...guarded, ...blocks], avoided))
     .map(({ address }) => address);
   const embedding = blocks.filter(({ family }) => family === 6).flatMap(embeddingsIn);
-  return firstOfEach([...plain, ...stands, ...embedding], (address) => {
-    const kind = classifyAddress(address, []);
-    const isGuarded = kind === 'metadata' || kind === 'ordinary' ? kind : 'guarded';
-    return [
-      isGuarded,
-      ...rules.map(({ addresses }) => addresses?.some((one) => rangeContains(one, address))),
-    ];
-  });
+  const known = [...plain, ...stands, ...embedding].map((address) => knowAddress(asker, address));
+  const lister = rules.map(({ addresses }) => (addresses ?? []).map((list) => blockOf(rangeBits(list))));
+  const told = firstOfEach(known, ({ bits, kind }) => [
+    kind,
+    ...lister.map((own) => Number(own.some((block) => holds(block, bits)))),
+  ]);
+  return told.map(({ address }) => address);
+}
+
+interface KnownAddress {
+  readonly address: IpAddress;
+  readonly bits: AddressBits;
+  readonly kind: 'ordinary' | 'metadata' | 'guarded';
+}
+
+/** The same few addresses are asked about for every host. */
+export function knowAddress({ known }: Asker, address: IpAddress): KnownAddress {
+  const before = known.get(address);
+  if (before !== undefined) return before;
+  const kind = classifyAddress(address, []);
+  const one: KnownAddress = {
+    address,
+    bits: addressBits(address),
+    kind: kind === 'metadata' || kind === 'ordinary' ? kind : 'guarded',
+  };
+  known.set(address, one);
+  return one;
 }
 
 export function embeddingsIn(block: Block): readonly IpAddress[] {

@@ -15,6 +15,7 @@ import {
   compareRequests,
   embeddingsIn,
   embeddingsOf,
+  knowAddress,
   type OpenQuestion,
   type Point,
   pointsAt,
@@ -68,7 +69,7 @@ class Search {
     const spend = createBudget('questions');
     const denied = [...all.always, ...changed];
     const plain = [denied, all.always].flatMap((avoided) => plainAddresses(guarded, avoided));
-    this.#asker = { sides, denied, alwaysDenied: all.always, guarded, plain, spend };
+    this.#asker = { sides, denied, alwaysDenied: all.always, guarded, plain, spend, known: new Map() };
   }
 
   get findings(): readonly Finding[] {
@@ -103,11 +104,18 @@ class Search {
     );
     const blocks = this.#concernsAll ? ROOTS.map(blockOf) : ranges;
     const addresses = new Set(blocks.flatMap((block) => this.#addressesIn(block)));
+    const compared = new Map<string, readonly Point[]>();
     for (const address of addresses) {
       const cell = addressCell(this.#sides, address);
-      if (profileOf(this.#sides.before, cell) === profileOf(this.#sides.after, cell)) continue;
-      const { points } = compareRequests(this.#asker, cell.host, rulesOver(this.#sides, cell));
-      for (const point of points) this.#add(cell, point);
+      const [before, after] = [profileOf(this.#sides.before, cell), profileOf(this.#sides.after, cell)];
+      if (before === after) continue;
+      const { kind } = knowAddress(this.#asker, address);
+      // Metadata addresses are allowed one by one, whatever range covers them.
+      const mark = `${before}\n${after}\n${kind === 'metadata' ? address : kind}`;
+      const points =
+        compared.get(mark) ?? compareRequests(this.#asker, cell.host, rulesOver(this.#sides, cell)).points;
+      compared.set(mark, points);
+      for (const point of points) this.#add(cell, { ...point, address });
     }
   }
 

@@ -45,7 +45,7 @@ export function sequenceCells(
   isOfInterest: ((pattern: number) => boolean) | null,
   language: SequenceLanguage,
 ): readonly SequenceCell[] {
-  const spend = createBudget('states');
+  const spend = createBudget('places');
   const cells = new Map<string, SequenceCell>();
   const seen = new Set<string>();
   const queue = new LengthQueue();
@@ -55,7 +55,7 @@ export function sequenceCells(
     const key = keyOf(walk.items, walk.short.at(-1) === '');
     if (seen.has(key)) continue;
     seen.add(key);
-    spend(1);
+    spend(1 + walk.items.length);
     if (walk.short.length > 0) addCell(cells, patterns, walk, isOfInterest, language);
     if (walk.short.at(-1) === '') continue;
     for (const next of stepsOf(patterns, walk, language)) {

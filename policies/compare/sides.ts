@@ -141,14 +141,11 @@ function changedSubjects(
 
 /** Two lists of ceilings that read the same decide the same, in whatever order they stand. */
 function ceilingsText({ ceilings }: PolicyInForce, nowMs: number): string {
-  return ceilings
-    .map(({ rules }) =>
-      rules
-        .filter((rule) => speaks(rule, nowMs))
-        .map((rule) => formatRule({ ...rule, because: null }))
-        .sort()
-        .join('\n'),
-    )
-    .sort()
-    .join('\n\n');
+  const texts = ceilings.map(({ rules }) =>
+    rules
+      .filter((rule) => speaks(rule, nowMs))
+      .map((rule) => formatRule({ ...rule, because: null }))
+      .sort(),
+  );
+  return JSON.stringify(texts.map((rules) => rules.join('\n')).sort());
 }

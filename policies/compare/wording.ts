@@ -1,6 +1,6 @@
 /** One sentence for each difference, whose subject is the newer policy: "allows api.example.com (https 443)". */
 import { LIMIT_KEYS } from '../guest-limits.ts';
-import type { Rule, RuleLimits } from '../model.ts';
+import type { PortRange, Rule, RuleLimits } from '../model.ts';
 import { formatPortRange, joinRanges, PROTOCOLS } from '../port-range.ts';
 import { formatSubject } from '../subject.ts';
 import type { Direction } from './difference.ts';
@@ -18,6 +18,9 @@ export function wordFinding({ cause, direction, aspect, point }: Finding): strin
   }
   if (cause.verb === 'deny') return wordDenial(cause, isWider);
   const [mine, other] = isWider ? [cause.added, cause.before] : [cause.removed, cause.after];
+  // In report mode a rule that comes can refuse, by the addresses that it lists, what passed without any rule.
+  if (mine.length === 0)
+    return `${isWider ? 'no longer holds' : 'holds'} ${cause.text} to what a rule says of it`;
   const [gained, kept] = [rulesOf(mine), rulesOf(other)];
   if (isWider) return wordGrant(aspect, cause, gained, kept);
   // Other rules may still allow a part of what a wildcard or a range covers.
@@ -65,7 +68,7 @@ function wordGrant(
   switch (aspect) {
     case 'port':
     case 'scheme':
-      return `allows ${portsBeyond(gained, kept)} for ${text}`;
+      return `allows ${portsBeyond(gained, kept, aspect)} for ${text}`;
     case 'method':
       return `allows ${listed('method', gained, kept, ({ methods }) => methods)} for ${text}`;
     case 'path':
@@ -105,14 +108,23 @@ function some(values: readonly string[]): string {
   return [...distinct.slice(0, MOST_LISTED), ...(rest > 0 ? [`${rest} more`] : [])].join(', ');
 }
 
-function portsBeyond(gained: readonly Rule[], kept: readonly Rule[]): string {
-  const texts = PROTOCOLS.flatMap((protocol) => {
+/** What is gained; of a `scheme`, on ports that were open for another one, and of a `port` on others. */
+function portsBeyond(
+  gained: readonly Rule[],
+  kept: readonly Rule[],
+  aspect: 'port' | 'scheme' | null = null,
+): string {
+  const isWithin = (ranges: readonly PortRange[], { from, to }: PortRange): boolean =>
+    ranges.some((held) => held.from <= from && to <= held.to);
+  const all = kept.flatMap(({ ports }) => PROTOCOLS.flatMap((protocol) => ports[protocol]));
+  const beyond = PROTOCOLS.flatMap((protocol) => {
     const held = kept.flatMap(({ ports }) => ports[protocol]);
     return joinRanges(gained.flatMap(({ ports }) => ports[protocol]))
-      .filter((range) => !held.some(({ from, to }) => from <= range.from && range.to <= to))
-      .map((range) => `${protocol} ${formatPortRange(range)}`);
+      .filter((range) => !isWithin(held, range))
+      .map((range) => ({ text: `${protocol} ${formatPortRange(range)}`, isOpen: isWithin(all, range) }));
   });
-  return some(texts);
+  const own = beyond.filter(({ isOpen }) => aspect === null || isOpen === (aspect === 'scheme'));
+  return some((own.length > 0 ? own : beyond).map(({ text }) => text));
 }
 
 function listed(

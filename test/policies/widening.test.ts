@@ -78,7 +78,7 @@ describe('a found policy', () => {
         const [found, base]: CompiledPolicy[] = [one, two].map((plain) =>
           policyOf(JSON.stringify({ ...plain, mode: 'enforce' })),
         );
-        if (found === undefined || base === undefined || widerThanStrict(found, base).wider) return;
+        if (found === undefined || base === undefined || widerThanStrict(found, base, NOW_MS).wider) return;
         for (const plain of requests) {
           const request = egressOf(plain);
           const newly =

@@ -4,6 +4,7 @@
  */
 import type { CommandTree, ProgramContext } from '../program.ts';
 import { addChanges } from './change-program.ts';
+import { addDiff } from './diff-program.ts';
 
 const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
@@ -21,6 +22,7 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   addInit(policy, context);
   addSchema(policy, context);
   addGroups(policy, context);
+  addDiff(policy, context);
 }
 
 interface CheckOptions {
