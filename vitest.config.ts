@@ -1,8 +1,17 @@
 import { defineConfig } from 'vitest/config';
+import { withoutGuard } from './test/conformance/guards.ts';
 
-const common = { testTimeout: 60_000, hookTimeout: 120_000, passWithNoTests: false };
+const removed = process.env.SAND_WITHOUT_GUARD;
+const common = {
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  passWithNoTests: false,
+  // Else the next run would load what this one has changed.
+  fsModuleCache: removed === undefined,
+};
 
 const units = {
+  plugins: [withoutGuard(removed)],
   test: {
     ...common,
     name: 'units',

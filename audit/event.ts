@@ -49,6 +49,8 @@ export interface DnsDecision extends DecisionFacts {
   readonly rcode: string;
   /** Synthetic or vetted addresses in the answer. */
   readonly answer?: readonly string[];
+  /** How many refusals of a flood the event stands for; absent: itself alone. */
+  readonly count?: number;
 }
 
 export interface ConnectionDecision extends DecisionFacts {
@@ -69,6 +71,8 @@ export interface ConnectionDecision extends DecisionFacts {
   readonly alpn?: readonly string[];
   /** Original destination of a transparent stream. */
   readonly destination?: string;
+  /** How many refusals of a flood the event stands for; absent: itself alone. */
+  readonly count?: number;
 }
 
 export interface ConnectionClose {
@@ -85,7 +89,7 @@ export interface ConnectionClose {
   readonly status?: number;
   /** The address that was connected to, of those that were vetted; absent where a parent proxy chose it. */
   readonly address?: string;
-  /** What a parent proxy made of it, or which limit of time it reached. */
+  /** What went wrong with the upstream, in words or as the system names it; or which limit of time was reached. */
   readonly detail?: string;
 }
 

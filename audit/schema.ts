@@ -59,6 +59,8 @@ const RULE: Fields<RuleFact> = {
   optional: { because: true },
 };
 
+const FLOOD = { ...COUNT, description: 'how many refusals of a flood this line stands for' } as const;
+
 const DECISION: Fields<DecisionFacts> = {
   properties: {
     asker: { enum: ['guest', 'host'] },
@@ -110,8 +112,9 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       type: { type: 'string', description: 'mnemonic, else TYPE123' },
       rcode: TEXT,
       answer: TEXTS,
+      count: FLOOD,
     },
-    optional: { ...DECISION.optional, answer: true },
+    optional: { ...DECISION.optional, answer: true, count: true },
   },
   connection: {
     description: 'one connection or plain HTTP request, written before anything is dialled',
@@ -129,6 +132,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       sni: TEXT,
       alpn: TEXTS,
       destination: { type: 'string', description: 'original destination of a transparent stream' },
+      count: FLOOD,
     },
     optional: {
       ...DECISION.optional,
@@ -138,6 +142,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       sni: true,
       alpn: true,
       destination: true,
+      count: true,
     },
   },
   close: {
@@ -155,7 +160,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       address: { type: 'string', description: 'the address that was connected to' },
       detail: {
         type: 'string',
-        description: 'what a parent proxy made of it, or which limit of time it reached',
+        description: 'what went wrong with the upstream, or which limit of time was reached',
       },
     },
     optional: { reason: true, status: true, address: true, detail: true },

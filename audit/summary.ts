@@ -97,7 +97,7 @@ export class Summary {
   add(event: AuditEvent): void {
     switch (event.kind) {
       case 'dns': {
-        this.#fold(event, event, { host: event.name, port: null, how: 'dns', questions: 1 });
+        this.#fold(event, event, { host: event.name, port: null, how: 'dns', questions: event.count ?? 1 });
         return;
       }
       case 'connection': {
@@ -105,7 +105,7 @@ export class Summary {
           host: event.host,
           port: event.port,
           how: howOf(event),
-          attempts: 1,
+          attempts: event.count ?? 1,
         });
         if (event.disposition === 'forwarded') this.#remember(event.connection, draft);
         return;

@@ -30,7 +30,8 @@ export function createRefusalLog(windowMs: number, record: (entry: DnsDecision) 
     burst.untold = 0;
     const detail = last.detail === undefined ? '' : `; the last: ${last.detail}`;
     try {
-      record({ ...last, detail: `and ${untold} more refused like the one before${detail}`.slice(0, 300) });
+      const told = `and ${untold} more refused like the one before${detail}`.slice(0, 300);
+      record({ ...last, detail: told, count: untold });
     } catch {
       // Fail closed: each of them was refused whether or not the log takes the line.
     }

@@ -44,7 +44,7 @@ export interface ProxyContext {
   /** Resolves on the host, absolute, following CNAMEs. Never rejects but for an aborted signal. */
   lookup(name: Hostname, signal: AbortSignal): Promise<Lookup>;
   meaning(address: IpAddress): Meaning;
-  /** The addresses of the host's own interfaces, which are never dialled unless listed. */
+  /** The addresses of the host's own interfaces, which are never dialled unless listed. Throws where the system does not tell. */
   hostAddresses(): readonly IpAddress[];
   /** Whether dialling this address and port would reach sand itself (a gateway's own ports). */
   isOwn(address: IpAddress, port: number): boolean;

@@ -36,15 +36,18 @@ export type ForwardEnd =
       readonly kind: 'failed';
       readonly reason: Reason;
       readonly detail: string;
-      /** What the guest may be told of it, and the record of its close. */
+      /** What the guest may be told of it. */
       readonly advice: string | null;
       readonly fault: HeadFault | null;
+      /** Whether the origin had sent a byte of an answer; then it has the request, and is not asked again. */
+      readonly isHeard: boolean;
     }
   /** The answer broke off, or the guest is gone. */
   | { readonly kind: 'broken'; readonly reason: Reason | null; readonly status: number | null }
   /** After an upgrade, the connection and the flight are the splice's. */
   | { readonly kind: 'spliced' };
 
+const ENDLESS_INTERIM = 'the origin sends interim answers without end';
 const PARENT_ASKS = 'the parent proxy of the host asks for credentials, or for others (407)';
 
 /** What http-proxy reads of a request, and the body that it pipes. */
@@ -56,6 +59,8 @@ export class Exchange {
   readonly #limits: ProxyLimits;
   readonly #body: RequestBody;
   #upstream: ClientRequest | null = null;
+  /** Read from the connection for earlier requests. */
+  #bytesBefore = 0;
   #status: number | null = null;
   #isOver = false;
   #halfClosed: NodeJS.Timeout | null = null;
@@ -110,14 +115,17 @@ export class Exchange {
       return;
     }
     this.#upstream = upstream;
+    this.#bytesBefore = upstream.socket?.bytesRead ?? 0;
     const { path, authority } = this.job;
     upstream.path = this.#parent === null ? path : formatParentTarget(authority, path);
     let interim = 0;
     upstream.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
       interim += 1;
+      if (interim > PROXY_BOUNDS.interimReceived) return this.#fail('upstream-failed', ENDLESS_INTERIM);
       if (this.#isOver || statusCode === 100 || this.job.head.version === '1.0') return;
       if (interim > PROXY_BOUNDS.interimResponses) return;
-      this.job.guest.write(formatInterim(statusCode, statusMessage, rawHeaders));
+      const bytes = formatInterim(statusCode, statusMessage, rawHeaders);
+      if (this.job.flight.count(0, bytes.length)) this.job.guest.write(bytes);
     });
     // A switch of protocols that nobody asked for, and every other end without an answer.
     upstream.on('close', () => {
@@ -168,7 +176,7 @@ export class Exchange {
     if (this.#isOver || this.#status !== null) return;
     if (fault !== null) {
       const { reason, detail } = fault;
-      this.#settle({ kind: 'failed', reason, detail, advice: null, fault });
+      this.#settle({ kind: 'failed', reason, detail, advice: null, fault, isHeard: this.#isHeard });
       return;
     }
     const reason = error.code === 'ECONNREFUSED' || error.code === 'ECONNRESET' ? 'upstream-refused' : null;
@@ -182,9 +190,13 @@ export class Exchange {
     return isAbsoluteForm(route, authority) ? route.parent : null;
   }
 
+  get #isHeard(): boolean {
+    return (this.#upstream?.socket?.bytesRead ?? 0) > this.#bytesBefore;
+  }
+
   #fail(reason: Reason, detail: string): void {
     const advice = detail === PARENT_ASKS ? detail : null;
-    this.#settle({ kind: 'failed', reason, detail, advice, fault: null });
+    this.#settle({ kind: 'failed', reason, detail, advice, fault: null, isHeard: this.#isHeard });
   }
 
   #onGone = (): void => {
@@ -192,7 +204,7 @@ export class Exchange {
     if (this.#status !== null || reason === null) {
       this.#settle({ kind: 'broken', reason, status: this.#status });
     } else {
-      this.#fail(reason, 'ended by a limit of the guest');
+      this.#fail(reason, 'ended by sand before an answer');
     }
   };
 

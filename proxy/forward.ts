@@ -20,7 +20,7 @@ export interface Forwarder {
   close(): void;
 }
 
-/** RFC 9110 section 9.2.1; only these are sent again when an idle upstream connection turns out dead. */
+/** RFC 9110 section 9.2.1; only these are sent again when an idle upstream connection turns out dead before a byte of an answer. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents' | 'isOwn'>): Forwarder {
@@ -48,7 +48,8 @@ export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents'
       const known = parseAddress(pooled);
       if (known.ok) job.flight.connected(known.value);
       const end = await run(pooled);
-      if (end.kind !== 'failed' || end.reason === 'upstream-timeout' || job.flight.isCut) return end;
+      if (end.kind !== 'failed' || end.isHeard || end.reason === 'upstream-timeout' || job.flight.isCut)
+        return end;
     }
     const opened = await connect(job, 'http');
     if (!opened.ok) return failure(opened);
@@ -70,7 +71,7 @@ export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents'
 }
 
 function failure({ reason, detail, advice }: Extract<Opened, { ok: false }>): ForwardEnd {
-  return { kind: 'failed', reason, detail, advice, fault: null };
+  return { kind: 'failed', reason, detail, advice, fault: null, isHeard: false };
 }
 
 interface Library {

@@ -178,7 +178,10 @@ export function vet(
   if (addresses.length === 0 && mayHandOver(context, verdict, authority, protocol)) {
     return { ok: true, addresses, rule: verdict.rule, reason: verdict.reason };
   }
-  const hostAddresses = context.hostAddresses();
+  const hostAddresses = readHostAddresses(context);
+  // Fail closed: an address that may be the host's own is not dialled.
+  if (!hostAddresses.ok)
+    return { ok: false, denial: denialOf(verdict, 'upstream-failed', hostAddresses.detail) };
   const admitted: IpAddress[] = [];
   let first: { readonly rule: RuleRef | null; readonly reason: Reason } | null = null;
   let refused: Denial | null = null;
@@ -188,7 +191,7 @@ export function vet(
       refused ??= denialOf(verdict, 'loop', `${address} port ${authority.port} is sand's own`);
       continue;
     }
-    const said = evaluateAddress(inForce, verdict, address, hostAddresses);
+    const said = evaluateAddress(inForce, verdict, address, hostAddresses.addresses);
     if (said.decision === 'allow') {
       // Of several, one that a reporting rule covers is what the record tells.
       if (first === null || (said.reason !== first.reason && said.reason === 'would-be-denied'))
@@ -204,6 +207,20 @@ export function vet(
   }
   if (first !== null) return { ok: true, addresses: admitted, ...first };
   return { ok: false, denial: refused ?? denialOf(verdict, 'dns-not-found', null) };
+}
+
+/** The system refuses to tell when it has no descriptor left. */
+function readHostAddresses(
+  context: ProxyContext,
+):
+  | { readonly ok: true; readonly addresses: readonly IpAddress[] }
+  | { readonly ok: false; readonly detail: string } {
+  try {
+    return { ok: true, addresses: context.hostAddresses() };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { ok: false, detail: `the host's own addresses cannot be read: ${why}` };
+  }
 }
 
 /** Null when `work` did not finish in time or `signal` was aborted. Leaves no timer behind. */

@@ -187,6 +187,7 @@ export class Ledger implements FlightBooks {
       verdict: 'deny',
       disposition: 'refused',
       detail: `${count} more, refused since the last record`,
+      count,
     });
   }
 

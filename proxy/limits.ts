@@ -87,6 +87,8 @@ export const PROXY_BOUNDS = {
   idleUpstreamMs: 4_000,
   /** Interim (1xx) answers that are relayed for one request; an origin could send them for ever. */
   interimResponses: 8,
+  /** And received: a slow job that tells of its progress each second is under it, a flood soon over. */
+  interimReceived: 1_000,
   /** Characters of a guest's text that a refusal or a record repeats: the longest name with its port fits. */
   echoedText: 300,
 } as const;

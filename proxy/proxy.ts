@@ -39,8 +39,11 @@ export interface GatewayProxy {
   acceptProxyConnection(socket: GuestSocket): void;
   /** A connection that the guest made to `destination` itself. The proxy owns the socket from here on. */
   acceptStream(socket: GuestSocket, destination: StreamDestination): void;
-  /** Ends what is open and no longer allowed, and holds the rest to its new limits. To be called after a reload. */
-  policyChanged(): void;
+  /**
+   * Ends what is open and no longer allowed, and holds the rest to its new limits. To be called after a reload,
+   * and with `rule-expired` when a rule has passed its `until`.
+   */
+  policyChanged(reason?: 'policy-changed' | 'rule-expired'): void;
   stats(): ProxyStats;
   /** Ends every connection at once and records it; idempotent. What arrives later is reset. */
   close(): void;
@@ -118,10 +121,10 @@ export function createProxy(context: ProxyContext): GatewayProxy {
         serveTunnel(parts, guest, { via: 'transparent', authority, reply: null }),
       );
     },
-    policyChanged() {
+    policyChanged(reason = 'policy-changed') {
       for (const flight of [...ledger.flights]) {
         const grants = stillGranted(context, flight);
-        if (grants === null) flight.cut('policy-changed');
+        if (grants === null) flight.cut(reason);
         else ledger.rebind(flight, grants);
       }
     },

@@ -220,7 +220,7 @@ class ServedRequest {
         this.#guest.reset();
         return 'ended';
       case 'failed':
-        flight.close(end.reason, null, end.advice);
+        flight.close(end.reason, null, end.detail);
         if (end.fault !== null) return this.#refuseShown(end.fault);
         return answer(end.reason, end.advice);
     }

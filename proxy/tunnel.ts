@@ -143,7 +143,7 @@ class Tunnel {
       if (opened.ok) opened.socket.destroy();
       const reason: Reason | null = opened.ok ? null : opened.reason;
       const advice = opened.ok || isGone ? null : opened.advice;
-      flight.close(isGone ? null : reason, null, advice);
+      flight.close(isGone ? null : reason, null, opened.ok || isGone ? null : opened.detail);
       const denial = denialOf(verdict, flight.cutReason ?? reason ?? 'upstream-failed', null, advice);
       return this.#show(authority, denial, hello === null ? null : 'tls');
     }

@@ -2,7 +2,7 @@
  * Carries a judged WebSocket handshake to a vetted address. What follows a 101 is spliced unread; any other
  * answer is relayed and ends the connection.
  */
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ForwardEnd, ForwardJob } from './exchange.ts';
 import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
@@ -10,7 +10,13 @@ import { formatRequestFields } from './request-headers.ts';
 import { formatUpgrade, planResponse, relayResponse } from './response.ts';
 import { splice } from './splice.ts';
 
-const FAILED = { kind: 'failed', reason: 'upstream-failed', advice: null, fault: null } as const;
+const FAILED = {
+  kind: 'failed',
+  reason: 'upstream-failed',
+  advice: null,
+  fault: null,
+  isHeard: true,
+} as const;
 
 /** A WebSocket handshake, over a connection of its own; after a 101 the bytes are no longer read. */
 export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits): Promise<ForwardEnd> {
@@ -60,25 +66,38 @@ export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits)
     upstream.on('response', async (response) => {
       isAnswered = true;
       clearTimeout(idle);
-      const status = response.statusCode ?? 0;
-      const plan = planResponse({
-        status,
-        message: response.statusMessage ?? '',
-        rawHeaders: response.rawHeaders,
-        method: head.method,
-        version: head.version,
-        // What the guest sends next would not be a request to an upgraded connection, nor one to sand.
-        keepAlive: false,
-      });
-      const { turnBytes } = limits;
-      const isComplete = await relayResponse(response, plan, guest, flight, { turnBytes });
+      const end = await relayDeclined(job, response, limits, abandon);
       upstream.destroy();
-      settle(
-        isComplete
-          ? { kind: 'answered', status, isReusable: false }
-          : { kind: 'broken', reason: 'upstream-failed', status },
-      );
+      settle(end);
     });
     upstream.end();
   });
+}
+
+/** The origin answers as to any request; `abandon` ends one that falls silent in the middle. */
+async function relayDeclined(
+  { guest, flight, head }: ForwardJob,
+  response: IncomingMessage,
+  limits: ProxyLimits,
+  abandon: () => void,
+): Promise<ForwardEnd> {
+  const status = response.statusCode ?? 0;
+  const plan = planResponse({
+    status,
+    message: response.statusMessage ?? '',
+    rawHeaders: response.rawHeaders,
+    method: head.method,
+    version: head.version,
+    // What the guest sends next would not be a request to an upgraded connection, nor one to sand.
+    keepAlive: false,
+  });
+  let isLate = false;
+  flight.watch(() => {
+    isLate = true;
+    abandon();
+  });
+  const { turnBytes } = limits;
+  const isComplete = await relayResponse(response, plan, guest, flight, { turnBytes });
+  if (isComplete) return { kind: 'answered', status, isReusable: false };
+  return { kind: 'broken', reason: isLate ? 'limit-time' : 'upstream-failed', status };
 }

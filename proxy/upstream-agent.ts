@@ -7,23 +7,30 @@ import { PROXY_BOUNDS } from './limits.ts';
 
 /**
  * Keeps idle upstream connections by address and port, and makes none of its own: a request either takes an
- * idle one or the one that was offered, so that nothing is dialled that was not vetted for it.
+ * idle one or the one that is offered, so that nothing is dialled that was not vetted for it.
  */
 export class UpstreamAgent extends Agent {
   #offered: Socket | null = null;
+  /** The idle connections, out of the library's sight while one is offered: it would take an idle one first. */
+  #aside: Record<string, Socket[] | undefined> = {};
 
   constructor() {
     super({ keepAlive: true, maxFreeSockets: PROXY_BOUNDS.idleUpstreamsPerOrigin });
   }
 
+  /** The next request takes this connection and no idle one, which may be dead by now. `withdraw` in the same turn. */
   offer(socket: Socket): void {
     this.#offered = socket;
+    this.#aside = { ...this.freeSockets };
+    for (const key of Object.keys(this.#aside)) Reflect.deleteProperty(this.freeSockets, key);
   }
 
-  /** Destroys what was offered and not taken: the request went out on a connection that became idle meanwhile. */
+  /** Ends an offer, and destroys what was not taken. */
   withdraw(): void {
     this.#offered?.destroy();
     this.#offered = null;
+    Object.assign(this.freeSockets, this.#aside);
+    this.#aside = {};
   }
 
   /** The first of `keys` (a vetted address, or what names a way through a parent proxy) with a live connection. */

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { homedir } from 'node:os';
 import { escapeTerminal } from '../../audit/escape.ts';
-import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
-import { createAuditLog } from '../../audit/log.ts';
+import { AUDIT_SCHEMA_VERSION, type AuditEntry, type RunEnd } from '../../audit/event.ts';
+import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { auditRoot } from '../../audit/runs.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
 import type { IpAddress } from '../../policies/model.ts';
@@ -17,6 +17,7 @@ import { parseUpstreams, usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
 import { describeReload, watchPolicy } from '../run/policy-watch.ts';
 import { createRunDirectory } from '../run/run-directory.ts';
+import { toSandError } from '../run/session.ts';
 import { workingFolder } from '../run/workspace.ts';
 import { VERSION } from '../version.ts';
 
@@ -49,8 +50,8 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   });
   const parents = readParentSettings(flags.upstreamProxy ?? null, process.env);
   const run = createRunDirectory(auditRoot(process.env));
-  const log = createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
-  const record = (entry: AuditEntry) => log.record(entry);
+  const log = openLog(run.auditPath, run.id);
+  const record = createRecorder(log, stderr);
   const own: Place[] = [];
   const core = createGatewayCore({
     inForce: chosen.inForce,
@@ -84,16 +85,44 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     server?.close();
     await core.close();
     const durationMs = Math.round(performance.now() - startedAt);
-    record({
-      kind: 'run-end',
-      exitCode,
-      cause: exitCode === 0 ? 'exit' : 'error',
-      durationMs,
-      events: log.events,
-    });
-    log.close();
+    const cause = exitCode === 0 ? 'exit' : 'error';
+    seal(log, { kind: 'run-end', exitCode, cause, durationMs, events: log.events });
   }
   return exitCode;
+}
+
+/** Raises `audit-unavailable`. */
+function openLog(path: string, guest: string): AuditLog {
+  try {
+    return createAuditLog({ path, guest, clock: Date.now });
+  } catch (error) {
+    throw toSandError(error);
+  }
+}
+
+/** What is refused once the log has failed is in no log: the person is told, when it fails. */
+function createRecorder(log: AuditLog, stderr: (text: string) => void) {
+  let isTold = false;
+  return (entry: AuditEntry): number => {
+    try {
+      return log.record(entry);
+    } catch (error) {
+      const failure = toSandError(error);
+      if (!isTold) stderr(`sand: ${failure.message}; from now on nothing is allowed\n`);
+      isTold = true;
+      throw failure;
+    }
+  };
+}
+
+/** Raises `audit-unavailable` where the log has failed, now or before. */
+function seal(log: AuditLog, end: RunEnd): void {
+  try {
+    log.record(end);
+    log.close();
+  } catch (error) {
+    throw toSandError(error);
+  }
 }
 
 function startEntry(run: string, chosen: Awaited<ReturnType<typeof choosePolicy>>): AuditEntry {
@@ -128,6 +157,8 @@ async function listen(core: GatewayCore, place: Place): Promise<Server> {
     const detail = error instanceof Error ? error.message : String(error);
     throw listenError('the proxy', format(place), { code: 'bind-failed', detail });
   }
+  // One connection could not be accepted; those that are open, and the next, can.
+  server.on('error', () => {});
   return server;
 }
 

@@ -5,14 +5,18 @@
 import { networkInterfaces } from 'node:os';
 import type { AuditSink } from '../../audit/event.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
+import { DNS_LIMITS, type DnsLimits } from '../../dns/limits.ts';
 import { createResolver, type Resolver } from '../../dns/resolver.ts';
 import { createDnsServer, type DnsServer } from '../../dns/server.ts';
 import { createSystemResolvers } from '../../dns/system-resolvers.ts';
 import { parseAddress } from '../../policies/address.ts';
+import { plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
-import { PROXY_LIMITS } from '../../proxy/limits.ts';
+import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
 import { SandError } from '../errors.ts';
+import { watchExpiry } from './expiry.ts';
+import { connectionsWithin, readOpenFiles } from './open-files.ts';
 import type { ParentSettings } from './parent-proxy.ts';
 import { createParents } from './parents.ts';
 
@@ -28,6 +32,8 @@ export interface CoreOptions {
   readonly parents: ParentSettings | null;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
+  /** In the place of the usual ones, part by part. */
+  readonly limits?: { readonly proxy?: Partial<ProxyLimits>; readonly dns?: Partial<DnsLimits> };
 }
 
 export interface GatewayCore {
@@ -47,8 +53,11 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   const hostAddresses = createHostAddresses();
   const named = options.dnsUpstreams;
   const upstreams = named.length === 0 ? createSystemResolvers() : () => named;
-  const resolver = createResolver({ policy, upstreams, hostAddresses, audit });
-  const dns = createDnsServer({ handler: resolver });
+  const dnsLimits = { ...DNS_LIMITS, ...options.limits?.dns };
+  const resolver = createResolver({ policy, upstreams, hostAddresses, audit }, { limits: dnsLimits });
+  const dns = createDnsServer({ handler: resolver, limits: dnsLimits });
+  const { connections } = PROXY_LIMITS;
+  const carried = connectionsWithin(readOpenFiles(), plantedPorts(inForce).length, connections);
   const proxy = createProxy({
     policy,
     lookup: (name, signal) => resolver.lookup(name, signal),
@@ -57,8 +66,9 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     isOwn: options.isOwn,
     ...(options.parents === null ? {} : { parents: createParents(options.parents) }),
     audit,
-    limits: PROXY_LIMITS,
+    limits: { ...PROXY_LIMITS, connections: carried, ...options.limits?.proxy },
   });
+  const expiry = watchExpiry(inForce, Date.now, () => proxy.policyChanged('rule-expired'));
   return {
     resolver,
     dns,
@@ -66,9 +76,11 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     policy,
     replacePolicy(next) {
       inForce = next;
+      expiry.replace(next);
       proxy.policyChanged();
     },
     async close() {
+      expiry.close();
       proxy.close();
       resolver.close();
       await dns.close();

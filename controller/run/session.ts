@@ -88,14 +88,15 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const log = openLog(run);
   const summary = new Summary();
   const notices: string[] = [];
+  const broken = new AbortController();
   const record = (entry: AuditEntry): number => {
-    const seq = log.record(entry);
+    const seq = recordOrAbort(log, entry, broken);
     summary.add({ ...entry, seq, time: new Date().toISOString(), guest: run.id, prev: '' });
     if (entry.kind === 'notice') notices.push(entry.detail);
     return seq;
   };
   const teardown: SandError[] = [];
-  const ending = await runToEnd(request, run, record, teardown);
+  const ending = await runToEnd(request, run, record, teardown, broken.signal);
   const durationMs = Math.round(performance.now() - startedAt);
   try {
     record({
@@ -110,7 +111,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     teardown.push(toSandError(error));
   }
   const { rows } = summary.rows();
-  return { run, ...ending, durationMs, rows, notices, teardown };
+  return { run, ...ending, durationMs, rows, notices, teardown: withoutRepeats(teardown, ending.error) };
 }
 
 interface Ending {
@@ -124,6 +125,7 @@ async function runToEnd(
   run: RunPlace,
   record: (entry: AuditEntry) => number,
   teardown: SandError[],
+  broken: AbortSignal,
 ): Promise<Ending> {
   const { backend, inForce } = request;
   const stop = new AbortController();
@@ -136,12 +138,14 @@ async function runToEnd(
   const kill = new AbortController();
   const signals = createSignalRelay({ early: (signal) => end('signal', signal), force: () => kill.abort() });
   undo.push(asyncly(request.signals.listen(signals.receive)));
+  // Fail closed: a guest whose deeds cannot be recorded is ended, though its gateway refuses everything already.
+  broken.addEventListener('abort', () => end('error', broken.reason), { once: true });
   try {
     record(runStart(request, run));
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
-    writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 });
+    writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     requireConfinement(inForce, backend);
     const guest = await backend.create({
       name: run.id,
@@ -169,16 +173,19 @@ async function runToEnd(
     undo.push(() => gateway.close());
     tellGateway(request, gateway);
     await backend.start(guest, gateway, stop.signal);
-    writeRunState(run, {
-      backend: backend.name,
-      isolation: backend.capabilities.isolation,
-      confinement: backend.capabilities.confinement,
-      dnsPort: gateway.dnsPort,
-      policy: inForce.policy.digest,
-      mounts: request.mounts,
-      workdir: request.workdir,
-      guest: (await backend.inspect(guest)).details,
-    });
+    const { details } = await backend.inspect(guest);
+    writeBeside(run, () =>
+      writeRunState(run, {
+        backend: backend.name,
+        isolation: backend.capabilities.isolation,
+        confinement: backend.capabilities.confinement,
+        dnsPort: gateway.dnsPort,
+        policy: inForce.policy.digest,
+        mounts: request.mounts,
+        workdir: request.workdir,
+        guest: details,
+      }),
+    );
     undo.push(async () => {
       for (const { code, detail } of await backend.stop(guest, STOP_GRACE_MS))
         record({ kind: 'notice', code, detail });
@@ -226,6 +233,31 @@ function watchSessionPolicy(
     const { code, detail } = describeReload(change);
     record({ kind: 'notice', code, detail });
   });
+}
+
+/** The first failure of the log aborts `broken` with it. */
+function recordOrAbort(log: AuditLog, entry: AuditEntry, broken: AbortController): number {
+  try {
+    return log.record(entry);
+  } catch (error) {
+    broken.abort(error);
+    throw error;
+  }
+}
+
+/** Once the log has failed, so does every step that records: that is told once. */
+function withoutRepeats(teardown: readonly SandError[], error: SandError | null): readonly SandError[] {
+  const first = [error, ...teardown].find((failure) => failure?.code === 'audit-unavailable');
+  return teardown.filter((failure) => failure.code !== 'audit-unavailable' || failure === first);
+}
+
+/** What lies beside the log fails as the log does: raises `audit-unavailable` where the system refuses. */
+function writeBeside(run: RunPlace, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw error instanceof Error && 'syscall' in error ? auditError(error, run.directory) : error;
+  }
 }
 
 /** Before a command runs, a signal ends the run; then it is the command's, until there were too many. */

@@ -121,6 +121,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     suggestion: '- allow: evil.example',
     rule: { id: 'a/deny:b', file: 'a.yaml', line: 3, because: 'user content' },
     answer: ['198.18.0.1'],
+    count: 1,
   }),
   connection({
     ...ALLOWED,
@@ -133,6 +134,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     sni: 'api.example.com',
     alpn: ['h2', 'http/1.1'],
     destination: '198.18.0.1:443',
+    count: 1,
   }),
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),

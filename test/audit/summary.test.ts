@@ -36,6 +36,12 @@ test('repeats fold into one row with its count and times', () => {
   });
 });
 
+test('a line that stands for a flood counts as what it stands for', () => {
+  const over = { reason: 'limit-requests' } as const;
+  expect(rowsOf(connection(over), connection({ ...over, count: 8_976 }))).toMatchObject([{ count: 8_977 }]);
+  expect(rowsOf(dns(over), dns({ ...over, count: 500 }))).toMatchObject([{ count: 501 }]);
+});
+
 test('another port, protocol, reason, rule or asker is another row', () => {
   const rule = { id: 'r', file: 'f', line: 1 };
   const rows = rowsOf(

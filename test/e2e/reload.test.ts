@@ -94,6 +94,16 @@ except ConnectionResetError: print("ended by reset")`;
     );
   });
 
+  it('needs no change for a rule to end what it alone allowed, when its `until` passes', async () => {
+    const soon = new Date(Date.now() + 12_000).toISOString().replace(/\.\d+/, '');
+    writeFileSync(policyPath, `${header}${rawRule()}    until: ${soon}\n`);
+    const run = await duringChange('python3 hold.py', () => {});
+    expect(run.stdout).toMatch(/ended( 0| by reset)/);
+    expect(await world.events()).toContainEqual(
+      expect.objectContaining({ kind: 'close', host: 'raw.origin.test', reason: 'rule-expired' }),
+    );
+  });
+
   it('changes nothing when it does not parse, and says so with its line', async () => {
     writeFileSync(policyPath, header + rule());
     const run = await duringChange(`echo ready; sleep 1; ${until('hello from', ask())}`, () =>

@@ -43,6 +43,8 @@ export interface StartOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** A program and its arguments that become `sand`, such as `prlimit` with a limit. */
+  readonly through?: readonly string[];
   /** Further descriptors, from 3 on. */
   readonly descriptors?: readonly number[];
 }
@@ -75,7 +77,7 @@ export function createWorld(who: Who = 'caller'): World {
   const start = (args: readonly string[], options: StartOptions = {}): ChildProcess => {
     const as =
       who === 'caller' ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
-    const [file, ...rest] = [...as, NODE, SAND, ...args];
+    const [file, ...rest] = [...as, ...(options.through ?? []), NODE, SAND, ...args];
     return spawn(file ?? '', rest, {
       cwd: options.cwd ?? workspace,
       env: { ...environment, ...options.environment },

@@ -82,9 +82,10 @@ function startDnsQuery(): Running {
       const [answer] = answers;
       hold(answer === undefined || bytes.length >= 12, 'no answer to half a header');
       if (answer === undefined) return;
-      // A burst of malformed messages has a record at its beginning, and counts the rest.
-      hold(records.length <= 1, 'one record for one answer at the most');
-      const record = records.at(-1);
+      // A burst of malformed messages has a record at its beginning; the count of the rest comes by its own clock.
+      const own = records.filter(({ count }) => count === undefined);
+      hold(own.length <= 1, 'one record for one answer at the most');
+      const record = own.at(-1);
       hold(answer.length <= 1_232, 'an answer that no path cuts');
       hold((answer.readUInt16BE(2) & 0x8000) !== 0, 'an answer, not a question');
       hold(answer.readUInt16BE(0) === bytes.readUInt16BE(0), 'the id of the question');

@@ -60,9 +60,9 @@ function isManifestOrEntry(target: string): boolean {
   return target === 'package.json' || target === 'index.ts';
 }
 
-/** Outside tests nothing imports a test; benchmarks may be imported by tests alone. */
+/** Outside tests and their configuration nothing imports a test; benchmarks may be imported by tests alone. */
 export function checkTestImports(file: SourceFile): readonly string[] {
-  if (isTest(file.path)) return [];
+  if (isTest(file.path) || file.path === 'vitest.config.ts') return [];
   return importsOf(file.text).flatMap(({ specifier }) => {
     if (!specifier.startsWith('.')) return [];
     const target = posix.join(posix.dirname(file.path), specifier);

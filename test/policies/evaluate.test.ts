@@ -542,7 +542,16 @@ describe('the evaluator', () => {
     );
   });
 
-  test('decides the same without the rules that only report, above them too', () => {
+  test('takes no trial from a ceiling: what its rules would only report, they deny', () => {
+    const policy = rulesPolicy('  - allow: [a.example, b.example]');
+    const names = rulesPolicy('  - allow: "*.example"\n  - {deny: a.example, report: true}');
+    expect(ask(inForce(policy, names), 'a.example').reason).toBe('ceiling');
+    expect(ask(inForce(policy, names), 'b.example').reason).toBe('allowed-by-rule');
+    const ranges = rulesPolicy('  - allow: "*.example"\n  - {deny: 203.0.113.0/24, report: true}');
+    expect(dial(inForce(policy, ranges), 'a.example', '203.0.113.1')).toBe('ceiling');
+  });
+
+  test('decides the same without the rules that only report', () => {
     fc.assert(
       fc.property(anyPolicy, anyReportingRule, anyRequest, anyAddress, (plain, trial, request, address) => {
         const [without, withTrial] = [plain, { ...plain, rules: [...plain.rules, trial] }].map((policy) =>

@@ -58,6 +58,14 @@ describe('a found policy', () => {
     expect(widerThanStrict(policyOf(`${HEAD}rules:\n  - allow: a.example\n`), narrow).wider).toBe(true);
   });
 
+  test('is wider than what strict allows for certain requests only', () => {
+    const found = policyOf(`${HEAD}rules:\n  - {allow: a.example, http: [80]}\n`);
+    for (const key of ['methods: [GET]', 'paths: [/x]']) {
+      const narrow = policyOf(`${HEAD}rules:\n  - {allow: a.example, http: [80], ${key}}\n`);
+      expect(widerThanStrict(found, narrow).wider).toBe(true);
+    }
+  });
+
   test('is wider than what strict allows for a while only', () => {
     const brief = policyOf(`${HEAD}rules:\n  - allow: a.example\n    until: 2027-01-01T00:00:00Z\n`);
     const found = policyOf(`${HEAD}rules:\n  - allow: a.example\n`);

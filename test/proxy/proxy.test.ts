@@ -67,6 +67,23 @@ describe('the order of things', () => {
   });
 });
 
+describe('when the system does not tell the host\u2019s own addresses', () => {
+  it('nothing is dialled, and the guest is told', async () => {
+    const { rig, origin, tunnel } = await withTcpOrigin();
+    await using _ = rig;
+    rig.onHostAddresses = () => {
+      throw new Error('too many open files');
+    };
+    expect(await (await tunnel()).all()).toMatch(/^HTTP\/1\.1 502 [\s\S]*x-sand-reason: upstream-failed/);
+    expect(rig.decisions).toMatchObject([
+      { disposition: 'refused', detail: expect.stringContaining('too many open files') },
+    ]);
+    expect(origin.connections.length).toBe(0);
+    rig.onHostAddresses = () => {};
+    await (await tunnel()).until(/Established/);
+  });
+});
+
 describe('when the audit log cannot be written', () => {
   it('nothing is dialled, and everything later is refused', async () => {
     const { rig, origin, port, tunnel } = await withTcpOrigin();

@@ -53,6 +53,7 @@ export class Rig implements AsyncDisposable {
   inForce: PolicyInForce;
   /** What the audit log does on each record; set it to throw. */
   onRecord: (entry: AuditEntry) => void = () => {};
+  onHostAddresses: () => void = () => {};
   onLookup: (name: string) => Promise<void> = async () => {};
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
@@ -74,7 +75,10 @@ export class Rig implements AsyncDisposable {
         if (known !== undefined) return known;
         return { kind: address.startsWith('198.18.') ? 'unknown-synthetic' : 'literal' };
       },
-      hostAddresses: () => [],
+      hostAddresses: () => {
+        this.onHostAddresses();
+        return [];
+      },
       isOwn: (_, port) => (options.own ?? []).includes(port),
       ...(options.parents === undefined ? {} : { parents: options.parents }),
       audit: {

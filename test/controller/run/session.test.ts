@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +47,28 @@ function createSignals() {
       },
     },
   };
+}
+
+/** The one log below `folder` that this process has open is a full device from now on. */
+function fillDisk(folder: string): void {
+  const log = readdirSync('/proc/self/fd').find((descriptor) => {
+    try {
+      const place = readlinkSync(`/proc/self/fd/${descriptor}`);
+      return place.startsWith(folder) && place.endsWith('audit.jsonl');
+    } catch {
+      return false;
+    }
+  });
+  if (log === undefined) throw new Error('no log is open');
+  closeSync(Number(log));
+  // It takes the lowest number that is free, most often the log's; otherwise the log finds none.
+  openSync('/dev/full', 'a');
+}
+
+/** What lies in the place of the run's state can be no file. */
+function blockState(folder: string): void {
+  const [id = ''] = readdirSync(join(folder, 'sand', 'runs'));
+  mkdirSync(join(folder, 'sand', 'runs', id, 'run.json.new'));
 }
 
 async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}) {
@@ -161,6 +193,42 @@ describe('a session', () => {
     Reflect.set(circular, 'itself', circular);
     const { backend, result } = await run({ details: circular });
     expect(result.error).toMatchObject({ code: 'internal' });
+    expect(backend.steps.at(-1)).toBe('destroy');
+  });
+
+  it('whose log fails while its command runs ends the command, and says why once', async () => {
+    const { backend, result } = await run({
+      observations: [{ code: 'protected-file-created', detail: 'to be recorded by the teardown' }],
+      exec: async (command, gateway) => {
+        fillDisk(root);
+        const probe = { kind: 'probe', name: 'resolver', passed: true, detail: '' } as const;
+        expect(() => gateway.record(probe)).toThrow(/ENOSPC|EBADF/);
+        expect(command.signal.aborted).toBe(true);
+        expect(command.kill.aborted).toBe(false);
+        return { code: 143 };
+      },
+    });
+    expect(result).toMatchObject({ exitCode: 125, cause: 'error', error: { code: 'audit-unavailable' } });
+    expect(result.teardown).toEqual([]);
+    expect(backend.steps.slice(-2)).toEqual(['stop', 'destroy']);
+  });
+
+  it('whose log fails when the command has ended says so once, and is no success', async () => {
+    const { result } = await run({
+      observations: [{ code: 'protected-file-created', detail: 'to be recorded by the teardown' }],
+      exec: async () => {
+        fillDisk(root);
+        return { code: 0 };
+      },
+    });
+    expect(result).toMatchObject({ exitCode: 0, error: null });
+    expect(result.teardown.map(({ code }) => code)).toEqual(['audit-unavailable']);
+  });
+
+  it('whose disk has no room beside the log says what to do about it', async () => {
+    const environ = { XDG_STATE_HOME: root };
+    const { backend, result } = await run({ start: async () => blockState(root) }, { environ });
+    expect(result.error).toMatchObject({ code: 'audit-unavailable' });
     expect(backend.steps.at(-1)).toBe('destroy');
   });
 
