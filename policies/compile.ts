@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { DraftRule } from './decode-rule.ts';
 import { type FormattedPolicy, formatPolicy, formatRule } from './format.ts';
 import { strictestLimits } from './guest-limits.ts';
-import { type Layer, type PhaseNames, strictestMode } from './layer.ts';
+import { type Layer, type LayerSet, type PhaseNames, strictestMode } from './layer.ts';
 import { resolveLayers } from './layers.ts';
 import { POLICY_LIMITS } from './limits.ts';
 import type { CompiledPolicy, Parsed, PolicyIssue, Requirements, Rule } from './model.ts';
@@ -22,6 +22,8 @@ export interface CompileOptions {
   readonly role?: 'policy' | 'ceiling';
   /** False: locks beside the files are not read. */
   readonly locks?: boolean;
+  /** Is given what the policy was put together of, for who tells more about it than the policy does. */
+  readonly inspect?: (layers: LayerSet) => void;
 }
 
 /**
@@ -33,7 +35,9 @@ export function compilePolicy(
   reader: PolicyReader,
   options: CompileOptions = {},
 ): Parsed<CompiledPolicy> {
-  const { layers, phases, resolved, files, issues } = resolveLayers(requests, reader, options);
+  const set = resolveLayers(requests, reader, options);
+  options.inspect?.(set);
+  const { layers, phases, resolved, files, issues } = set;
   const placed = nameRules(layers);
   const role = options.role ?? 'policy';
   const named = placed.map(({ rule }) => rule);

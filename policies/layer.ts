@@ -12,7 +12,7 @@ export interface Layer {
   /** The phase that its rules hold in; absent: in every phase. */
   readonly phase?: string;
   /** What a document says besides rules; absent: nothing, as of groups, flags and phases. */
-  readonly stated?: Pick<PolicyDocument, 'mode' | 'limits' | 'requires' | 'places'>;
+  readonly stated?: Pick<PolicyDocument, 'extends' | 'mode' | 'limits' | 'requires' | 'places'>;
 }
 
 /** A preset or group that a file of the user's, or the user, names. */

@@ -256,8 +256,7 @@ class Resolution {
     const bases = document.extends
       .map(({ text, at }) => this.#named(text, { directory, at, issues, depth: depth + 1 }))
       .filter((base) => base !== null);
-    const { mode, limits, requires, places } = document;
-    this.layers.push({ name, file, rules: document.rules, stated: { mode, limits, requires, places } });
+    this.layers.push({ name, file, rules: document.rules, stated: document });
     this.#addPhases(document, name, file, issues);
     const inherited = strictestMode(bases.map((base) => base.mode));
     if (document.mode?.value === 'report' && inherited === 'enforce') {

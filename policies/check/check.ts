@@ -3,11 +3,9 @@
  * folder. Advice is given on what the user wrote, never on what a preset or group of sand says.
  */
 import { type CompileOptions, compilePolicy } from '../compile.ts';
-import { decodeDocument, type PolicyDocument } from '../decode.ts';
-import { parseDocument } from '../document.ts';
 import { formatRule } from '../format.ts';
-import { IssueList } from '../issue.ts';
-import type { CompiledPolicy, Origin, Rule } from '../model.ts';
+import type { Layer, LayerSet } from '../layer.ts';
+import type { CompiledPolicy, Origin } from '../model.ts';
 import type { PolicyReader } from '../policy-source.ts';
 import { type HostRisk, readRisks } from '../risks.ts';
 import { indexOf } from '../rule-judgement.ts';
@@ -34,7 +32,11 @@ export interface CheckedPolicy {
 }
 
 export function checkPolicy({ name, reader, nowMs, ceilings, options }: CheckRequest): CheckedPolicy {
-  const compiled = compilePolicy([{ kind: 'named', name }], reader, options);
+  let layers: readonly Layer[] = [];
+  const inspect = (set: LayerSet): void => {
+    layers = set.layers;
+  };
+  const compiled = compilePolicy([{ kind: 'named', name }], reader, { ...options, inspect });
   if (!compiled.ok) return { policy: null, findings: sortFindings(compiled.issues.map(findingOf)) };
   const policy = compiled.value;
   const risks = readRisks(reader.readData) ?? [];
@@ -46,13 +48,13 @@ export function checkPolicy({ name, reader, nowMs, ceilings, options }: CheckReq
       ...riskyHosts(rule, indexOf(policy), risks),
     ]),
     ...idleInEveryPhase(policy, ceilings),
-    ...adviseOnDocuments(policy, reader, risks),
+    ...adviseOnLayers(policy, layers, reader, risks),
   ];
   return { policy, findings: sortFindings(findings) };
 }
 
 /** What sand ships is judged by its own tests. */
-function isUsers({ origin }: Rule): boolean {
+function isUsers({ origin }: { readonly origin: Pick<Origin, 'file'> }): boolean {
   return !/^(preset|group):/.test(origin.file);
 }
 
@@ -79,67 +81,40 @@ function idleInEveryPhase(
   return [...findings, warn('check-bounded', at, message, 'Join rules with wildcards.')];
 }
 
-/** What a document says besides rules has its place in the file alone. */
-function adviseOnDocuments(
+/** What a document says besides rules, and rules that it has twice, have their places in its layers alone. */
+function adviseOnLayers(
   policy: CompiledPolicy,
+  layers: readonly Layer[],
   reader: PolicyReader,
   risks: readonly HostRisk[],
 ): readonly PolicyFinding[] {
-  const documents = readDocuments(policy, reader);
-  const groups = documents.flatMap(({ file, document }) =>
-    riskyGroups(document.extends, file, indexOf(policy), risks, reader.readData),
-  );
-  const repeated = documents.flatMap(repeatedRules);
-  if (policy.mode !== 'report') return [...groups, ...repeated];
-  const stating = documents.find(({ document }) => document.mode?.value === 'report') ?? documents[0];
-  if (stating === undefined) return [...groups, ...repeated];
-  const { file, document } = stating;
-  const at: Origin = { file, ...(document.mode?.at ?? document.extends[0]?.at ?? { line: 1, column: 1 }) };
+  const own = layers.filter(({ file }) => isUsers({ origin: { file } }));
+  const findings = own.flatMap((layer) => [
+    ...repeatedRules(layer),
+    ...riskyGroups(layer.stated?.extends ?? [], layer.file, indexOf(policy), risks, reader.readData),
+  ]);
+  if (policy.mode !== 'report') return findings;
+  // The file that was asked for is resolved last.
+  const stating = own.find(({ stated }) => stated?.mode?.value === 'report') ?? own.at(-1);
+  if (stating === undefined) return findings;
+  const { file, stated } = stating;
+  const at: Origin = { file, ...(stated?.mode?.at ?? stated?.extends[0]?.at ?? { line: 1, column: 1 }) };
   const message = 'in report mode the guest reaches whatever no rule denies';
   const hint = 'Write mode: enforce once the record shows what is needed.';
-  return [warn('report-mode', at, message, hint), ...groups, ...repeated];
+  return [warn('report-mode', at, message, hint), ...findings];
 }
 
 /** Of two equal rules of one list the compiler keeps the first. */
-function repeatedRules({ file, document }: ReadDocument): readonly PolicyFinding[] {
-  return [document.rules, ...document.phases.map(({ rules }) => rules)].flatMap((rules) => {
-    const seen = new Map<string, number>();
-    return rules.flatMap((rule): PolicyFinding[] => {
-      const text = formatRule(rule);
-      const before = seen.get(text);
-      if (before === undefined) seen.set(text, rule.at.line);
-      if (before === undefined || before === rule.at.line) return [];
-      const said = `this rule stands in line ${before} already`;
-      return [warn('redundant-rule', { file, ...rule.at }, said, 'Remove this rule.')];
-    });
+function repeatedRules({ file, rules }: Layer): readonly PolicyFinding[] {
+  const seen = new Map<string, number>();
+  return rules.flatMap((rule): PolicyFinding[] => {
+    const text = formatRule(rule);
+    const before = seen.get(text);
+    if (before === undefined) seen.set(text, rule.at.line);
+    if (before === undefined || before === rule.at.line) return [];
+    const said = `this rule stands in line ${before} already`;
+    return [warn('redundant-rule', { file, ...rule.at }, said, 'Remove this rule.')];
   });
-}
-
-interface ReadDocument {
-  readonly file: string;
-  readonly document: PolicyDocument;
-}
-
-/** The files of the policy once more, by the names that issues call them; they have just been read without an error. */
-function readDocuments(policy: CompiledPolicy, reader: PolicyReader): readonly ReadDocument[] {
-  const named = new Set(policy.rules.map(({ origin }) => origin.file));
-  const documents = new Map<string, ReadDocument>();
-  for (const path of policy.files) {
-    const reading = reader.readFile(path);
-    if (reading.kind !== 'file') continue;
-    const file = labelOf(path, reader.directory);
-    // A link and the file behind it are both in the list.
-    if (documents.has(reading.realPath) && !named.has(file)) continue;
-    const tree = parseDocument(reading.bytes, file);
-    const document = tree.ok ? decodeDocument(tree.value, new IssueList(file), false) : null;
-    if (document !== null) documents.set(reading.realPath, { file, document });
-  }
-  return [...documents.values()];
-}
-
-/** As the compiler calls a file. */
-function labelOf(path: string, directory: string): string {
-  return path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : path;
 }
 
 /** Errors first of one place; of several files each by itself. */
