@@ -5,7 +5,7 @@ import { pasteLine } from '../../policies/edit/rule-text.ts';
 import { type ConsideredRule, EFFECTS } from '../../policies/explain/considered.ts';
 import type { Explanation } from '../../policies/explain/explain.ts';
 import { describeTurning } from '../../policies/explain/turning-text.ts';
-import type { RuleRef } from '../../policies/model.ts';
+import type { PolicyPhase, RuleRef } from '../../policies/model.ts';
 import { REASONS, type Reason } from '../../policies/reasons.ts';
 import type { FoundEvent } from './why-event.ts';
 
@@ -18,6 +18,7 @@ export interface Answer {
   readonly digest: string;
   /** What commands write to; null: what they find by themselves. */
   readonly file: string | null;
+  readonly phase: PolicyPhase | null;
   readonly event: {
     readonly found: FoundEvent;
     readonly run: string;
@@ -91,7 +92,7 @@ function formatOne({ rule, effect }: ConsideredRule): string {
 /** A rule of a group lists dozens of hosts. */
 const LONGEST_RULE = 80;
 
-function formatTurning(explanation: Explanation, { file }: Answer): readonly string[] {
+function formatTurning(explanation: Explanation, { file, phase }: Answer): readonly string[] {
   const { turning, suggestion, decision, reason } = explanation;
   const meant = suggestion === null || suggestion.startsWith('- ') ? [] : [suggestion];
   if (turning === null) {
@@ -99,11 +100,12 @@ function formatTurning(explanation: Explanation, { file }: Answer): readonly str
     const advice = isHeld ? ADVICE.ceiling : ADVICE[reason];
     return decision === 'deny' ? [...meant, `to turn it: ${advice ?? NO_ADVICE}`] : meant;
   }
-  const { remove, add, commands } = describeTurning(turning, file);
+  const where = phase === null ? '' : `, in phase ${phase.name}`;
+  const { remove, add, commands } = describeTurning(turning, { file, phase });
   return [
     ...meant,
     ...remove.map((line) => `to turn it, take out ${line}`),
-    ...(add === null ? [] : [`${remove.length === 0 ? 'to turn it' : 'and write'}: ${add}`]),
+    ...(add === null ? [] : [`${remove.length === 0 ? 'to turn it' : 'and write'}${where}: ${add}`]),
     ...commands.map((command, at) => `  ${at === 0 ? 'or' : 'and'}: ${command}`),
   ];
 }
@@ -138,7 +140,7 @@ function factsOf({ decided, close }: FoundEvent): readonly (readonly [string, st
   return facts.flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
 }
 
-export function describeAnswer({ asked, explanation, layers, digest, file, event }: Answer) {
+export function describeAnswer({ asked, explanation, layers, digest, file, phase, event }: Answer) {
   const shared = { asked, layers, policy: digest };
   const about = event === null ? {} : { event: describeEvent(event) };
   if (explanation === null) return { ...shared, ...about };
@@ -171,7 +173,7 @@ export function describeAnswer({ asked, explanation, layers, digest, file, event
       ...ceilings.flatMap((rules) => rules.map((one) => describeOne(one, 'ceiling'))),
     ],
     left,
-    turning: turning === null ? null : describeTurning(turning, file),
+    turning: turning === null ? null : describeTurning(turning, { file, phase }),
   };
 }
 

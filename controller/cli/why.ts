@@ -15,6 +15,7 @@ import type {
   HttpRequest,
   IpAddress,
   PolicyInForce,
+  PolicyPhase,
 } from '../../policies/model.ts';
 import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { parseRequestPath } from '../../policies/request-path.ts';
@@ -90,6 +91,7 @@ async function answerHost(options: WhyOptions): Promise<Answer> {
     layers: chosen.layers,
     digest: inForce.policy.digest,
     file: namedFile(options.policy),
+    phase: chosen.inForce.policy.phases?.find(({ policy }) => policy === inForce.policy) ?? null,
     event: null,
   };
 }
@@ -101,7 +103,7 @@ async function answerEvent(
   if (options.method !== undefined) throw usage('an event has its own request', 'leave method and path out');
   const run = await chooseRun({ env: options.environ, run: name });
   const found = await findEvent(run, seq);
-  const { inForce, layers, isSame } = await policyOfEvent(run, found, options);
+  const { inForce, layers, isSame, phase } = await policyOfEvent(run, found, options);
   const nowMs = isSame ? Date.parse(found.decided.time) : options.nowMs;
   const request = requestOf(found.decided, inForce, nowMs);
   const { decided } = found;
@@ -117,6 +119,7 @@ async function answerEvent(
     layers,
     digest: inForce.policy.digest,
     file: namedFile(layers),
+    phase,
     event: { found, run: run.id, policyIsSame: isSame },
   };
 }
@@ -130,6 +133,7 @@ interface EventPolicy {
   readonly layers: readonly string[];
   /** Whether this is the policy that decided. */
   readonly isSame: boolean;
+  readonly phase: PolicyPhase | null;
 }
 
 /**
@@ -147,26 +151,46 @@ async function policyOfEvent(run: RunPlace, found: FoundEvent, options: WhyOptio
     : await choose(options, policies, allows).catch(ignorePolicyProblems);
   const same = chosen === null ? null : decidedBy(chosen.inForce, digest);
   if (chosen !== null && same !== null) {
-    return { inForce: { ...chosen.inForce, policy: same }, layers: chosen.layers, isSame: true };
+    return {
+      inForce: { ...chosen.inForce, policy: same },
+      layers: chosen.layers,
+      isSame: true,
+      phase: phaseNamed(chosen.inForce, digest),
+    };
   }
   if (chosen !== null && isNamed) {
-    return { inForce: phaseOf(chosen.inForce, options.phase), layers: chosen.layers, isSame: false };
+    return {
+      inForce: phaseOf(chosen.inForce, options.phase),
+      layers: chosen.layers,
+      isSame: false,
+      phase: null,
+    };
   }
   const kept = recordedPolicy(run, digest);
   if (kept !== null) {
     const ceilings = chosen?.inForce.ceilings ?? [];
-    return { inForce: { policy: kept, ceilings }, layers: [run.policyPath], isSame: false };
+    return { inForce: { policy: kept, ceilings }, layers: [run.policyPath], isSame: false, phase: null };
   }
   if (chosen === null) {
     const hint = 'name a policy with --policy to see what it makes of the event';
     throw new SandError('policy-missing', 'the policy of that run is gone, and it kept none', hint);
   }
-  return { inForce: phaseOf(chosen.inForce, options.phase), layers: chosen.layers, isSame: false };
+  return {
+    inForce: phaseOf(chosen.inForce, options.phase),
+    layers: chosen.layers,
+    isSame: false,
+    phase: null,
+  };
 }
 
 /** The policy, its phase, or what a run that learns makes of either, that has this digest. */
 function decidedBy(inForce: PolicyInForce, digest: string): CompiledPolicy | null {
   return phaseWith(inForce.policy, digest) ?? phaseWith(observing(inForce).policy, digest);
+}
+
+/** Phases that say the same are one to whoever asks. */
+function phaseNamed({ policy }: PolicyInForce, digest: string): PolicyPhase | null {
+  return policy.phases?.find((phase) => phase.policy.digest === digest) ?? null;
 }
 
 /** What a run of long ago was started with may be gone, or wrong by now. */

@@ -1,6 +1,6 @@
 /** A change that would turn a verdict, as lines to paste and as commands for a shell. */
 import { pasteLine, type RuleContent, rangeWord, subjectWord } from '../edit/rule-text.ts';
-import type { Rule } from '../model.ts';
+import type { PolicyPhase, Rule } from '../model.ts';
 import { formatPortRange, PROTOCOLS } from '../port-range.ts';
 import type { Turning } from './turning.ts';
 
@@ -13,16 +13,27 @@ export interface TurningText {
   readonly commands: readonly string[];
 }
 
-/** `file`: the policy file to write to, where the commands would not find it by themselves. */
-export function describeTurning({ remove, add }: Turning, file: string | null): TurningText {
+/** Where a change goes. */
+export interface TurningPlace {
+  /** The policy file to write to; null: what the commands find by themselves. */
+  readonly file: string | null;
+  /** The phase that was asked about, so that no other is opened; null where the policy has none. */
+  readonly phase: PolicyPhase | null;
+}
+
+export function describeTurning({ remove, add }: Turning, { file, phase }: TurningPlace): TurningText {
   const inFiles = remove.every(isInFile);
   const commands = [
     ...remove.flatMap((rule) =>
       rule.subjects.map((subject) =>
-        command(['deny', quoted(subjectWord(subject)), '--remove', '--file', quoted(rule.origin.file)]),
+        command([
+          ...['deny', quoted(subjectWord(subject)), '--remove'],
+          ...(phase?.own.includes(rule) === true ? ['--phase', quoted(phase.name)] : []),
+          ...['--file', quoted(rule.origin.file)],
+        ]),
       ),
     ),
-    ...(add === null ? [] : [allowCommand(add, file)]),
+    ...(add === null ? [] : [allowCommand(add, file, phase)]),
   ];
   return {
     remove: remove.map((rule) => `${placeOf(rule)}: ${pasteLine(rule)}`),
@@ -31,7 +42,7 @@ export function describeTurning({ remove, add }: Turning, file: string | null): 
   };
 }
 
-function allowCommand(rule: RuleContent, file: string | null): string {
+function allowCommand(rule: RuleContent, file: string | null, phase: PolicyPhase | null): string {
   const flag = (name: string, values: readonly string[] | undefined | null): readonly string[] =>
     (values ?? []).flatMap((value) => [name, quoted(value)]);
   const isWeb = rule.ports.http.some(({ from }) => from === 80) && rule.ports.https.length > 0;
@@ -49,6 +60,7 @@ function allowCommand(rule: RuleContent, file: string | null): string {
     ),
     ...flag('--address', rule.addresses?.map(rangeWord)),
     ...(rule.untilMs === undefined ? [] : ['--for', '1h']),
+    ...flag('--phase', phase === null ? [] : [phase.name]),
     ...flag('--file', file === null ? [] : [file]),
   ]);
 }

@@ -68,3 +68,27 @@ describe('sand why with a method and a path', () => {
     expect(JSON.parse(text)).toMatchObject({ decision: 'deny', reason: 'path-not-allowed' });
   });
 });
+
+describe('sand why of a policy with phases', () => {
+  const phased = join(folder, 'phased.yaml');
+  writeFileSync(
+    phased,
+    'version: 1\nrules: [{deny: d.example}]\nphases:\n  setup: {rules: [{allow: a.example}, {deny: b.example}]}\n  run: {rules: []}\n',
+  );
+
+  it('asks the first unless told, and proposes to open no other', async () => {
+    const asked = { policy: [phased], authority: 'a.example' };
+    expect((await why(asked)).code).toBe(0);
+    const { code, text } = await why({ ...asked, phase: 'run' });
+    expect(code).toBe(1);
+    expect(text).toContain('to turn it, in phase run: - allow: a.example\n');
+    expect(text).toContain(`or: sand policy allow a.example --phase run --file ${phased}\n`);
+    await expect(why({ ...asked, phase: 'later' })).rejects.toThrow('no phase later');
+  });
+
+  it('takes a deny rule out where it stands', async () => {
+    const text = async (authority: string) => (await why({ policy: [phased], authority })).text;
+    expect(await text('b.example')).toContain('sand policy deny b.example --remove --phase setup --file');
+    expect(await text('d.example')).toContain('sand policy deny d.example --remove --file');
+  });
+});
