@@ -3,7 +3,7 @@
  * makes of it, and the smallest change that would turn it.
  */
 import { homedir, networkInterfaces } from 'node:os';
-import { escapeJson } from '../../audit/escape.ts';
+import { escapeJson, escapeTerminal } from '../../audit/escape.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { explain } from '../../policies/explain/explain.ts';
@@ -50,6 +50,8 @@ export interface WhyOptions {
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly nowMs: number;
   readonly write: (text: string) => void;
+  /** For people; never part of what a program reads. */
+  readonly tell: (text: string) => void;
 }
 
 /** The web's own ports, for a host that is asked about without one. */
@@ -199,9 +201,12 @@ function ignorePolicyProblems(error: unknown): null {
   throw error;
 }
 
-function choose({ cwd, environ }: WhyOptions, policies: readonly string[], allows: readonly string[]) {
+function choose({ cwd, environ, tell }: WhyOptions, policies: readonly string[], allows: readonly string[]) {
   const home = environ.HOME ?? homedir();
-  return choosePolicy({ policies, allows, cwd, home, environ, told: () => {} });
+  // An explanation starts nothing: it says what the found policy means, and that a run asks first.
+  const unapproved = ({ message }: SandError) =>
+    tell(`sand: a run asks before it uses this: ${escapeTerminal(message)}\n`);
+  return choosePolicy({ policies, allows, cwd, home, environ, told: () => {}, unapproved });
 }
 
 /** A guest begins in the first phase. Raises `usage` for a phase that the policy does not have. */

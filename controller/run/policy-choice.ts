@@ -26,6 +26,8 @@ export interface PolicyChoiceRequest {
   readonly home: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly told: (message: string) => void;
+  /** Given by what starts no guest: told instead of raised, and nobody is asked. */
+  readonly unapproved?: (refusal: SandError) => void;
 }
 
 export interface PolicyChoice {
@@ -154,14 +156,15 @@ async function requireConsent(
   const folder = configFolder(request.environ, request.home);
   if (isApproved(folder, found.digest)) return;
   const because = widening.because.slice(0, 10);
-  if (await askOnTerminal(path, because, request.environ))
-    return rememberApproval(folder, path, found.digest);
-  throw new SandError(
+  const refusal = new SandError(
     'policy-unapproved',
     `${path} was found, not named, and is wider than strict: ${because.join('; ')}`,
     `read it, then name it with --policy ${path} (or run once on a terminal and say yes)`,
     { details: { path, digest: found.digest, because: widening.because } },
   );
+  if (request.unapproved !== undefined) return request.unapproved(refusal);
+  if (!(await askOnTerminal(path, because, request.environ))) throw refusal;
+  rememberApproval(folder, path, found.digest);
 }
 
 export function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {

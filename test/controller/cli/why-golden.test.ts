@@ -58,6 +58,7 @@ async function why(options: Partial<WhyOptions>): Promise<string> {
     write: (some) => {
       text += some;
     },
+    tell: () => {},
     ...options,
   });
   return `${text.replaceAll(folder, '/project')}exit code ${code}\n`;

@@ -27,6 +27,7 @@ async function why(options: Partial<WhyOptions>): Promise<{ code: number; text: 
     write: (some) => {
       text += some;
     },
+    tell: () => {},
     ...options,
   });
   return { code, text };
@@ -90,5 +91,21 @@ describe('sand why of a policy with phases', () => {
     const text = async (authority: string) => (await why({ policy: [phased], authority })).text;
     expect(await text('b.example')).toContain('sand policy deny b.example --remove --phase setup --file');
     expect(await text('d.example')).toContain('sand policy deny d.example --remove --file');
+  });
+});
+
+describe('a found policy that a run would ask about', () => {
+  it('is explained all the same, and that is told to the person', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'sand-why-'));
+    writeFileSync(join(place, 'sand.policy.yaml'), 'version: 1\nrules:\n  - allow: wide.example\n');
+    let told = '';
+    const tell = (some: string): void => {
+      told += some;
+    };
+    const environ = { HOME: place, CI: 'true' };
+    const { code } = await why({ authority: 'wide.example', policy: [], cwd: place, environ, tell });
+    rmSync(place, { recursive: true });
+    expect(code).toBe(0);
+    expect(told).toMatch(/a run asks before it uses this: .*wider than strict.*it allows wide\.example/);
   });
 });
