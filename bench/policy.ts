@@ -1,4 +1,5 @@
 /** What the number of rules costs: compiling a policy file, judging one request by it, comparing two, in this process. */
+import { checkPolicy } from '../policies/check/check.ts';
 import { comparePolicies } from '../policies/compare/compare.ts';
 import { compilePolicy } from '../policies/compile.ts';
 import { evaluate } from '../policies/evaluate.ts';
@@ -51,6 +52,19 @@ function compile(text: string): CompiledPolicy {
   return compiled.value;
 }
 
+function check(text: string): void {
+  checkPolicy({
+    name: './bench.yaml',
+    reader: {
+      directory: '/',
+      readFile: () => ({ kind: 'file', realPath: '/bench.yaml', bytes: Buffer.from(text) }),
+      readData: () => null,
+    },
+    nowMs: Date.now(),
+    ceilings: [],
+  });
+}
+
 function asked(text: string): EgressRequest {
   const host = parseHost(text);
   if (!host.ok) throw new Error(`no host: ${text}`);
@@ -85,6 +99,14 @@ const COMPARED_SIZES: readonly number[] = [10, 1_000, 10_000];
 function compareRows(): readonly (readonly string[])[] {
   const compared = COMPARED_SIZES.map((rules) => {
     const text = policyText(rules);
+    const time = (title: string, work: () => unknown) => {
+      const samples = Array.from({ length: ROUNDS }, () => {
+        const start = performance.now();
+        work();
+        return performance.now() - start;
+      });
+      return { title, figure: formatFigure(median(samples)) };
+    };
     const force = (source: string): PolicyInForce => ({ policy: compile(source), ceilings: [] });
     const before = force(text);
     const others: readonly (readonly [string, PolicyInForce])[] = [
@@ -95,14 +117,10 @@ function compareRows(): readonly (readonly string[])[] {
         force(text.replaceAll('example.', 'other.').replaceAll('203.0.', '198.51.')),
       ],
     ];
-    return others.map(([title, after]) => {
-      const samples = Array.from({ length: ROUNDS }, () => {
-        const start = performance.now();
-        comparePolicies(before, after);
-        return performance.now() - start;
-      });
-      return { title, figure: formatFigure(median(samples)) };
-    });
+    return [
+      time('check, ms', () => check(text)),
+      ...others.map(([title, after]) => time(title, () => comparePolicies(before, after))),
+    ];
   });
   const [first = []] = compared;
   return first.map(({ title }, at) => [title, ...compared.map((row) => row[at]?.figure ?? '')]);
@@ -152,7 +170,7 @@ function tableOf(sized: readonly Sized[]) {
   return {
     head: ['', ...heads],
     rows: [
-      ['compile, ms', ...cells(({ compileMs }) => compileMs)],
+      ['compile, as a start and a reload do, ms', ...cells(({ compileMs }) => compileMs)],
       ['compile, µs a rule', ...cells(({ compileMs, rules }) => compileMs.map((ms) => (ms * 1_000) / rules))],
       ...QUESTIONS.map(([title]) => [
         `${title}: evaluations/s`,
