@@ -8,6 +8,7 @@ import { parseAddress } from '../policies/address.ts';
 import type { ProxyContext } from './context.ts';
 import { Exchange, type ForwardEnd, type ForwardJob, type LibraryRequest } from './exchange.ts';
 import { poolKeys } from './route.ts';
+import type { TurnShare } from './turn-share.ts';
 import { runUpgrade } from './upgrade.ts';
 import { type Opened, openUpstream } from './upstream.ts';
 import { UpstreamAgent } from './upstream-agent.ts';
@@ -23,7 +24,10 @@ export interface Forwarder {
 /** RFC 9110 section 9.2.1; only these are sent again when an idle upstream connection turns out dead before a byte of an answer. */
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents' | 'isOwn'>): Forwarder {
+export function createForwarder(
+  context: Pick<ProxyContext, 'limits' | 'parents' | 'isOwn'>,
+  turns: TurnShare,
+): Forwarder {
   const { limits } = context;
   const agent = new UpstreamAgent();
   const library = createLibrary();
@@ -64,7 +68,7 @@ export function createForwarder(context: Pick<ProxyContext, 'limits' | 'parents'
   const upgrade = async (job: ForwardJob): Promise<ForwardEnd> => {
     const opened = await connect(job, 'upgrade');
     if (!opened.ok) return failure(opened);
-    return runUpgrade(job, opened.socket, limits);
+    return runUpgrade(job, opened.socket, limits, turns);
   };
 
   return { forward, upgrade, close: () => agent.destroy() };

@@ -41,12 +41,14 @@ export const PROXY_LIMITS: ProxyLimits = {
   attemptDelayMs: 250,
   idleTimeoutMs: DEFAULT_LIMITS.idleMs,
   totalTimeoutMs: DEFAULT_LIMITS.totalMs,
-  /** Bytes a socket may read in one turn of the event loop, so that no tunnel starves a new one. */
+  /** Bytes that one of many sockets may read in one turn of the event loop, so that no tunnel starves a new one. */
   turnBytes: 64 * 1024,
 };
 
 /** Bounds that nobody has a reason to set, each with its reason. Times in milliseconds, sizes in bytes. */
 export const PROXY_BOUNDS = {
+  /** As many streams as move at once have `turnBytes` each; fewer have the others' share besides. */
+  turnStreams: 8,
   /** Header fields of one request: Node's own default is 2000; browsers send about 20. */
   headFields: 200,
   /** A chunk-size line with its extensions, which nobody sends. */

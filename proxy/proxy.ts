@@ -21,6 +21,7 @@ import { parseConnectTarget, recordableTarget } from './request-target.ts';
 import { serveRequests } from './requests.ts';
 import { serveSocks } from './socks-tunnel.ts';
 import { serveTunnel, type TunnelReply } from './tunnel.ts';
+import { TurnShare } from './turn-share.ts';
 
 export interface ProxyStats {
   /** Connections of the guest, open now and accepted so far. */
@@ -64,8 +65,9 @@ const NOT_SHOWN = { wantsJson: false, keepAlive: false, isHead: false } as const
 export function createProxy(context: ProxyContext): GatewayProxy {
   const ledger = new Ledger(context.audit, context.policy, context.limits);
   const guests = new Set<GuestConnection>();
-  const modules = createModules(context);
-  const parts: Parts = { context, ledger, hello: modules.hello, forwarder: modules.forwarder };
+  const turns = new TurnShare(context.limits.turnBytes);
+  const modules = createModules(context, turns);
+  const parts: Parts = { context, ledger, turns, hello: modules.hello, forwarder: modules.forwarder };
   const forget = (guest: GuestConnection): void => void guests.delete(guest);
   let accepted = 0;
   let isClosed = false;
@@ -140,7 +142,7 @@ export function createProxy(context: ProxyContext): GatewayProxy {
 }
 
 /** The heavy modules: loaded with the first connection, in the background, so that a run without one pays nothing. */
-function createModules(context: ProxyContext) {
+function createModules(context: ProxyContext, turns: TurnShare) {
   let hello: Promise<HelloReader> | null = null;
   let forwarder: Promise<Forwarder> | null = null;
   let isClosed = false;
@@ -150,7 +152,7 @@ function createModules(context: ProxyContext) {
   };
   const loadForwarder = (): Promise<Forwarder> => {
     forwarder ??= import('./forward.ts').then(({ createForwarder }) => {
-      const created = createForwarder(context);
+      const created = createForwarder(context, turns);
       if (isClosed) created.close();
       return created;
     });

@@ -7,6 +7,7 @@ import type { Reason } from '../policies/reasons.ts';
 import type { Flight } from './flight.ts';
 import { ignore, resetSocket } from './guest.ts';
 import type { GuestSocket } from './reader.ts';
+import type { TurnShare } from './turn-share.ts';
 
 export interface SpliceOptions {
   /** Bytes of the guest that were read before: they go first. */
@@ -14,7 +15,7 @@ export interface SpliceOptions {
   readonly hasGuestEnded: boolean;
   /** Bytes of the upstream that were read before. */
   readonly greeting: Buffer;
-  readonly turnBytes: number;
+  readonly turns: TurnShare;
   /** Without a byte, once one side has ended: the other may be gone, and a silent one would hold the place. */
   readonly halfOpenTimeoutMs: number;
 }
@@ -29,7 +30,7 @@ export function splice(guest: GuestSocket, upstream: Socket, flight: Flight, opt
 
 class Splice {
   readonly flight: Flight;
-  readonly turnBytes: number;
+  readonly turns: TurnShare;
   readonly #out: Direction;
   readonly #in: Direction;
   readonly #halfOpenTimeoutMs: number;
@@ -39,7 +40,7 @@ class Splice {
 
   constructor(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions) {
     this.flight = flight;
-    this.turnBytes = options.turnBytes;
+    this.turns = options.turns;
     this.#halfOpenTimeoutMs = options.halfOpenTimeoutMs;
     this.#out = new Direction(this, guest, upstream, true);
     this.#in = new Direction(this, upstream, guest, false);
@@ -99,7 +100,8 @@ class Direction {
   readonly #to: GuestSocket;
   readonly #splice: Splice;
   readonly #isOut: boolean;
-  #turn = 0;
+  #turn = -1;
+  #left = 0;
   #isBlocked = false;
   #isResting = false;
 
@@ -147,9 +149,13 @@ class Direction {
     if (!this.#to.writable || !this.#admit(chunk.length)) return;
     this.#splice.onActivity();
     if (!this.#to.write(chunk)) this.#isBlocked = true;
-    this.#turn += chunk.length;
-    if (this.#turn >= this.#splice.turnBytes) {
-      this.#turn = 0;
+    const { turns } = this.#splice;
+    if (this.#turn !== turns.turn) {
+      this.#turn = turns.turn;
+      this.#left = turns.enter();
+    }
+    this.#left -= chunk.length;
+    if (this.#left <= 0 && !this.#isResting) {
       this.#isResting = true;
       setImmediate(endRest, this);
     }

@@ -160,13 +160,13 @@ class Tunnel {
   }
 
   #splice(flight: Flight, { socket, greeting }: Extract<Opened, { ok: true }>): void {
-    const { turnBytes } = this.#parts.context.limits;
+    const { turns } = this.#parts;
     const { leftover, hasEnded: hasGuestEnded } = this.#guest.release();
     splice(this.#guest.socket, socket, flight, {
       leftover,
       hasGuestEnded,
       greeting,
-      turnBytes,
+      turns,
       halfOpenTimeoutMs: PROXY_BOUNDS.halfOpenMs,
     });
   }

@@ -9,6 +9,7 @@ import { PROXY_BOUNDS, type ProxyLimits } from './limits.ts';
 import { formatRequestFields } from './request-headers.ts';
 import { formatUpgrade, planResponse, relayResponse } from './response.ts';
 import { splice } from './splice.ts';
+import type { TurnShare } from './turn-share.ts';
 
 const FAILED = {
   kind: 'failed',
@@ -19,7 +20,12 @@ const FAILED = {
 } as const;
 
 /** A WebSocket handshake, over a connection of its own; after a 101 the bytes are no longer read. */
-export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits): Promise<ForwardEnd> {
+export function runUpgrade(
+  job: ForwardJob,
+  socket: Socket,
+  limits: ProxyLimits,
+  turns: TurnShare,
+): Promise<ForwardEnd> {
   const { guest, flight, head } = job;
   return new Promise((resolve) => {
     const upstream = request({
@@ -58,7 +64,7 @@ export function runUpgrade(job: ForwardJob, socket: Socket, limits: ProxyLimits)
         leftover,
         hasGuestEnded: hasEnded,
         greeting,
-        turnBytes: limits.turnBytes,
+        turns,
         halfOpenTimeoutMs: PROXY_BOUNDS.halfOpenMs,
       });
       resolve({ kind: 'spliced' });

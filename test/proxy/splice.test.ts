@@ -5,6 +5,7 @@ import { Flight } from '../../proxy/flight.ts';
 import { Ledger } from '../../proxy/ledger.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { type SpliceOptions, splice } from '../../proxy/splice.ts';
+import { TurnShare } from '../../proxy/turn-share.ts';
 import { addressOf, allow, eventually, policyOf, RawOrigin, Rig } from './rig.ts';
 
 /** A tunnel to a raw origin, through a proxy with small turns. */
@@ -33,7 +34,7 @@ const OPTIONS: SpliceOptions = {
   leftover: Buffer.alloc(0),
   hasGuestEnded: false,
   greeting: Buffer.alloc(0),
-  turnBytes: 64 * 1024,
+  turns: new TurnShare(64 * 1024),
   halfOpenTimeoutMs: 60_000,
 };
 
@@ -138,41 +139,49 @@ describe('a splice', () => {
     await eventually(() => rig.proxy.stats().bytesOut > passed, 'it goes on');
   });
 
-  it('passes no more than its budget in one turn of the event loop', async () => {
+  it.each([
+    { streams: 1, shares: 8 },
+    { streams: 2, shares: 8 },
+    { streams: 8, shares: 8 },
+    { streams: 16, shares: 16 },
+  ])('passes no more than its share in one turn, $streams at once', async ({ streams, shares }) => {
     await using rig = new Rig();
-    const turns: number[] = [0];
-    let isMeasured = false;
-    const greedy = new Duplex({
-      read() {
-        this.push(Buffer.alloc(1024));
-      },
-      write: (_chunk, _encoding, done) => done(),
-    });
-    const done = new Promise<void>((resolve) => {
-      const upstream = new Duplex({
-        writableHighWaterMark: 1 << 24,
-        read() {},
-        write(chunk: Buffer, _encoding, written) {
-          turns.push((turns.pop() ?? 0) + chunk.length);
-          written();
-        },
-      });
+    const moved: number[] = [0];
+    const greedy = Array.from(
+      { length: streams },
+      () =>
+        new Duplex({
+          read() {
+            this.push(Buffer.alloc(1024));
+          },
+          write: (_chunk, _encoding, done) => done(),
+        }),
+    );
+    const turns = new TurnShare(4096);
+    await new Promise<void>((resolve) => {
       const tick = (): void => {
-        turns.push(0);
-        if (turns.length < 20) setImmediate(tick);
-        else {
-          isMeasured = true;
-          resolve();
-          greedy.destroy();
-        }
+        moved.push(0);
+        if (moved.length < 30) setImmediate(tick);
+        else resolve();
       };
       setImmediate(tick);
-      splice(greedy, upstream as Socket, flightOf(rig), { ...OPTIONS, turnBytes: 4096 });
+      for (const from of greedy) {
+        const upstream = new Duplex({
+          writableHighWaterMark: 1 << 24,
+          read() {},
+          write(chunk: Buffer, _encoding, written) {
+            moved.push((moved.pop() ?? 0) + chunk.length);
+            written();
+          },
+        });
+        splice(from, upstream as Socket, flightOf(rig), { ...OPTIONS, turns });
+      }
     });
-    await done;
-    expect(isMeasured).toBe(true);
-    expect(Math.max(...turns)).toBeGreaterThan(0);
-    expect(Math.max(...turns)).toBeLessThanOrEqual(2 * 4096);
+    for (const from of greedy) from.destroy();
+    // The first turns do not know yet how many there are.
+    const settled = moved.slice(4);
+    expect(Math.max(...settled)).toBeGreaterThan(0);
+    expect(Math.max(...settled)).toBeLessThanOrEqual(2 * shares * 4096);
   });
 
   it('gives a new tunnel its turn while others are busy', async () => {
