@@ -87,7 +87,7 @@ export interface ExitStatus {
 
 /** What the guest tried that only shows when it has ended. */
 export interface Observation {
-  readonly code: 'protected-file-created' | 'protected-file-changed';
+  readonly code: 'protected-file-created' | 'protected-file-changed' | 'protected-file-replaced';
   readonly detail: string;
 }
 

@@ -111,8 +111,8 @@ export function createWorld(who: Who = 'caller'): World {
   };
 }
 
-/** Waits for the end of a process that was started here; it is killed at the deadline. */
-export function outputOf(child: ChildProcess, input: string): Promise<RunOutput> {
+/** Waits for the end of a process that was started here; it is killed at the deadline. `input` null: its standard input stays the caller's. */
+export function outputOf(child: ChildProcess, input: string | null): Promise<RunOutput> {
   const startedAt = performance.now();
   let stdout = '';
   let stderr = '';
@@ -123,7 +123,7 @@ export function outputOf(child: ChildProcess, input: string): Promise<RunOutput>
     stderr += text;
   });
   child.stdin?.on('error', () => {});
-  child.stdin?.end(input);
+  if (input !== null) child.stdin?.end(input);
   const deadline = setTimeout(() => child.kill('SIGKILL'), RUN_DEADLINE_MS);
   return new Promise((resolve, reject) => {
     child.on('error', reject);

@@ -176,8 +176,8 @@ export function readProtectedFiles(
   return [
     ...others
       .filter(({ path }) => !policies.has(path))
-      .map((file) => ({ ...file, state: stateOf(file.path), always: false })),
-    ...[...policies].map((path) => ({ path, root: rootOf(path), state: stateOf(path), always: true })),
+      .map((file) => ({ ...file, ...lookAt(file.path), always: false })),
+    ...[...policies].map((path) => ({ path, root: rootOf(path), ...lookAt(path), always: true })),
   ];
 }
 
@@ -197,6 +197,17 @@ export function stateOf(path: string): FileState {
   if (stat === null) return 'absent';
   if (stat.isSymbolicLink() || realPath(path) !== path) return 'symlink';
   return stat.isDirectory() ? 'folder' : 'file';
+}
+
+function lookAt(path: string): Pick<ProtectedFile, 'state' | 'identity'> {
+  const identity = identityOf(path);
+  return { state: stateOf(path), ...(identity === null ? {} : { identity }) };
+}
+
+/** Null where nothing is there. */
+export function identityOf(path: string): string | null {
+  const stat = statOf(path);
+  return stat === null ? null : `${stat.dev}:${stat.ino}`;
 }
 
 export function realPath(path: string): string | null {

@@ -39,13 +39,18 @@ export interface ProtectedFile {
   /** The workspace that it lies in, without symlinks; for a policy file elsewhere its folder. */
   readonly root: string;
   readonly state: FileState;
+  /** Device and number of the file or folder: another one at the same path has others. Absent where nothing is there. */
+  readonly identity?: string;
   /** A policy file in force: no `--mount` makes it writable. */
   readonly always: boolean;
 }
 
 export interface ProtectionPlan {
   readonly mounts: readonly Mount[];
-  /** Absent or a symlink: no mount can hold them, so they are compared when the guest has ended. */
+  /**
+   * Compared when the guest has ended: what no mount can hold, absent or a symlink, and what the host may have
+   * replaced, for a mount goes with the file that was there.
+   */
   readonly watched: readonly ProtectedFile[];
 }
 
@@ -66,8 +71,9 @@ export function planProtection(
       ({ source }) => isWithin(file.path, source) && (file.always || file.path !== source),
     );
     if (places.length === 0 || (!file.always && isNamed(file.path, writable))) continue;
-    if (file.state === 'absent' || file.state === 'symlink') watched.push(file);
-    else for (const place of places) guard(file.path, place, mounts);
+    watched.push(file);
+    if (file.state === 'file' || file.state === 'folder')
+      for (const place of places) guard(file.path, place, mounts);
   }
   const ordered = [...mounts.entries()].sort(([a], [b]) => depth(a) - depth(b)).map(([, mount]) => mount);
   return { mounts: ordered, watched };

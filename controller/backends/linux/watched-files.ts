@@ -1,19 +1,21 @@
 /**
- * Protected files that no mount could hold, since they did not exist (or were symlinks) when the guest
- * started: looked at again when it has ended. What the guest made there is moved aside, so that the host
- * neither runs nor trusts it before a person has looked.
+ * Protected files, looked at again when the guest has ended. What no mount could hold, since it did not exist, and
+ * the guest made, is moved aside, so that the host neither runs nor trusts it before a person has looked; what
+ * changed otherwise is told.
  */
 import { lstatSync, renameSync } from 'node:fs';
 import type { Observation } from '../backend.ts';
-import { stateOf } from './host-files.ts';
+import { identityOf, stateOf } from './host-files.ts';
 import type { ProtectedFile } from './protected-files.ts';
 
 /** Ends the name of what was moved aside; no tool reads a file of such a name. */
 export const ASIDE_SUFFIX = '.made-by-guest';
 
 export function compareWatched(watched: readonly ProtectedFile[]): readonly Observation[] {
-  return watched.flatMap(({ path, root, state }): readonly Observation[] => {
+  return watched.flatMap(({ path, root, state, identity }): readonly Observation[] => {
     const now = stateOf(path);
+    const isReplaced = identity !== undefined && identityOf(path) !== identity;
+    if (now === state && isReplaced) return [state === 'symlink' ? relinked(path) : replaced(path)];
     if (now === state) return [];
     if (state !== 'absent')
       return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
@@ -34,6 +36,17 @@ export function compareWatched(watched: readonly ProtectedFile[]): readonly Obse
       ];
     }
   });
+}
+
+/** The kernel took the read-only mount away with the file that was there; see SECURITY.md. */
+function replaced(path: string): Observation {
+  const detail = `${path} was replaced on the host while the guest ran, and the guest could write it since; look at it before the host uses it`;
+  return { code: 'protected-file-replaced', detail };
+}
+
+/** No mount holds a symlink, so this may have been the guest. */
+function relinked(path: string): Observation {
+  return { code: 'protected-file-changed', detail: `${path} is another symlink than it was` };
 }
 
 /** The outermost symlink below `root` that the way to `path` goes through, `path` itself apart. */

@@ -9,13 +9,14 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { outcomesFor, type Probe, runProbe } from '../attacks-support/probe.ts';
-import { CALLERS, createWorld, type World } from '../sand.ts';
+import { CALLERS, createWorld, outputOf, type World } from '../sand.ts';
 
 const OFFLINE = 'version: 1\nname: nested\nrules: []\n';
 const PROTECTED: Readonly<Record<string, string>> = {
@@ -45,6 +46,18 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
 
   const attack = (given: unknown, flags: readonly string[] = ['--policy', 'offline']): Promise<Probe> =>
     runProbe(world, 'workspace.py', given, flags);
+
+  it('tells a policy file that the host has replaced, since the guest could write the new one', async () => {
+    const policy = world.file('p.yaml', OFFLINE);
+    const script = 'echo ready; read -r go; echo "# widened" >>p.yaml; true';
+    const child = world.start(['run', '--policy', './p.yaml', '--', 'sh', '-c', script]);
+    child.stdout?.once('data', () => {
+      renameSync(world.file('saved.yaml', OFFLINE), policy);
+      child.stdin?.write('go\n');
+    });
+    const { stderr } = await outputOf(child, null);
+    expect(stderr).toMatch(/p\.yaml was replaced on the host while the guest ran/);
+  });
 
   it('keeps what the host would run or trust as it is, however a guest goes about it', async () => {
     for (const [name, content] of Object.entries(PROTECTED)) world.file(name, content);

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -10,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { identityOf } from '../../../../controller/backends/linux/host-files.ts';
 import type { FileState } from '../../../../controller/backends/linux/protected-files.ts';
 import { ASIDE_SUFFIX, compareWatched } from '../../../../controller/backends/linux/watched-files.ts';
 
@@ -62,5 +64,28 @@ describe('compareWatched', () => {
     writeFileSync(join(root, '.envrc'), 'now a file');
     expect(compareWatched(watched('.envrc', 'symlink'))).toMatchObject([{ code: 'protected-file-changed' }]);
     expect(existsSync(join(root, '.envrc'))).toBe(true);
+  });
+
+  const standing = (name: string, state: FileState) => {
+    const path = join(root, name);
+    return [{ path, root, state, always: false, identity: identityOf(path) ?? '' }];
+  };
+
+  it('tells a file that another one has replaced, and leaves it', () => {
+    writeFileSync(join(root, 'sand.policy.yaml'), 'version: 1');
+    const before = standing('sand.policy.yaml', 'file');
+    expect(compareWatched(before)).toEqual([]);
+    writeFileSync(join(root, 'saved'), 'version: 1');
+    renameSync(join(root, 'saved'), join(root, 'sand.policy.yaml'));
+    expect(compareWatched(before)).toMatchObject([{ code: 'protected-file-replaced' }]);
+    expect(existsSync(join(root, 'sand.policy.yaml'))).toBe(true);
+  });
+
+  it('tells a symlink that leads elsewhere', () => {
+    symlinkSync('/a', join(root, '.envrc'));
+    const before = standing('.envrc', 'symlink');
+    symlinkSync('/b', join(root, 'other'));
+    renameSync(join(root, 'other'), join(root, '.envrc'));
+    expect(compareWatched(before)).toMatchObject([{ code: 'protected-file-changed' }]);
   });
 });
