@@ -15,6 +15,8 @@ const units = {
   test: {
     ...common,
     name: 'units',
+    // No module of sand holds state, so a file of tests can take over the worker of another.
+    isolate: false,
     include: ['test/**/*.test.ts'],
     exclude: ['test/e2e/**', 'node_modules/**'],
   },
