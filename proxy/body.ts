@@ -142,7 +142,7 @@ export class BodyDecoder {
 function readLine(bytes: Buffer, limit: number): string | null | HeadFault {
   const end = bytes.indexOf(0x0a);
   if (end < 0) {
-    return bytes.length < limit
+    return bytes.length <= limit
       ? null
       : { status: 413, reason: 'limit-size', detail: 'a chunk line is too long' };
   }

@@ -203,6 +203,8 @@ async function takeHello(bytes: Buffer): Promise<void> {
   if (whole.kind !== 'whole') return;
   hold(whole.handshake.length <= limit && whole.used <= bytes.length, 'a hello within its bound');
   const read = await readClientHello(whole.handshake);
+  // The streams that it was read from end in a turn of their own.
+  await nextTurn();
   if (!read.ok || read.hello.sni === null) return;
   const { sni } = read.hello;
   hold(isName(sni), 'a server name is a hostname');
