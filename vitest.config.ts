@@ -6,6 +6,8 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   passWithNoTests: false,
+  // Two at a time is what two cores carry: the files of `e2e` start guests of their own.
+  maxWorkers: 2,
   // Else the next run would load what this one has changed.
   fsModuleCache: removed === undefined,
 };
@@ -28,8 +30,7 @@ const e2e = {
     name: 'e2e',
     include: ['test/e2e/**/*.test.ts'],
     globalSetup: ['test/e2e/package.ts'],
-    // Each file starts guests of its own; two at a time is what two cores carry.
-    maxWorkers: 2,
+    sequence: { groupOrder: 1 },
   },
 };
 
