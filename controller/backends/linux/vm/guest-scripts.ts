@@ -1,0 +1,73 @@
+/**
+ * The scripts that run in a VM guest's machine: one that becomes a command, one that ends all commands, and one that
+ * tells what can be seen from there. Text for `initramfs.ts`; what is reported `report.ts` judges.
+ */
+import { MACHINE } from './places.ts';
+
+/** What the SSH server sets, and a guest does not have otherwise. */
+const SERVER_VARIABLES = 'USER LOGNAME HOME PATH SHELL MAIL SSH_CLIENT SSH_CONNECTION SSH_TTY';
+
+/**
+ * `run ID FOLDER [NAME=VALUE ...] -- COMMAND`: the command has the guest's variables and is found by its process id
+ * under its name; its end by a signal becomes 128+N here, where SSH would say 255. A terminal's signals
+ * reach this shell as well, which has to outlive the command, and says nothing of it. For the guest's own /bin/sh.
+ */
+export const RUNNING = `trap : HUP INT QUIT TERM
+id=${MACHINE.commands}/$1; folder=$2; shift 2
+echo $$ >"$id.group"
+unset ${SERVER_VARIABLES}
+. ${MACHINE.environment}
+while [ "$1" != -- ]; do export "$1"; shift; done
+shift
+cd -- "$folder" || exit 126
+unset folder
+exec 9>&2 2>/dev/null
+/bin/sh -c 'echo $$ >"$1"; shift; unset OLDPWD; exec 2>&9 9>&- "$@"' sand "$id" "$@"
+status=$?
+${MACHINE.busybox} rm -f "$id" "$id.group"
+exit $status
+`;
+
+/** `end SECONDS`: SIGTERM to every process of the guest but the SSH server's and its own, and time to end. busybox sh. */
+export const ENDING = `others() {
+  for folder in /proc/[0-9]*; do
+    [ -O "$folder" ] && read -r name <"$folder/comm" || continue
+    pid=\${folder#/proc/}
+    [ "$name" != sshd ] && [ "$pid" != $$ ] && [ "$pid" != $PPID ] && echo "$pid"
+  done 2>/dev/null
+}
+for pid in $(others); do kill -s TERM "$pid"; done 2>/dev/null
+turns=$(($1 * 10))
+while [ $turns -gt 0 ] && [ -n "$(others)" ]; do turns=$((turns - 1)); usleep 100000; done
+`;
+
+/**
+ * `report PLAN`: lines of `connect ADDRESS PORT` and `ask SERVER NAME`, each tried at the same time as the others and
+ * answered in a line of its own; then what the kernel says. busybox sh.
+ */
+export const REPORTING = `PATH=
+b=${MACHINE.busybox}
+connect() {
+  answer=$($b timeout 10 $b nc "$1" "$2" </dev/null 2>/dev/null)
+  status=$?
+  echo "connect $1 $2 $status \${answer%%
+*}"
+}
+ask() {
+  answer=$($b timeout 10 $b nslookup -type=a "$2" "$1" 2>&1 | $b tr '\\n' ' ')
+  echo "ask $1 $2 $answer"
+}
+$b echo "$1" | {
+  while IFS=' ' read -r what first second; do
+    case $what in connect|ask) $what "$first" "$second" & ;; esac
+  done
+  wait
+}
+for interface in /sys/class/net/*; do echo "interface \${interface##*/}"; done
+$b ip route | while read -r route; do echo "route $route"; done
+$b ip -6 route | while read -r route; do case $route in default*) echo "route6 $route" ;; esac; done
+echo "kernel $($b uname -r)"
+echo "user $($b id -u):$($b id -g)"
+while read -r line; do echo "status $line"; done </proc/self/status
+echo end
+`;
