@@ -62,15 +62,26 @@ export type Share = (typeof SHARES)[number];
 
 export interface GuestRef {
   readonly name: string;
+  /** Of a started guest: plain data, by which another process of the same user can run commands in it. */
+  readonly handle?: GuestHandle;
 }
+
+/** As JSON keeps it; only the backend that made it reads it. */
+export type GuestHandle = Readonly<Record<string, unknown>>;
 
 export interface GuestCommand {
   readonly argv: readonly string[];
+  /** On top of the guest's own variables. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** As the guest sees it; absent: the guest's own. */
+  readonly workdir?: string;
   readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
   /** Called with output where stdio says `pipe`; the guest gives no more of that stream before a promise has settled. */
   readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void> | undefined;
   /** Whether any of the inherited streams is a terminal. */
   readonly terminal: boolean;
+  /** Gets what was looked at in the command's own place, passed or not, before it may run; it is held until this settles. */
+  readonly admit: (results: readonly ProbeResult[]) => Promise<void> | void;
   /** Called once the command runs; `forward` sends it a signal. */
   readonly started?: (running: { forward(signal: NodeJS.Signals): void }) => void;
   /** Aborting it ends the command: SIGTERM, and SIGKILL after `graceMs`. */
@@ -125,6 +136,12 @@ export interface GatewayPort {
   lost(error: Error): void;
 }
 
+export interface StartedGuest {
+  readonly handle: GuestHandle;
+  /** Settles when the start probes have: rejects with `probe-failed`. */
+  readonly confined: Promise<void>;
+}
+
 export interface SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
@@ -132,11 +149,15 @@ export interface SandboxBackend {
   probe(): Promise<readonly Finding[]>;
   /** Idempotent for the same spec; boots nothing. */
   create(spec: GuestSpec): Promise<GuestRef>;
-  /** Resolves when the link is up; a command is held until the start probes have passed. */
-  start(guest: GuestRef, gateway: GatewayPort, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when the link is up and the guest is there, with the handle; a command is held until the start probes have
+   * passed. The handle is for others only then: see `confined`.
+   */
+  start(guest: GuestRef, gateway: GatewayPort, signal: AbortSignal): Promise<GuestRef & StartedGuest>;
+  /** In a guest that this process started, or in any whose reference has its handle. */
   exec(guest: GuestRef, command: GuestCommand): Promise<ExitStatus>;
   inspect(guest: GuestRef): Promise<Inspection>;
-  /** Ends what runs in the guest; SIGKILL after the grace. Gives what only now shows. */
+  /** Ends what runs in the guest: SIGTERM, and SIGKILL after the grace, at once where that is 0. Gives what only now shows. */
   stop(guest: GuestRef, graceMs: number): Promise<readonly Observation[]>;
   /** Removes all that `create` and `start` made. Idempotent. */
   destroy(guest: GuestRef): Promise<void>;

@@ -16,8 +16,10 @@ export function preloadRunner(): void {
   void import('execa');
 }
 
-/** How long the output of a killed guest process is still read: it is in the pipe already. */
+/** How long a stream of a process that has ended may say nothing until it is closed: what it said is in the pipe already. */
 const DRAIN_MS = 1_000;
+/** How often that is waited for where somebody else goes on writing there. */
+const DRAIN_TURNS = 10;
 
 export interface ToolOutput {
   /** Null where the tool did not end by itself (killed, timed out). */
@@ -124,7 +126,10 @@ export async function startGuestProcess(
   };
 }
 
-/** With its output read to the end; but a killed process may have left one behind that keeps its pipes open. */
+/**
+ * With its output read to the end; but what it left running may keep its pipes open, and is not waited for once the
+ * streams say nothing any more.
+ */
 function endOf(
   result: PromiseLike<{ readonly exitCode?: number; readonly signal?: string }>,
   child: ChildProcess,
@@ -132,12 +137,25 @@ function endOf(
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     result.then(({ exitCode = null, signal = null }) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       resolve({ exitCode, signal });
     });
     child.once('exit', (exitCode: number | null, signal: string | null) => {
-      if (signal === null) return;
-      timer = setTimeout(() => {
+      const streams = child.stdio.filter((stream) => stream instanceof Readable);
+      let saidSomething = false;
+      for (const stream of streams)
+        stream.on('data', () => {
+          saidSomething = true;
+        });
+      let turns = signal === null ? DRAIN_TURNS : 1;
+      timer = setInterval(() => {
+        const isHeld = streams.some((stream) => stream.isPaused());
+        if (!isHeld) turns -= 1;
+        if (isHeld || (saidSomething && turns > 0)) {
+          saidSomething = false;
+          return;
+        }
+        clearInterval(timer);
         for (const stream of child.stdio) stream?.destroy();
         resolve({ exitCode, signal });
       }, DRAIN_MS);

@@ -197,6 +197,9 @@ async function runToEnd(
         argv,
         stdio: request.stdio,
         terminal: request.terminal,
+        admit: (results) => {
+          for (const result of results) record(result);
+        },
         ...(request.output === undefined ? {} : { output: request.output }),
         started: signals.started,
         signal: stop.signal,

@@ -5,11 +5,21 @@
 import type { GuestIdentity, Mount } from './mounts.ts';
 import { GUEST_HOSTNAME } from './mounts.ts';
 
-export interface LaunchSpec {
-  /** A process in the guest's user and network namespaces. */
+/** The one sandbox that is the guest: its mounts and its namespaces, held by a process that does nothing else. */
+export interface InitSpec {
+  /** A process in the link's user namespace and the guest's network namespace. */
   readonly holderPid: number;
   readonly mounts: readonly Mount[];
   readonly identity: GuestIdentity;
+  readonly filter: Buffer;
+}
+
+/** A command in it. */
+export interface CommandSpec {
+  readonly holderPid: number;
+  /** The guest's own first process, by its pid on the host. */
+  readonly initPid: number;
+  readonly identity: Pick<GuestIdentity, 'uid' | 'gid'>;
   readonly environment: Readonly<Record<string, string>>;
   readonly workdir: string;
   /** Whether any of the standard streams is a terminal: then job control needs the caller's session. */
@@ -21,16 +31,24 @@ export interface LaunchSpec {
 export interface Launch {
   readonly file: 'setpriv';
   readonly args: readonly string[];
-  /** Bytes for descriptors from `FIRST_DATA_DESCRIPTOR` on, in order. */
+  /** Bytes for the descriptors behind those that are named below, in order. */
   readonly data: readonly Buffer[];
 }
 
-/** The prelude writes its report here. */
+/** The prelude writes its report here, and the guest's init its readiness. */
 export const REPORT_DESCRIPTOR = 3;
-/** The prelude waits here for leave to run the command. */
+/** The prelude waits here for leave to run the command; the guest's init lives until it ends. */
 export const GO_DESCRIPTOR = 4;
+/** Where bubblewrap names the guest's init; a command has none. */
 export const STATUS_DESCRIPTOR = 5;
-export const FIRST_DATA_DESCRIPTOR = 6;
+const INIT_DATA_DESCRIPTOR = STATUS_DESCRIPTOR + 1;
+const COMMAND_DATA_DESCRIPTOR = GO_DESCRIPTOR + 1;
+
+/**
+ * The guest's first process. It ignores its children's ends, so that the kernel reaps what is orphaned in the guest;
+ * as pid 1 no signal from inside ends it; when sand dies its input ends, and the guest with it. POSIX sh.
+ */
+const INIT = `trap '' CHLD; echo ready >&3; exec 3>&-; exec cat <&4 >/dev/null 2>&1`;
 
 /**
  * Runs in the guest before the command, as the process that becomes it, under the very filter, capabilities
@@ -65,37 +83,83 @@ const RUN = 'exec "$@"\n';
 const RUN_RESTORED = `${CAN_RESTORE} && exec /usr/bin/env --default-signal=${GROUP_SIGNALS} /bin/sh -c 'exec "$@"' sand "$@"
 ${RUN}`;
 
-export function planLaunch(spec: LaunchSpec): Launch {
+/** What a guest is made of, once. Nothing of the caller's choosing runs in it. */
+export function planInit(spec: InitSpec): Launch {
   const data: Buffer[] = [];
-  const give = (bytes: Buffer): string => String(FIRST_DATA_DESCRIPTOR + data.push(bytes) - 1);
-  const namespaces = ['--user', '--net'].map((kind) => `${kind}=/proc/${spec.holderPid}/ns/${kind.slice(2)}`);
+  const give = giver(data, INIT_DATA_DESCRIPTOR);
   const options = [
     ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
-    ...['--disable-userns', '--cap-drop', 'ALL', '--die-with-parent'],
-    ...(spec.terminal ? [] : ['--new-session']),
+    ...['--disable-userns', '--as-pid-1', '--cap-drop', 'ALL', '--die-with-parent', '--new-session'],
     ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid), '--hostname', GUEST_HOSTNAME],
     ...['--json-status-fd', String(STATUS_DESCRIPTOR), '--seccomp', give(spec.filter)],
     ...spec.mounts.flatMap((mount) => mountArguments(mount, give)),
-    ...['--remount-ro', '/', '--chdir', spec.workdir, '--clearenv'],
+    ...['--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
+  ];
+  const handed = give(lines(options));
+  const namespaces = enter(spec.holderPid, ['user', 'net']);
+  return launch(['nsenter', ...namespaces, '--preserve-credentials', '--'], {
+    handed,
+    data,
+    program: ['/bin/sh', '-c', INIT],
+  });
+}
+
+/**
+ * Joins the guest from the link's user namespace, which owns all of its namespaces, and becomes a sandbox of its own
+ * there, in a user namespace beside the init's: bubblewrap's waiting process stays in the link's, out of the guest's reach.
+ */
+export function planCommand(spec: CommandSpec): Launch {
+  const data: Buffer[] = [];
+  const give = giver(data, COMMAND_DATA_DESCRIPTOR);
+  const options = [
+    ...['--unshare-user', '--unshare-cgroup-try', '--disable-userns', '--cap-drop', 'ALL'],
+    '--die-with-parent',
+    ...(spec.terminal ? [] : ['--new-session']),
+    ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid)],
+    ...['--seccomp', give(spec.filter), '--dev-bind', '/', '/', '--chdir', spec.workdir, '--clearenv'],
     ...Object.entries(spec.environment).flatMap(([name, value]) => ['--setenv', name, value]),
   ];
-  // On a descriptor, since the arguments of a process can be read by every user of the host.
-  const handed = give(Buffer.from(options.map((option) => `${option}\0`).join('')));
+  const handed = give(lines(options));
   const prelude = PRELUDE + (spec.terminal ? RUN_RESTORED : RUN);
-  const command = ['--', '/bin/sh', '-c', prelude, 'sand', ...spec.command];
   const outliving = spec.terminal ? ['/bin/sh', '-c', OUTLIVE_GROUP_SIGNALS, 'sand'] : [];
-  // Until bubblewrap's own --die-with-parent holds, this one does.
-  const args = [
-    '--pdeathsig',
-    'KILL',
-    '--',
-    ...outliving,
+  const owner = ['nsenter', ...enter(spec.holderPid, ['user']), '--preserve-credentials', '--'];
+  const guest = [
     'nsenter',
-    ...namespaces,
-    '--preserve-credentials',
+    ...enter(spec.holderPid, ['net']),
+    ...enter(spec.initPid, ['mnt', 'pid', 'ipc', 'uts']),
     '--',
   ];
-  return { file: 'setpriv', args: [...args, 'bwrap', '--args', handed, ...command], data };
+  return launch([...outliving, ...owner, ...guest], {
+    handed,
+    data,
+    program: ['/bin/sh', '-c', prelude, 'sand', ...spec.command],
+  });
+}
+
+function launch(
+  entering: readonly string[],
+  inside: { readonly handed: string; readonly data: readonly Buffer[]; readonly program: readonly string[] },
+): Launch {
+  // Until bubblewrap's own --die-with-parent holds, this one does.
+  const args = ['--pdeathsig', 'KILL', '--', ...entering, 'bwrap', '--args', inside.handed, '--'];
+  return { file: 'setpriv', args: [...args, ...inside.program], data: inside.data };
+}
+
+function giver(data: Buffer[], first: number): (bytes: Buffer) => string {
+  return (bytes) => String(first + data.push(bytes) - 1);
+}
+
+/** On a descriptor, since the arguments of a process can be read by every user of the host. */
+function lines(options: readonly string[]): Buffer {
+  return Buffer.from(options.map((option) => `${option}\0`).join(''));
+}
+
+/** nsenter(1)'s options for namespaces of a process, by their names in /proc. */
+function enter(
+  pid: number,
+  kinds: readonly ('user' | 'net' | 'mnt' | 'pid' | 'ipc' | 'uts')[],
+): readonly string[] {
+  return kinds.map((kind) => `--${kind === 'mnt' ? 'mount' : kind}=/proc/${pid}/ns/${kind}`);
 }
 
 function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly string[] {

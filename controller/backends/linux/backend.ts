@@ -21,15 +21,20 @@ import type {
   Observation,
   SandboxBackend,
 } from '../backend.ts';
-import { planLaunch } from './argv.ts';
+import { planCommand, planInit } from './argv.ts';
 import { readAuthorityLists } from './authority-lists.ts';
 import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
+import { askToEnd } from './guest-processes.ts';
+import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
+import { type GuestInit, startInit } from './init.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
+import { requirePassed } from './probe-failure.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
+import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
@@ -37,6 +42,9 @@ import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
 const OUTSIDE = { address4: '203.0.113.7', address6: '2001:db8::7', resolver: '198.51.100.53' } as const;
+
+/** Each look at the host's files takes tens of milliseconds, and they change rarely. */
+const HOLD_ATTEMPTS = 3;
 
 /** What a guest sees and is; decided once, when it starts. */
 interface GuestPlan {
@@ -50,12 +58,14 @@ interface GuestPlan {
 interface StartedGuest {
   readonly plan: GuestPlan;
   readonly link: NamespaceLink;
+  readonly init: GuestInit;
   readonly gateway: GatewayPort;
   readonly probes: ProbePlan;
-  /** `net:[inode]` of the guest's namespace. */
-  readonly namespace: string;
+  readonly handle: LinuxHandle;
   /** Settles when the start probes have: rejects with `probe-failed`. No command is let go before. */
   readonly confined: Promise<void>;
+  /** From here on its end is meant. */
+  ending: boolean;
 }
 
 interface LinuxGuest {
@@ -92,19 +102,29 @@ export function createLinuxBackend(): SandboxBackend {
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
-      guest.started = await startGuest(guest.spec, gateway, signal);
+      const started = await startGuest(guest.spec, gateway, signal);
+      guest.started = started;
+      return { name: ref.name, handle: formatHandle(started.handle), confined: started.confined };
     },
-    exec: (ref, command) => execIn(known(ref), command),
+    exec(ref, command) {
+      const guest = guests.get(ref.name);
+      if (guest !== undefined) return execIn(guest, command);
+      return runIn(parseHandle(ref.handle ?? {}), Promise.resolve(), command, command.signal);
+    },
     async inspect(ref) {
       const { started } = known(ref);
       if (started === null) return { running: false, details: {} };
-      const { link, namespace } = started;
-      return { running: true, details: { holder: link.holderPid, planter: link.planterPid, namespace } };
+      const { link, handle } = started;
+      const { holderPid: holder, initPid: init, namespace } = handle;
+      return { running: true, details: { holder, planter: link.planterPid, init, namespace } };
     },
-    async stop(ref): Promise<readonly Observation[]> {
+    async stop(ref, graceMs): Promise<readonly Observation[]> {
       const { running, started } = known(ref);
       for (const command of running) command.abort();
       if (started === null) return [];
+      started.ending = true;
+      if (graceMs > 0) await askToEnd(started.handle.initPid, graceMs);
+      await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
       const observations = compareWatched(started.plan.watched);
@@ -114,7 +134,9 @@ export function createLinuxBackend(): SandboxBackend {
     async destroy(ref) {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
-      await guest?.started?.link.close();
+      if (guest?.started == null) return;
+      guest.started.ending = true;
+      await guest.started.init.end().finally(() => guest.started?.link.close());
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
@@ -157,13 +179,31 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   // Its failure is awaited below; until then it is nobody's.
   linking.catch(() => {});
   preloadRunner();
-  let plan: GuestPlan;
-  let link: NamespaceLink;
-  let namespace: string;
   try {
-    plan = planGuest(spec);
-    link = await linking;
-    namespace = namespaceOf(link);
+    const plan = planGuest(spec);
+    const link = await linking;
+    const namespace = namespaceOf(link);
+    const probes = probePlan(gateway);
+    gateway.onMorePorts((ports) => link.plant(ports));
+    const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
+    confined.catch(() => {});
+    const { init, plan: held } = await holdGuest(spec, plan, link, signal);
+    const { identity, environment, mounts } = held;
+    const handle = {
+      holderPid: link.holderPid,
+      initPid: init.pid,
+      namespace,
+      uid: identity.uid,
+      gid: identity.gid,
+      environment,
+      workdir: spec.workdir,
+      writable: writablePlaces(mounts),
+    };
+    const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
+    void init.ended.then(() => {
+      if (!started.ending) gateway.lost(initLost());
+    });
+    return started;
   } catch (error) {
     await linking.then(
       (link) => link.close(),
@@ -171,11 +211,43 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
     );
     throw error;
   }
-  const probes = probePlan(gateway);
-  gateway.onMorePorts((ports) => link.plant(ports));
-  const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
-  confined.catch(() => {});
-  return { plan, link, gateway, probes, namespace, confined };
+}
+
+/**
+ * Between a look at the host's files and their mounts some go away: another program's socket in the workspace, a
+ * temporary file. Then the guest does not come up, and the files are looked at again.
+ */
+async function holdGuest(
+  spec: GuestSpec,
+  first: GuestPlan,
+  link: NamespaceLink,
+  signal: AbortSignal,
+): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
+  let plan = first;
+  for (let attempt = 1; ; attempt++) {
+    const { mounts, identity } = plan;
+    const launch = planInit({
+      holderPid: link.holderPid,
+      mounts,
+      identity,
+      filter: seccompFilter(architecture()),
+    });
+    try {
+      return { init: await startInit(launch, signal), plan };
+    } catch (error) {
+      const again = error instanceof SandError && error.code === 'guest-failed' && !signal.aborted;
+      if (!again || attempt >= HOLD_ATTEMPTS) throw error;
+      plan = planGuest(spec);
+    }
+  }
+}
+
+function initLost(): SandError {
+  return new SandError(
+    'guest-failed',
+    'the guest was ended from outside: its first process was killed',
+    'look for what ends processes on this machine, such as a memory limit',
+  );
 }
 
 function namespaceOf(link: NamespaceLink): string {
@@ -203,25 +275,14 @@ async function confine(
     greeting: gateway.probe.greeting,
     isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
   });
-  requirePassed(gateway, [...results, namespaceResult(seen.namespace, namespace)]);
+  const all = [...results, namespaceResult(seen.namespace, namespace)];
+  for (const result of all) gateway.record(result);
+  requirePassed(all);
 }
 
 function namespaceResult(seen: string, expected: string): ProbeResult {
   const passed = seen === expected;
   return { kind: 'probe', name: 'namespace', passed, detail: `looked from ${seen}` };
-}
-
-/** Fail closed: a probe that did not pass keeps the command from starting. */
-function requirePassed(gateway: GatewayPort, results: readonly ProbeResult[]): void {
-  for (const result of results) gateway.record(result);
-  const failed = results.filter(({ passed }) => !passed);
-  if (failed.length === 0) return;
-  throw new SandError(
-    'probe-failed',
-    `a start probe failed: ${failed.map(({ name, detail }) => `${name} (${detail})`).join('; ')}`,
-    'the command did not start; run `sand doctor`, and report this with its output',
-    { details: { failed } },
-  );
 }
 
 /** Raw addresses outside, the host's own addresses, and its listeners; then the resolver, by two servers. */
@@ -247,33 +308,38 @@ function probePlan(gateway: GatewayPort): ProbePlan {
   };
 }
 
-async function execIn({ spec, started, running }: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
+async function execIn({ started, running }: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
   if (started === null) {
     throw new SandError('internal', 'the guest was not started', 'report this as a fault of sand');
   }
-  const { plan, link, gateway, namespace, confined } = started;
-  const launch = planLaunch({
-    holderPid: link.holderPid,
-    mounts: plan.mounts,
-    identity: plan.identity,
-    environment: plan.environment,
-    workdir: spec.workdir,
+  const stopping = new AbortController();
+  running.add(stopping);
+  try {
+    const signal = AbortSignal.any([command.signal, stopping.signal]);
+    return await runIn(started.handle, started.confined, command, signal);
+  } finally {
+    running.delete(stopping);
+  }
+}
+
+function runIn(
+  handle: LinuxHandle,
+  confined: Promise<void>,
+  command: GuestCommand,
+  signal: AbortSignal,
+): Promise<ExitStatus> {
+  const launch = planCommand({
+    holderPid: handle.holderPid,
+    initPid: handle.initPid,
+    identity: { uid: handle.uid, gid: handle.gid },
+    environment: { ...handle.environment, ...command.environment },
+    workdir: command.workdir ?? handle.workdir,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     command: command.argv,
   });
-  const stopping = new AbortController();
-  running.add(stopping);
-  try {
-    return await runCommand(launch, command, AbortSignal.any([command.signal, stopping.signal]), {
-      namespace,
-      mounts: plan.mounts,
-      judged: (results) => requirePassed(gateway, results),
-      confined,
-    });
-  } finally {
-    running.delete(stopping);
-  }
+  const { namespace, writable } = handle;
+  return runCommand(launch, command, signal, { namespace, writable, confined });
 }
 
 function architecture(): Architecture {

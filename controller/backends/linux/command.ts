@@ -3,31 +3,29 @@
  * goes wrong before it is let go, it never ran.
  */
 import { readFileSync } from 'node:fs';
-import type { Readable } from 'node:stream';
-import type { ProbeResult } from '../../../audit/event.ts';
 import { SandError } from '../../errors.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
-import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR, STATUS_DESCRIPTOR } from './argv.ts';
-import type { Mount } from './mounts.ts';
-import { judgeReport, parseReport } from './report.ts';
+import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR } from './argv.ts';
+import { collect, delayed } from './collected.ts';
+import { requirePassed } from './probe-failure.ts';
+import { judgeReport, parseReport, type ReportExpectations } from './report.ts';
 import { requireNoFolder } from './standard-streams.ts';
 
 /** A report of some hundred mounts is 20 KB. */
 const REPORT_BYTES = 1024 * 1024;
+/** nsenter waits beside the command, and keeps its end of the report open. */
+const REPORT_END = '\nend\n';
 /** bubblewrap sets up within tens of milliseconds; under heavy load within seconds. */
 const REPORT_TIMEOUT_MS = 30_000;
-/** bubblewrap's status: two short JSON lines. */
-const STATUS_BYTES = 4_096;
+/** nsenter looks at its child as soon as it runs again. */
+const WAKING_LOOK_MS = 50;
+const WAKING_LOOKS = 40;
 /** What is kept of bubblewrap's own complaint when the guest does not come up. */
 const COMPLAINT_BYTES = 4_096;
 
-export interface CommandExpectations {
-  readonly namespace: string;
-  readonly mounts: readonly Mount[];
-  /** Throws when one did not pass. */
-  readonly judged: (results: readonly ProbeResult[]) => void;
+export interface CommandExpectations extends ReportExpectations {
   /** The start probes of the guest's link; the command is held until they have passed. */
   readonly confined: Promise<void>;
 }
@@ -43,10 +41,9 @@ export async function runCommand(
     // Only what nsenter and bwrap need; the guest's own environment is among the handed-over arguments.
     environment: toolEnvironment(process.env),
     stdio: command.stdio,
-    descriptors: ['output', 'input', 'output', ...launch.data],
+    descriptors: ['output', 'input', ...launch.data],
     sharesSession: command.terminal,
   });
-  const status = collect(guest.outputs.get(STATUS_DESCRIPTOR), STATUS_BYTES);
   for (const [descriptor, name] of [
     [1, 'stdout'],
     [2, 'stderr'],
@@ -62,12 +59,13 @@ export async function runCommand(
   let state: 'held' | 'running' | 'ended' = 'held';
   const send = (name: NodeJS.Signals) => {
     // After the end, the pid may be another process's.
-    if (state === 'running') forward(guest, status.text(), name);
+    if (state === 'running') forward(guest, name);
     else if (state === 'held') kill(guest);
   };
   const stopping = stopOnAbort(guest, send, signal, command);
+  const waking = command.terminal ? wakeWithSand(guest) : () => {};
   try {
-    const found = await admit(guest, expected);
+    const found = await admit(guest, command, expected);
     await expected.confined;
     signal.throwIfAborted();
     if (!found) {
@@ -88,6 +86,7 @@ export async function runCommand(
   } finally {
     state = 'ended';
     stopping.release();
+    waking();
   }
 }
 
@@ -103,14 +102,18 @@ function kill(guest: GuestProcess): void {
 function monitorKilled(signal: string | null): SandError {
   return new SandError(
     'guest-failed',
-    `the guest was ended from outside: somebody killed its bubblewrap process on the host (${signal ?? 'no signal'})`,
-    'look for what ends processes on this machine, such as a memory limit',
+    `the command was ended from outside: its bubblewrap process was killed (${signal ?? 'no signal'})`,
+    'look for what ends processes on this machine, such as a memory limit; a guest can also kill that process of its own',
   );
 }
 
 /** Reads and judges the report; whether the command exists in the guest. */
-async function admit(guest: GuestProcess, expected: CommandExpectations): Promise<boolean> {
-  const collected = collect(guest.outputs.get(REPORT_DESCRIPTOR), REPORT_BYTES);
+async function admit(
+  guest: GuestProcess,
+  command: Pick<GuestCommand, 'admit'>,
+  expected: CommandExpectations,
+): Promise<boolean> {
+  const collected = collect(guest.outputs.get(REPORT_DESCRIPTOR), REPORT_BYTES, REPORT_END);
   const text = await Promise.race([collected.whole, delayed(REPORT_TIMEOUT_MS)]);
   const report = text === null ? null : parseReport(text);
   if (report === null) {
@@ -123,35 +126,10 @@ async function admit(guest: GuestProcess, expected: CommandExpectations): Promis
       { details: { complaint: text?.slice(0, COMPLAINT_BYTES) ?? null } },
     );
   }
-  expected.judged(judgeReport(report, expected));
+  const results = judgeReport(report, expected);
+  await command.admit(results);
+  requirePassed(results);
   return report.commandFound;
-}
-
-interface Collected {
-  /** The text when the stream has ended. */
-  readonly whole: Promise<string>;
-  text(): string;
-}
-
-function collect(stream: Readable | undefined, bytes: number): Collected {
-  let text = '';
-  if (stream === undefined) return { whole: Promise.resolve(''), text: () => '' };
-  stream.setEncoding('utf8');
-  stream.on('data', (chunk: string) => {
-    if (text.length < bytes) text += chunk;
-  });
-  const whole = new Promise<string>((resolve) => {
-    stream.on('error', () => resolve(text));
-    stream.on('close', () => resolve(text));
-    stream.on('end', () => resolve(text));
-  });
-  return { whole, text: () => text };
-}
-
-function delayed(timeoutMs: number): Promise<null> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(null), timeoutMs).unref();
-  });
 }
 
 /** SIGTERM to the command, then SIGKILL to bubblewrap, which takes everything in the guest with it. */
@@ -189,10 +167,40 @@ function stopOnAbort(
   };
 }
 
-/** The command is the only child of the init that bubblewrap names in its status; see proc(5), children. */
-function forward(guest: GuestProcess, status: string, signal: NodeJS.Signals): void {
-  const init = /"child-pid": *(\d+)/.exec(status)?.[1];
-  const child = init === undefined ? undefined : firstChild(init);
+/**
+ * A terminal's Ctrl-Z stops sand, nsenter and the command alike. When all go on, nsenter may still find that its child
+ * had stopped, and stop itself as if that were now. Gives what ends the watching.
+ */
+function wakeWithSand(guest: GuestProcess): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const wake = () => {
+    clearInterval(timer);
+    let looks = 0;
+    timer = setInterval(() => {
+      if (isStopped(guest.pid)) guest.kill('SIGCONT');
+      looks += 1;
+      if (looks >= WAKING_LOOKS) clearInterval(timer);
+    }, WAKING_LOOK_MS).unref();
+  };
+  process.on('SIGCONT', wake);
+  return () => {
+    clearInterval(timer);
+    process.off('SIGCONT', wake);
+  };
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return / T \d/.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, ''));
+  } catch {
+    return false;
+  }
+}
+
+/** nsenter, which was started, waits for bubblewrap, and that for the command; see proc(5), children. */
+function forward(guest: GuestProcess, signal: NodeJS.Signals): void {
+  const waiting = firstChild(guest.pid);
+  const child = waiting === undefined ? undefined : firstChild(waiting);
   if (child === undefined) {
     guest.kill(signal === 'SIGINT' ? 'SIGTERM' : signal);
     return;
@@ -204,7 +212,7 @@ function forward(guest: GuestProcess, status: string, signal: NodeJS.Signals): v
   }
 }
 
-function firstChild(pid: string): number | undefined {
+function firstChild(pid: number): number | undefined {
   try {
     const first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0];
     return first === undefined || first === '' ? undefined : Number(first);

@@ -67,6 +67,9 @@ export interface FilesRequest {
 /** The C library's own: clients are used to it. */
 const LOOKUP_SECONDS = 5;
 
+/** Limits of the reader's own user namespace, which only its root may set (namespaces(7)). */
+const USER_LIMITS = '/proc/sys/user';
+
 /** Name of the guest in its own eyes. */
 export const GUEST_HOSTNAME = 'sand-guest';
 
@@ -168,7 +171,11 @@ function procMounts(host: HostFiles): readonly Mount[] {
   const hidden = host.procHidden.map(
     (target): Mount => ({ kind: 'bind', source: '/dev/null', target, writable: false }),
   );
-  return [{ kind: 'proc' }, ...settings, ...hidden];
+  // bubblewrap lowers the limit of user namespaces here for each command; without a capability it can only be read.
+  const limits = host.procWritable
+    .filter((path) => path === '/proc/sys')
+    .map((): Mount => ({ kind: 'bind', source: USER_LIMITS, target: USER_LIMITS, writable: true }));
+  return [{ kind: 'proc' }, ...settings, ...limits, ...hidden];
 }
 
 function homeMounts(host: HostFiles, identity: GuestIdentity): readonly Mount[] {

@@ -51,7 +51,8 @@ function parseMountInfo(line: string): GuestReport['mounts'][number] {
 export interface ReportExpectations {
   /** `net:[inode]` of the namespace that the probes looked from. */
   readonly namespace: string;
-  readonly mounts: readonly Mount[];
+  /** Where a guest may write, by its own paths. */
+  readonly writable: readonly string[];
 }
 
 /** Mounts of bubblewrap's own making that a guest writes: its devices, terminals and its procfs. */
@@ -60,7 +61,7 @@ const OWN_WRITABLE_TYPES: readonly string[] = ['proc', 'devpts', 'devtmpfs'];
 export function judgeReport(report: GuestReport, expected: ReportExpectations): readonly ProbeResult[] {
   const status = (name: string) => report.status.get(name) ?? '(missing)';
   const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'].filter((set) => !/^0+$/.test(status(set)));
-  const writable = new Set(expected.mounts.filter(isWritable).map(targetOf));
+  const writable = new Set(expected.writable);
   const surprising = report.mounts.filter(
     ({ target, writable: written, type }) =>
       written && !writable.has(target) && !target.startsWith('/dev') && !OWN_WRITABLE_TYPES.includes(type),
@@ -97,10 +98,11 @@ function result(name: string, passed: boolean, detail: string): ProbeResult {
   return { kind: 'probe', name, passed, detail };
 }
 
-function isWritable(mount: Mount): boolean {
-  return mount.kind === 'tmpfs' || mount.kind === 'device' || (mount.kind === 'bind' && mount.writable);
+/** The places of a plan that a guest may write. */
+export function writablePlaces(mounts: readonly Mount[]): readonly string[] {
+  return mounts.filter(isWritable).map((mount) => ('target' in mount ? mount.target : `/${mount.kind}`));
 }
 
-function targetOf(mount: Mount): string {
-  return 'target' in mount ? mount.target : `/${mount.kind}`;
+function isWritable(mount: Mount): boolean {
+  return mount.kind === 'tmpfs' || mount.kind === 'device' || (mount.kind === 'bind' && mount.writable);
 }

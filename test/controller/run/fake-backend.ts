@@ -56,10 +56,11 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       begin('create');
       return { name: spec.name };
     },
-    async start(_, started, signal) {
+    async start(ref, started, signal) {
       port = started;
       begin('start');
       await options.start?.(started, signal);
+      return { name: ref.name, handle: {}, confined: Promise.resolve() };
     },
     async inspect() {
       begin('inspect');

@@ -151,7 +151,8 @@ describe.each(CALLERS)('the workspace of a guest of the %s', (who) => {
     expect(outcomes['through out']).toEqual(expect.not.arrayContaining(['secret.txt', 'state']));
     for (const outcome of Object.values(outcomesFor(outcomes, 'hard link ')))
       expect(String(outcome)).toMatch(/^E(XDEV|PERM|ROFS|NOENT|ACCES)$/);
-    for (const outcome of Object.values(outcomesFor(outcomes, 'read '))) expect(outcome).toBe('ENOENT');
+    for (const outcome of Object.values(outcomesFor(outcomes, 'read ')))
+      expect(String(outcome)).toMatch(/^E(NOENT|ACCES)$/);
   });
 
   it('moves aside a link above a protected file, and touches nothing behind it', async () => {

@@ -17,8 +17,10 @@ const ROLES: readonly Role[] = [
   'planter',
   'holder',
   'prober',
-  'monitor',
+  'guard',
   'init',
+  'nsenter',
+  'monitor',
   'command',
 ];
 
@@ -96,14 +98,14 @@ describe(`kill -9 (seed ${seed})`, () => {
       if (stopped) send(pid, 'SIGSTOP');
       send(pid, 'SIGKILL');
       expect(await run.ended(DEADLINE_MS)).not.toBe(0);
-      if (!['sand', 'command', 'init', 'prober'].includes(role)) {
+      if (!['sand', 'command', 'prober'].includes(role)) {
         expect(run.stderr()).toMatch(/\((link-failed|guest-failed|probe-failed)\)/);
       }
       await nothingRemains();
     },
   );
 
-  it.each(['sand', 'planter', 'holder', 'monitor', 'init', 'command'] as const)(
+  it.each(['sand', 'planter', 'holder', 'guard', 'init', 'nsenter', 'monitor', 'command'] as const)(
     'kill -9 of sand while its %s is stopped',
     async (role) => {
       const { marker, run, nothingRemains } = begin(MOMENTS + ROLES.indexOf(role));

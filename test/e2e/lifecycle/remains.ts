@@ -41,7 +41,18 @@ export function descendants(root: number, all = processes()): readonly ProcessFa
   return children.flatMap((child) => [child, ...descendants(child.pid, all)]);
 }
 
-export type Role = 'sand' | 'unshare' | 'planter' | 'holder' | 'prober' | 'monitor' | 'init' | 'command';
+/** `guard` waits for the guest's init on the host, `nsenter` for the command and `monitor` beside it in the guest. */
+export type Role =
+  | 'sand'
+  | 'unshare'
+  | 'planter'
+  | 'holder'
+  | 'prober'
+  | 'guard'
+  | 'init'
+  | 'nsenter'
+  | 'monitor'
+  | 'command';
 
 /** The process of that role in a run whose command line is `marker`; null where it is not there (yet, any more). */
 export function inRole(sand: number, role: Role, marker: string): number | null {
@@ -51,13 +62,16 @@ export function inRole(sand: number, role: Role, marker: string): number | null 
   const planter = own.find(
     ({ commandLine }) => commandLine.includes('/planter.') && !commandLine.startsWith('unshare'),
   );
-  const monitor = childrenOf(sand).find(({ commandLine }) => commandLine.startsWith('bwrap '));
-  const init = childrenOf(monitor?.pid).find(({ commandLine }) => commandLine.startsWith('bwrap '));
+  const startingWith = (parent: number | undefined, text: string) =>
+    childrenOf(parent).find(({ commandLine }) => commandLine.startsWith(text));
+  const guard = startingWith(sand, 'bwrap ');
+  const nsenter = startingWith(sand, 'nsenter ');
+  const monitor = startingWith(nsenter?.pid, 'bwrap ');
   switch (role) {
     case 'sand':
       return sand;
     case 'unshare':
-      return childrenOf(sand).find(({ commandLine }) => commandLine.startsWith('unshare '))?.pid ?? null;
+      return startingWith(sand, 'unshare ')?.pid ?? null;
     case 'planter':
       return planter?.pid ?? null;
     case 'holder':
@@ -66,12 +80,16 @@ export function inRole(sand: number, role: Role, marker: string): number | null 
       return (
         childrenOf(planter?.pid).find(({ commandLine }) => commandLine.includes('/prober.'))?.pid ?? null
       );
+    case 'guard':
+      return guard?.pid ?? null;
+    case 'init':
+      return childrenOf(guard?.pid).find(({ commandLine }) => commandLine === 'cat')?.pid ?? null;
+    case 'nsenter':
+      return nsenter?.pid ?? null;
     case 'monitor':
       return monitor?.pid ?? null;
-    case 'init':
-      return init?.pid ?? null;
     case 'command':
-      return childrenOf(init?.pid).find(({ commandLine }) => commandLine === marker)?.pid ?? null;
+      return childrenOf(monitor?.pid).find(({ commandLine }) => commandLine === marker)?.pid ?? null;
   }
 }
 

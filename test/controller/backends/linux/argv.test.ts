@@ -2,23 +2,22 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  FIRST_DATA_DESCRIPTOR,
-  type Launch,
-  planLaunch,
-} from '../../../../controller/backends/linux/argv.ts';
-import { launchSpec } from './samples.ts';
+import { type Launch, planCommand, planInit } from '../../../../controller/backends/linux/argv.ts';
+import { commandSpec, initSpec } from './samples.ts';
+
+/** Behind those of the report, the leave to go and, for the init, bubblewrap's status. */
+const FIRST = { init: 6, command: 5 } as const;
 
 /** What bubblewrap reads from the descriptor that `--args` names. */
-function handedOptions(launch: Launch): readonly string[] {
+function handedOptions(launch: Launch, first: number): readonly string[] {
   const descriptor = Number(launch.args[launch.args.indexOf('--args') + 1]);
-  const bytes = launch.data[descriptor - FIRST_DATA_DESCRIPTOR] ?? Buffer.alloc(0);
+  const bytes = launch.data[descriptor - first] ?? Buffer.alloc(0);
   return bytes.toString().split('\0').slice(0, -1);
 }
 
-function formatLaunch(launch: Launch): string {
-  const handed = handedOptions(launch);
-  const data = launch.data.map((bytes, at) => [FIRST_DATA_DESCRIPTOR + at, bytes.toString()] as const);
+function formatLaunch(launch: Launch, first: number): string {
+  const handed = handedOptions(launch, first);
+  const data = launch.data.map((bytes, at) => [first + at, bytes.toString()] as const);
   const shown = data.filter(([, text]) => !text.includes('\0'));
   return [
     ...['# command line', launch.file, ...launch.args, '', '# handed over to bubblewrap', ...handed, ''],
@@ -33,25 +32,72 @@ function expectGolden(name: string, actual: string): void {
   expect(actual).toBe(readFileSync(file, 'utf8'));
 }
 
-describe('planLaunch', () => {
-  it('plans a guest without a terminal', () => {
-    expectGolden('launch.txt', formatLaunch(planLaunch(launchSpec())));
-  });
+const initOptions = () => handedOptions(planInit(initSpec()), FIRST.init);
+const commandOptions = (terminal = false) =>
+  handedOptions(planCommand(commandSpec({ terminal })), FIRST.command);
 
-  it('plans a guest on a terminal', () => {
-    expectGolden('launch-terminal.txt', formatLaunch(planLaunch(launchSpec({ terminal: true }))));
-  });
-
-  it('keeps job control on a terminal, and takes the session away without one', () => {
-    expect(handedOptions(planLaunch(launchSpec()))).toContain('--new-session');
-    expect(handedOptions(planLaunch(launchSpec({ terminal: true })))).not.toContain('--new-session');
+describe('the guest\u2019s init', () => {
+  it('is planned as before', () => {
+    expectGolden('init.txt', formatLaunch(planInit(initSpec()), FIRST.init));
   });
 
   it.each([
     ['--unshare-user'],
     ['--disable-userns'],
     ['--unshare-pid'],
+    ['--as-pid-1'],
     ['--unshare-ipc'],
+    ['--die-with-parent'],
+    ['--new-session'],
+    ['--clearenv'],
+    ['--seccomp'],
+    ['--cap-drop'],
+  ])('always says %s', (option) => {
+    expect(initOptions()).toContain(option);
+  });
+
+  it('enters the holder\u2019s user and network namespaces, and makes no network namespace of its own', () => {
+    const launch = planInit(initSpec({ holderPid: 99 }));
+    expect(launch.args).toEqual(expect.arrayContaining(['--user=/proc/99/ns/user', '--net=/proc/99/ns/net']));
+    const options = handedOptions(launch, FIRST.init);
+    expect(options).not.toContain('--unshare-net');
+    expect(options).not.toContain('--unshare-all');
+  });
+
+  it('names every handed-over descriptor once', () => {
+    const launch = planInit(initSpec());
+    expect(namedDescriptors(launch, FIRST.init)).toEqual(launch.data.map((_, at) => FIRST.init + at));
+  });
+
+  it('reaps what is orphaned, says when it is there, and lives as long as its input', () => {
+    const program = planInit(initSpec()).args.at(-1) ?? '';
+    const said = execFileSync('sh', ['-c', `exec 4<&0; ${program}`], {
+      input: '',
+      stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
+    });
+    expect(said.toString()).toBe('');
+    expect(program).toContain("trap '' CHLD");
+  });
+});
+
+describe('a command', () => {
+  it('is planned without a terminal', () => {
+    expectGolden('command.txt', formatLaunch(planCommand(commandSpec()), FIRST.command));
+  });
+
+  it('is planned on a terminal', () => {
+    const launch = planCommand(commandSpec({ terminal: true }));
+    expectGolden('command-terminal.txt', formatLaunch(launch, FIRST.command));
+  });
+
+  it('keeps job control on a terminal, and takes the session away without one', () => {
+    expect(commandOptions()).toContain('--new-session');
+    expect(commandOptions(true)).not.toContain('--new-session');
+  });
+
+  it.each([
+    ['--unshare-user'],
+    ['--disable-userns'],
     ['--die-with-parent'],
     ['--clearenv'],
     ['--seccomp'],
@@ -59,20 +105,26 @@ describe('planLaunch', () => {
   ])('always says %s', (option) => {
     fc.assert(
       fc.property(fc.boolean(), (terminal) => {
-        expect(handedOptions(planLaunch(launchSpec({ terminal })))).toContain(option);
+        expect(commandOptions(terminal)).toContain(option);
       }),
     );
   });
 
-  it('enters the holder\u2019s user and network namespaces, and makes no network namespace of its own', () => {
-    const launch = planLaunch(launchSpec({ holderPid: 99 }));
-    expect(launch.args).toEqual(expect.arrayContaining(['--user=/proc/99/ns/user', '--net=/proc/99/ns/net']));
-    expect(handedOptions(launch)).not.toContain('--unshare-net');
-    expect(handedOptions(launch)).not.toContain('--unshare-all');
+  it('joins the guest from the link\u2019s user namespace, and makes none of the guest\u2019s own anew', () => {
+    const launch = planCommand(commandSpec({ holderPid: 99, initPid: 77 }));
+    const args = launch.args.join(' ');
+    expect(args).toContain(
+      'nsenter --user=/proc/99/ns/user --preserve-credentials -- nsenter --net=/proc/99/ns/net',
+    );
+    for (const kind of ['mnt', 'pid', 'ipc', 'uts']) expect(args).toContain(`=/proc/77/ns/${kind}`);
+    const options = handedOptions(launch, FIRST.command);
+    for (const option of ['--unshare-pid', '--unshare-ipc', '--unshare-net', '--unshare-all', '--tmpfs'])
+      expect(options).not.toContain(option);
   });
 
   it('ends with sand from its first moment on', () => {
-    expect(planLaunch(launchSpec()).args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
+    expect(planCommand(commandSpec()).args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
+    expect(planInit(initSpec()).args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
   });
 
   const word = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'));
@@ -81,7 +133,7 @@ describe('planLaunch', () => {
   it('hands the command over as it is, whatever its words are', () => {
     fc.assert(
       fc.property(fc.array(word, { minLength: 1 }), fc.boolean(), (command, terminal) => {
-        const { args } = planLaunch(launchSpec({ command, terminal }));
+        const { args } = planCommand(commandSpec({ command, terminal }));
         expect(args.slice(-command.length)).toEqual(command);
         expect(args.at(-command.length - 1)).toBe('sand');
       }),
@@ -92,9 +144,9 @@ describe('planLaunch', () => {
     fc.assert(
       fc.property(fc.dictionary(name, word), (named) => {
         const environment = { ...named, SECRET: 'sesame-of-the-test' };
-        const launch = planLaunch(launchSpec({ environment }));
+        const launch = planCommand(commandSpec({ environment }));
         expect(launch.args.join('\0')).not.toContain('sesame-of-the-test');
-        const handed = handedOptions(launch);
+        const handed = handedOptions(launch, FIRST.command);
         for (const [key, value] of Object.entries(environment)) {
           const at = handed.findIndex((option, i) => option === '--setenv' && handed[i + 1] === key);
           expect(handed[at + 2]).toBe(value);
@@ -104,19 +156,22 @@ describe('planLaunch', () => {
   });
 
   it('names every handed-over descriptor once', () => {
-    const launch = planLaunch(launchSpec());
-    const options = handedOptions(launch);
-    const named = ['--seccomp', '--ro-bind-data', '--file'].flatMap((option) =>
-      options.flatMap((word, at) => (word === option ? [Number(options[at + 1])] : [])),
-    );
-    const all = [...named, Number(launch.args[launch.args.indexOf('--args') + 1])].sort((a, b) => a - b);
-    expect(all).toEqual(launch.data.map((_, at) => FIRST_DATA_DESCRIPTOR + at));
+    const launch = planCommand(commandSpec());
+    expect(namedDescriptors(launch, FIRST.command)).toEqual(launch.data.map((_, at) => FIRST.command + at));
   });
 
   it.each([false, true])('has a prelude that sh can read (terminal: %s)', (terminal) => {
-    const { args } = planLaunch(launchSpec({ terminal }));
+    const { args } = planCommand(commandSpec({ terminal }));
     const prelude = args[args.lastIndexOf('-c') + 1] ?? '';
     expect(() => execFileSync('sh', ['-n', '-c', prelude])).not.toThrow();
     expect(prelude).toContain('exec "$@"');
   });
 });
+
+function namedDescriptors(launch: Launch, first: number): readonly number[] {
+  const options = handedOptions(launch, first);
+  const named = ['--seccomp', '--ro-bind-data', '--file'].flatMap((option) =>
+    options.flatMap((word, at) => (word === option ? [Number(options[at + 1])] : [])),
+  );
+  return [...named, Number(launch.args[launch.args.indexOf('--args') + 1])].sort((a, b) => a - b);
+}

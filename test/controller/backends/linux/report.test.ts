@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Mount } from '../../../../controller/backends/linux/mounts.ts';
-import { judgeReport, parseReport } from '../../../../controller/backends/linux/report.ts';
+import { judgeReport, parseReport, writablePlaces } from '../../../../controller/backends/linux/report.ts';
 
 const MOUNTS: readonly Mount[] = [
   { kind: 'bind', source: '/usr', target: '/usr', writable: false },
@@ -37,7 +37,7 @@ function text({ status, mounts, tail }: ReportText = {}): string {
 function failures(report: string): readonly string[] {
   const parsed = parseReport(report);
   if (parsed === null) return ['unreadable'];
-  const results = judgeReport(parsed, { namespace: 'net:[4026532000]', mounts: MOUNTS });
+  const results = judgeReport(parsed, { namespace: 'net:[4026532000]', writable: writablePlaces(MOUNTS) });
   return results.filter(({ passed }) => !passed).map(({ name }) => name);
 }
 

@@ -1,5 +1,5 @@
 /** A guest and a host as plain values, for the tests of the linux backend's plans. */
-import type { LaunchSpec } from '../../../../controller/backends/linux/argv.ts';
+import type { CommandSpec, InitSpec } from '../../../../controller/backends/linux/argv.ts';
 import type { FilesRequest, GuestIdentity, HostFiles } from '../../../../controller/backends/linux/mounts.ts';
 import { planMounts } from '../../../../controller/backends/linux/mounts.ts';
 
@@ -39,10 +39,20 @@ export function filesRequest(changes: Partial<FilesRequest> = {}): FilesRequest 
   };
 }
 
-export function launchSpec(changes: Partial<LaunchSpec> = {}): LaunchSpec {
+export function initSpec(changes: Partial<InitSpec> = {}): InitSpec {
   return {
     holderPid: 4321,
     mounts: planMounts(filesRequest()),
+    identity: CALLER,
+    filter: Buffer.from('filter'),
+    ...changes,
+  };
+}
+
+export function commandSpec(changes: Partial<CommandSpec> = {}): CommandSpec {
+  return {
+    holderPid: 4321,
+    initPid: 5678,
     identity: CALLER,
     environment: { PATH: '/usr/bin', TOKEN: 'a secret' },
     workdir: '/home/ada/project',

@@ -1,0 +1,60 @@
+/**
+ * What of a started guest another process needs to run a command in it, as plain data and back. Decides no right: who
+ * can read it is the same user, who owns the guest.
+ */
+import { SandError } from '../../errors.ts';
+import type { GuestHandle } from '../backend.ts';
+
+export interface LinuxHandle {
+  /** A process in the link's user namespace and the guest's network namespace. */
+  readonly holderPid: number;
+  /** The guest's first process. */
+  readonly initPid: number;
+  /** `net:[inode]` of the guest's namespace. */
+  readonly namespace: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  /** Where the guest may write, by its own paths. */
+  readonly writable: readonly string[];
+}
+
+export function formatHandle(handle: LinuxHandle): GuestHandle {
+  return { ...handle };
+}
+
+/** Raises `control-failed` for anything else than a handle of this backend. */
+export function parseHandle(handle: GuestHandle): LinuxHandle {
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  if (
+    isCount(holderPid) &&
+    isCount(initPid) &&
+    typeof namespace === 'string' &&
+    isCount(uid) &&
+    isCount(gid) &&
+    isTextRecord(environment) &&
+    typeof workdir === 'string' &&
+    isTextList(writable)
+  ) {
+    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable };
+  }
+  // Fail closed: a command is not started by half of what it needs.
+  throw new SandError(
+    'control-failed',
+    'the guest was started by another version of sand, and this one does not understand what it says',
+    'use the `sand` that started it',
+  );
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
+function isTextRecord(value: unknown): value is Readonly<Record<string, string>> {
+  return typeof value === 'object' && value !== null && isTextList(Object.values(value));
+}
