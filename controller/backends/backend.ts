@@ -53,9 +53,14 @@ export interface GuestSpec {
   readonly cache: string | null;
   /** How long the guest's own resolver waits for an answer; absent: what clients are used to. */
   readonly lookupSeconds?: number;
+  /** What stands between the guest and the host's kernel; absent: `namespaces`. */
+  readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
 }
+
+export const ISOLATIONS = ['namespaces', 'vm'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
 
 export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
 export type Share = (typeof SHARES)[number];

@@ -4,7 +4,7 @@
  */
 import { Command, Option } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
-import { DEFAULT_BACKEND } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, ISOLATIONS } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addPolicy } from './policy/program.ts';
@@ -96,6 +96,11 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
     .addOption(new Option('--backend <NAME>', 'what launches the guest').default(DEFAULT_BACKEND))
+    .addOption(
+      new Option('--isolation <KIND>', 'what stands between the guest and this kernel')
+        .choices(ISOLATIONS)
+        .default('namespaces'),
+    )
     .option(
       '--json',
       'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',

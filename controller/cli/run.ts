@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
+import type { Isolation } from '../backends/backend.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -29,6 +30,7 @@ export interface RunFlags {
   readonly trustCa: readonly string[];
   readonly ask: boolean;
   readonly cache: boolean;
+  readonly isolation: Isolation;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly dnsPort?: string;
@@ -88,6 +90,7 @@ function readFlags(
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache,
+    isolation: flags.isolation,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),

@@ -10,7 +10,7 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
-import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, type GuestCommand, type Isolation, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import type { AskFront } from './asking.ts';
@@ -50,6 +50,7 @@ export interface RunRequest {
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
   readonly backend: string;
+  readonly isolation: Isolation;
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -80,6 +81,7 @@ export const RUN_DEFAULTS = {
   dnsUpstreams: [],
   upstreamProxy: null,
   backend: DEFAULT_BACKEND,
+  isolation: 'namespaces',
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
   terminal: false,
@@ -112,6 +114,7 @@ export async function planRun(
     before: checkBefore(request.phaseAfter, policy.inForce),
     command,
     backend: createBackend(request.backend),
+    isolation: request.isolation,
     environment: request.environment,
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),

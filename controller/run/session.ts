@@ -12,7 +12,14 @@ import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import type { AskBroker } from '../ask/broker.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
-import type { GuestCommand, GuestRef, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import type {
+  GuestCommand,
+  GuestRef,
+  Isolation,
+  MountSpec,
+  SandboxBackend,
+  Share,
+} from '../backends/backend.ts';
 import { createControlServer } from '../control/server.ts';
 import type { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
@@ -51,6 +58,7 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  readonly isolation: Isolation;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -168,6 +176,7 @@ async function runToEnd(
       shares: request.shares,
       authorities: request.authorities,
       cache: request.cache,
+      isolation: request.isolation,
       ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });

@@ -25,6 +25,8 @@ export interface CommandSpec {
   /** Whether any of the standard streams is a terminal: then job control needs the caller's session. */
   readonly terminal: boolean;
   readonly filter: Buffer;
+  /** Kept in the command's own user namespace, where they count alone; absent: none. */
+  readonly capabilities?: readonly string[];
   readonly command: readonly string[];
 }
 
@@ -113,6 +115,7 @@ export function planCommand(spec: CommandSpec): Launch {
   const give = giver(data, COMMAND_DATA_DESCRIPTOR);
   const options = [
     ...['--unshare-user', '--unshare-cgroup-try', '--disable-userns', '--cap-drop', 'ALL'],
+    ...(spec.capabilities ?? []).flatMap((name) => ['--cap-add', name]),
     '--die-with-parent',
     ...(spec.terminal ? [] : ['--new-session']),
     ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid)],

@@ -38,6 +38,15 @@ import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
+import { MACHINE_CAPABILITY_MASK } from './vm/machine.ts';
+import {
+  type Machine,
+  type MachinePlan,
+  planMachine,
+  runInMachine,
+  type SandboxRunner,
+  startMachine,
+} from './vm/start.ts';
 import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
@@ -62,6 +71,8 @@ interface StartedGuest {
   readonly gateway: GatewayPort;
   readonly probes: ProbePlan;
   readonly handle: LinuxHandle;
+  /** Where the guest's commands run, for `--isolation vm`. */
+  readonly machine: Machine | null;
   /** Settles when the start probes have: rejects with `probe-failed`. No command is let go before. */
   readonly confined: Promise<void>;
   /** From here on its end is meant. */
@@ -123,7 +134,9 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
-      if (graceMs > 0) await askToEnd(started.handle.initPid, graceMs);
+      if (graceMs > 0) {
+        await (started.machine?.askToEnd(graceMs) ?? askToEnd(started.handle.initPid, graceMs));
+      }
       await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
@@ -185,9 +198,10 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
     gateway.onMorePorts((ports) => link.plant(ports));
-    const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
-    confined.catch(() => {});
-    const { init, plan: held } = await holdGuest(spec, plan, link, signal);
+    const confining = confine(link, gateway, probes, namespace, signal);
+    confining.catch(() => {});
+    const isolating = spec.isolation === 'vm' ? await planVm(plan) : null;
+    const { init, plan: held } = await holdGuest(spec, plan, link, isolating?.mounts ?? [], signal);
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -197,9 +211,18 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
       gid: identity.gid,
       environment,
       workdir: spec.workdir,
+      isolation: spec.isolation ?? 'namespaces',
       writable: writablePlaces(mounts),
     };
-    const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
+    const machine = isolating === null ? null : await startVm(isolating, handle, init, signal);
+    const confined = confining.then(() => probeVm(machine, gateway, probes)).then(() => consumer.open());
+    confined.catch(() => {});
+    const started = { plan: held, link, init, gateway, probes, handle, machine, confined, ending: false };
+    void machine?.ended.then((said) => {
+      if (started.ending) return;
+      gateway.lost(machineLost(said));
+      void init.end().catch(() => {});
+    });
     void init.ended.then(() => {
       if (!started.ending) gateway.lost(initLost());
     });
@@ -221,11 +244,13 @@ async function holdGuest(
   spec: GuestSpec,
   first: GuestPlan,
   link: NamespaceLink,
+  machine: readonly Mount[],
   signal: AbortSignal,
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
   for (let attempt = 1; ; attempt++) {
-    const { mounts, identity } = plan;
+    const { identity } = plan;
+    const mounts = [...plan.mounts, ...machine];
     const launch = planInit({
       holderPid: link.holderPid,
       mounts,
@@ -273,11 +298,59 @@ async function confine(
   const results = judgeObservations(seen, {
     plan,
     greeting: gateway.probe.greeting,
-    isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
+    isSynthetic,
   });
   const all = [...results, namespaceResult(seen.namespace, namespace)];
   for (const result of all) gateway.record(result);
   requirePassed(all);
+}
+
+function isSynthetic(address: string): boolean {
+  return isIPv4(address) && /^198\.1[89]\./.test(address);
+}
+
+function planVm(plan: GuestPlan): Promise<MachinePlan> {
+  const { identity, environment } = plan;
+  return planMachine({
+    architecture: architecture(),
+    identity,
+    environment,
+    memoryMiB: null,
+    processors: null,
+  });
+}
+
+/** In the guest's sandbox, with what it needs there; a machine that does not come up takes the sandbox along. */
+async function startVm(
+  plan: MachinePlan,
+  handle: LinuxHandle,
+  init: GuestInit,
+  signal: AbortSignal,
+): Promise<Machine> {
+  const run: SandboxRunner = (command, capabilities) =>
+    runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
+  try {
+    return await startMachine(plan, run, signal);
+  } catch (error) {
+    await init.end().catch(() => {});
+    throw error;
+  }
+}
+
+async function probeVm(machine: Machine | null, gateway: GatewayPort, probes: ProbePlan): Promise<void> {
+  if (machine === null) return;
+  const results = await machine.probe(probes, { greeting: gateway.probe.greeting, isSynthetic });
+  for (const result of results) gateway.record(result);
+  requirePassed(results);
+}
+
+function machineLost(console: string): SandError {
+  return new SandError(
+    'guest-failed',
+    'the guest\u2019s machine ended while it was needed',
+    'look for what ends processes on this machine, such as a memory limit; the details have the end of its console',
+    { details: { console } },
+  );
 }
 
 function namespaceResult(seen: string, expected: string): ProbeResult {
@@ -328,18 +401,31 @@ function runIn(
   command: GuestCommand,
   signal: AbortSignal,
 ): Promise<ExitStatus> {
+  if (handle.isolation === 'namespaces') return runInSandbox(handle, confined, command, signal, []);
+  return runInMachine(handle, command, (access) => runInSandbox(handle, confined, access, signal, []));
+}
+
+function runInSandbox(
+  handle: LinuxHandle,
+  confined: Promise<void>,
+  command: GuestCommand,
+  signal: AbortSignal,
+  capabilities: readonly string[],
+): Promise<ExitStatus> {
   const launch = planCommand({
     holderPid: handle.holderPid,
     initPid: handle.initPid,
     identity: { uid: handle.uid, gid: handle.gid },
-    environment: { ...handle.environment, ...command.environment },
+    environment: { ...(handle.isolation === 'vm' ? {} : handle.environment), ...command.environment },
     workdir: command.workdir ?? handle.workdir,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
+    capabilities,
     command: command.argv,
   });
   const { namespace, writable } = handle;
-  return runCommand(launch, command, signal, { namespace, writable, confined });
+  const kept = capabilities.length === 0 ? {} : { capabilities: MACHINE_CAPABILITY_MASK };
+  return runCommand(launch, command, signal, { namespace, writable, confined, ...kept });
 }
 
 function architecture(): Architecture {

@@ -3,7 +3,7 @@
  * can read it is the same user, who owns the guest.
  */
 import { SandError } from '../../errors.ts';
-import type { GuestHandle } from '../backend.ts';
+import { type GuestHandle, ISOLATIONS, type Isolation } from '../backend.ts';
 
 export interface LinuxHandle {
   /** A process in the link's user namespace and the guest's network namespace. */
@@ -16,6 +16,7 @@ export interface LinuxHandle {
   readonly gid: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly workdir: string;
+  readonly isolation: Isolation;
   /** Where the guest may write, by its own paths. */
   readonly writable: readonly string[];
 }
@@ -26,7 +27,7 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
-  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, isolation, writable } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -35,9 +36,10 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isCount(gid) &&
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
+    isIsolation(isolation) &&
     isTextList(writable)
   ) {
-    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable };
+    return { holderPid, initPid, namespace, uid, gid, environment, workdir, isolation, writable };
   }
   // Fail closed: a command is not started by half of what it needs.
   throw new SandError(
@@ -45,6 +47,10 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     'the guest was started by another version of sand, and this one does not understand what it says',
     'use the `sand` that started it',
   );
+}
+
+function isIsolation(value: unknown): value is Isolation {
+  return ISOLATIONS.some((isolation) => isolation === value);
 }
 
 function isCount(value: unknown): value is number {

@@ -28,17 +28,22 @@ ${MACHINE.busybox} rm -f "$id" "$id.group"
 exit $status
 `;
 
-/** `end SECONDS`: SIGTERM to every process of the guest but the SSH server's and its own, and time to end. busybox sh. */
-export const ENDING = `others() {
+/**
+ * `end SECONDS`: SIGTERM to every process of the guest but the SSH server's and its own, and time to end. It looks without
+ * a subshell, which would find itself. busybox sh.
+ */
+export const ENDING = `deadline=$(($(date +%s) + $1))
+look() {
+  others=
   for folder in /proc/[0-9]*; do
-    [ -O "$folder" ] && read -r name <"$folder/comm" || continue
     pid=\${folder#/proc/}
-    [ "$name" != sshd ] && [ "$pid" != $$ ] && [ "$pid" != $PPID ] && echo "$pid"
+    [ -O "$folder" ] && [ "$pid" != $$ ] && read -r name <"$folder/comm" && [ "$name" != sshd ] &&
+      others="$others $pid"
   done 2>/dev/null
 }
-for pid in $(others); do kill -s TERM "$pid"; done 2>/dev/null
-turns=$(($1 * 10))
-while [ $turns -gt 0 ] && [ -n "$(others)" ]; do turns=$((turns - 1)); usleep 100000; done
+look
+[ -z "$others" ] || kill -s TERM $others 2>/dev/null
+while [ -n "$others" ] && [ $(date +%s) -lt $deadline ]; do usleep 100000; look; done
 `;
 
 /**

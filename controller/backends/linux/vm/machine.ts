@@ -35,6 +35,9 @@ export interface MachineFiles {
  */
 export const MACHINE_CAPABILITIES: readonly string[] = ['CAP_SYS_CHROOT', 'CAP_SETPCAP'];
 
+/** The same as /proc/self/status writes them: bits 8 and 18 of linux/capability.h. */
+export const MACHINE_CAPABILITY_MASK = '0000000000040100';
+
 /** Those that virtiofsd keeps unless told otherwise: it would switch users, and in the sandbox there is one. */
 const GIVEN_UP = 'chown dac_override dac_read_search fowner fsetid setgid setuid mknod setfcap'.split(' ');
 

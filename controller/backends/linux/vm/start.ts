@@ -3,6 +3,7 @@
  * commands can run in it, has it tell what it sees, and asks what runs in it to end. Who runs a command in the
  * sandbox, and ends the sandbox with everything in it, is the backend.
  */
+import { randomUUID } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +15,7 @@ import type { ExitStatus, GuestCommand } from '../../backend.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
 import type { Architecture } from '../seccomp.ts';
 import { chooseAcceleration, systemAcceleration } from './acceleration.ts';
-import { planEnding, planReport } from './access.ts';
+import { COMMAND_BYTES, planAccess, planEnding, planReport } from './access.ts';
 import { encodeArchive } from './cpio.ts';
 import { planInitramfs } from './initramfs.ts';
 import { findKernels, kernelCache, readModules } from './kernels.ts';
@@ -153,9 +154,13 @@ export async function startMachine(
 ): Promise<Machine> {
   const console = createTail(CONSOLE_BYTES);
   const connected = Promise.withResolvers<boolean>();
+  // Its own, since what stops the guest's commands gives them a grace, and the machine has to outlive that.
+  const holding = new AbortController();
+  const abort = () => holding.abort();
+  signal.addEventListener('abort', abort, { once: true });
   const ending = run(
     {
-      ...plainCommand(plan.holder, signal),
+      ...plainCommand(plan.holder, holding.signal),
       output(_, chunk) {
         console.add(chunk);
         const said = console.text();
@@ -173,8 +178,13 @@ export async function startMachine(
   const timer = setTimeout(() => connected.resolve(false), BOOT_TIMEOUT_MS);
   const isUp = await Promise.race([connected.promise, ended.then(() => false)]);
   clearTimeout(timer);
-  signal.throwIfAborted();
-  if (!isUp) throw notUp(console.text());
+  signal.removeEventListener('abort', abort);
+  if (!isUp || signal.aborted) {
+    holding.abort();
+    await ended;
+    signal.throwIfAborted();
+    throw notUp(console.text());
+  }
   return {
     ended,
     probe: (probes, expected) => probeMachine(plan, run, probes, expected, signal),
@@ -183,6 +193,33 @@ export async function startMachine(
       await run(plainCommand(planEnding(graceMs / 1000), bound), []).catch(() => {});
     },
   };
+}
+
+/** Runs a command in the machine: `runAccess` runs the sandbox's command that reaches it. */
+export async function runInMachine(
+  handle: { readonly workdir: string },
+  command: GuestCommand,
+  runAccess: (access: GuestCommand) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  const argv = planAccess({
+    id: randomUUID(),
+    argv: command.argv,
+    workdir: command.workdir ?? handle.workdir,
+    environment: command.environment ?? {},
+  });
+  if (argv === null) {
+    throw new SandError(
+      'usage',
+      `the command is longer than ${COMMAND_BYTES} bytes, which is all that a VM guest takes`,
+      'put it into a script in the working directory, and run that',
+    );
+  }
+  return runAccess({
+    ...command,
+    argv,
+    environment: { PATH: SANDBOX_PATH, TERM: process.env.TERM ?? 'dumb' },
+    workdir: '/',
+  });
 }
 
 async function probeMachine(
