@@ -141,7 +141,9 @@ export function createLinuxBackend(): SandboxBackend {
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
       const observations = compareWatched(started.plan.watched);
-      started.gateway.refused(withoutProbes(await counting, started.probes));
+      started.gateway.refused(
+        withoutProbes(await counting, started.probes, started.machine === null ? 1 : 2),
+      );
       return observations;
     },
     async destroy(ref) {
@@ -310,11 +312,12 @@ function isSynthetic(address: string): boolean {
 }
 
 function planVm(plan: GuestPlan): Promise<MachinePlan> {
-  const { identity, environment } = plan;
+  const { identity, environment, mounts } = plan;
   return planMachine({
     architecture: architecture(),
     identity,
     environment,
+    mounts,
     memoryMiB: null,
     processors: null,
   });

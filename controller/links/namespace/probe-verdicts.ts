@@ -85,10 +85,11 @@ function result(name: string, passed: boolean, detail: string): ProbeResult {
   return { kind: 'probe', name, passed, detail };
 }
 
-/** The kernel's counts without the packets of the probes themselves: one SYN for each refused connect. */
+/** The kernel's counts without the packets of the probes themselves: one SYN for each refused connect of each look. */
 export function withoutProbes(
   tried: readonly TriedDestination[],
   plan: ProbePlan,
+  looks = 1,
 ): readonly TriedDestination[] {
   return tried
     .map((destination) => {
@@ -97,7 +98,7 @@ export function withoutProbes(
       );
       return {
         ...destination,
-        count: destination.transport === 'tcp' ? destination.count - own.length : destination.count,
+        count: destination.transport === 'tcp' ? destination.count - own.length * looks : destination.count,
       };
     })
     .filter(({ count }) => count > 0);

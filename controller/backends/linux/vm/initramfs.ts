@@ -20,10 +20,15 @@ export interface InitramfsSpec {
   /** PEM. */
   readonly serverKey: string;
   readonly clientPublicLine: string;
+  /** Whether the system's programs are a share of their own; see `SYSTEM_FOLDER`. */
+  readonly sharesSystem: boolean;
 }
 
-/** Which of the host's file systems virtiofs shows under this name: the sandbox's root. */
+/** The names of the two shares: the sandbox's root, and what of it nobody changes. */
 export const FILES_TAG = 'guest';
+export const SYSTEM_TAG = 'system';
+/** Where most programs and libraries are. What is known of it is not asked for again, which halves what starting one costs. */
+export const SYSTEM_FOLDER = '/usr';
 
 const ROOT = '/guest';
 const FOLDERS: readonly string[] = ['bin', 'dev', 'etc', 'guest', 'modules', 'proc', 'sand', 'sys'];
@@ -43,6 +48,7 @@ mount -t sysfs sysfs /sys
 . /sand/settings
 for module in $MODULES; do insmod "/modules/$module.ko" || fail "the kernel module $module"; done
 mount -t virtiofs -o nosuid ${FILES_TAG} ${ROOT} || fail "the guest's files"
+[ -z "$SYSTEM" ] || mount -t virtiofs -o ro,nosuid,nodev ${SYSTEM_TAG} ${ROOT}${SYSTEM_FOLDER} || fail "the system's files"
 mount -t proc -o nosuid,nodev,noexec proc ${ROOT}/proc || fail /proc
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs ${ROOT}/sys || fail /sys
 mount -t devtmpfs -o nosuid dev ${ROOT}/dev || fail /dev
@@ -106,7 +112,7 @@ LogLevel ERROR
 
 export function planInitramfs(spec: InitramfsSpec): readonly ArchiveEntry[] {
   const { uid, gid } = spec.identity;
-  const settings = `MODULES='${spec.modules.map(({ name }) => name).join(' ')}'\nIDENTITY=${uid}:${gid}\n`;
+  const settings = `MODULES='${spec.modules.map(({ name }) => name).join(' ')}'\nIDENTITY=${uid}:${gid}\nSYSTEM=${spec.sharesSystem ? 'yes' : ''}\n`;
   const guestFiles: Readonly<Record<string, string>> = {
     [MACHINE.serverConfig]: SERVER_CONFIG,
     [MACHINE.authorizedKeys]: `${spec.clientPublicLine}\n`,

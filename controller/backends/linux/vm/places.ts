@@ -17,8 +17,9 @@ export const SANDBOX = {
   clientConfig: within('ssh-config'),
   /** Made by the SSH client that stays connected. */
   control: within('control'),
-  /** Made by virtiofsd. */
+  /** Made by virtiofsd, one for each share. */
   files: within('files'),
+  system: within('system'),
 } as const;
 
 /** In the machine. */

@@ -17,7 +17,7 @@ import type { Architecture } from '../seccomp.ts';
 import { chooseAcceleration, systemAcceleration } from './acceleration.ts';
 import { COMMAND_BYTES, planAccess, planEnding, planReport } from './access.ts';
 import { encodeArchive } from './cpio.ts';
-import { planInitramfs } from './initramfs.ts';
+import { planInitramfs, SYSTEM_FOLDER } from './initramfs.ts';
 import { findKernels, kernelCache, readModules } from './kernels.ts';
 import { createKeyPair } from './keys.ts';
 import {
@@ -45,7 +45,8 @@ const REPORT_BYTES = 256 * 1024;
 const USUAL_MEMORY_MIB = 2048;
 /** A third of the host's, where that is less. */
 const MEMORY_SHARE = 3;
-const USUAL_PROCESSORS = 4;
+/** An emulated second one costs more than it brings. */
+const USUAL_PROCESSORS: Readonly<Record<Acceleration, number>> = { kvm: 4, tcg: 1 };
 const MIB = 1024 * 1024;
 
 const BUSYBOX: readonly string[] = ['/usr/bin/busybox', '/bin/busybox'];
@@ -60,6 +61,8 @@ export interface MachineRequest {
   readonly architecture: Architecture;
   readonly identity: GuestIdentity;
   readonly environment: Readonly<Record<string, string>>;
+  /** The guest's, without the machine's own. */
+  readonly mounts: readonly Mount[];
   /** Null: as `USUAL_…` say. */
   readonly memoryMiB: number | null;
   readonly processors: number | null;
@@ -117,6 +120,9 @@ export async function planMachine(request: MachineRequest): Promise<MachinePlan>
       'install it: `apt-get install openssh-client openssh-server`',
     );
   }
+  const sharesSystem = request.mounts.some(
+    (mount) => mount.kind === 'bind' && mount.target === SYSTEM_FOLDER && !mount.writable,
+  );
   const host = systemAcceleration(request.architecture, kernel, busybox, cache);
   const acceleration = await chooseAcceleration(host);
   const server = createKeyPair();
@@ -128,6 +134,7 @@ export async function planMachine(request: MachineRequest): Promise<MachinePlan>
     environment: request.environment,
     serverKey: server.privateKey,
     clientPublicLine: client.publicLine,
+    sharesSystem,
   });
   const files = {
     kernel: kernel.image,
@@ -139,7 +146,8 @@ export async function planMachine(request: MachineRequest): Promise<MachinePlan>
     architecture: request.architecture,
     acceleration,
     virtiofsd,
-    processors: request.processors ?? Math.min(USUAL_PROCESSORS, availableParallelism()),
+    sharesSystem,
+    processors: request.processors ?? Math.min(USUAL_PROCESSORS[acceleration], availableParallelism()),
     memoryMiB: request.memoryMiB ?? Math.min(USUAL_MEMORY_MIB, Math.floor(totalmem() / MIB / MEMORY_SHARE)),
   });
   const mounts = planMachineMounts(files, acceleration);
