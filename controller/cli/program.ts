@@ -7,6 +7,7 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND, ISOLATIONS } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
+import { addImage } from './image/program.ts';
 import { addPolicy } from './policy/program.ts';
 import type { WhyOptions } from './why.ts';
 
@@ -37,6 +38,7 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addImage(program, context);
   addPhase(program, context);
   addAsk(program, context);
   addGateway(program, context);

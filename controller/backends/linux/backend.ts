@@ -14,6 +14,7 @@ import { LINK } from '../../links/namespace/topology.ts';
 import { preloadRunner } from '../../process/runner.ts';
 import type {
   ExitStatus,
+  Finding,
   GatewayPort,
   GuestCommand,
   GuestRef,
@@ -38,7 +39,9 @@ import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
+import { kernelCache } from './vm/kernels.ts';
 import { MACHINE_CAPABILITY_MASK } from './vm/machine.ts';
+import { findParts, judgeParts } from './vm/parts.ts';
 import {
   type Machine,
   type MachinePlan,
@@ -105,7 +108,10 @@ export function createLinuxBackend(): SandboxBackend {
       terminal: true,
       processAttribution: false,
     },
-    probe: async () => (await import('./checks.ts')).checkLinux(),
+    async probe() {
+      const { checkLinux } = await import('./checks.ts');
+      return [...(await checkLinux()), ...checkMachine()];
+    },
     async create(spec) {
       const ref = { name: spec.name };
       if (!guests.has(spec.name)) guests.set(spec.name, { ref, spec, started: null, running: new Set() });
@@ -309,6 +315,13 @@ async function confine(
 
 function isSynthetic(address: string): boolean {
   return isIPv4(address) && /^198\.1[89]\./.test(address);
+}
+
+/** Nothing to say where no guest of any kind runs. */
+function checkMachine(): readonly Finding[] {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) return [];
+  return [judgeParts(findParts(arch, kernelCache(process.env)))];
 }
 
 function planVm(plan: GuestPlan): Promise<MachinePlan> {

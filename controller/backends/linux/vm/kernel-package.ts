@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { SandError } from '../../../errors.ts';
 import { runTool } from '../../../process/runner.ts';
 import type { Architecture } from '../seccomp.ts';
-import { DEBIAN_NAMES, findKernels, type MachineKernel, readModules } from './kernels.ts';
+import { DEBIAN_NAMES, findKernels, kernelCache, type MachineKernel, readModules } from './kernels.ts';
 
 /** 27 MB; a slow line takes minutes. */
 const DOWNLOAD_TIMEOUT_MS = 15 * 60_000;
@@ -24,6 +24,23 @@ const TOOL_TIMEOUT_MS = 120_000;
 /** Without a lock of its own, two at once would unpack the same into folders of their own; the later rename loses. */
 const UNPACK = `cd "$1" && apt-get --quiet=2 download "$2" && dpkg -x ./*.deb tree && rm ./*.deb &&
   find tree -name '*.ko.xz' -exec xz --decompress '{}' +`;
+
+/** For the architecture and in the cache of whoever calls. Raises `backend-unavailable` where there are no VM guests. */
+export async function createOwnKernel(
+  platform: string,
+  architecture: string,
+  environ: Readonly<Record<string, string | undefined>>,
+  say: (line: string) => void,
+): Promise<MachineKernel> {
+  if (platform === 'linux' && (architecture === 'x64' || architecture === 'arm64')) {
+    return installKernel(architecture, kernelCache(environ), say);
+  }
+  throw new SandError(
+    'backend-unavailable',
+    `there is no kernel of VM guests for ${platform} on ${architecture}`,
+    'use Linux on x86-64 or arm64',
+  );
+}
 
 /** Idempotent: gives the kernel that is there when it is the newest that apt knows. `say` gets lines for the user. */
 export async function installKernel(

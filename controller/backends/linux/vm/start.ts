@@ -4,13 +4,10 @@
  * sandbox, and ends the sandbox with everything in it, is the backend.
  */
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, readFileSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
-import { join } from 'node:path';
 import type { ProbeResult } from '../../../../audit/event.ts';
 import { SandError } from '../../../errors.ts';
 import type { ProbePlan } from '../../../links/namespace/messages.ts';
-import { toolPath } from '../../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../../backend.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
 import type { Architecture } from '../seccomp.ts';
@@ -18,18 +15,17 @@ import { chooseAcceleration, systemAcceleration } from './acceleration.ts';
 import { COMMAND_BYTES, planAccess, planEnding, planReport } from './access.ts';
 import { encodeArchive } from './cpio.ts';
 import { planInitramfs, SYSTEM_FOLDER } from './initramfs.ts';
-import { findKernels, kernelCache, readModules } from './kernels.ts';
+import { kernelCache, readModules } from './kernels.ts';
 import { createKeyPair } from './keys.ts';
 import {
   type Acceleration,
-  emulatorName,
   HOLDER_LINES,
   MACHINE_CAPABILITIES,
   planHolder,
   planMachineMounts,
 } from './machine.ts';
+import { findParts, missingParts } from './parts.ts';
 import { formatPlan, judgeMachine, parseMachineReport } from './report.ts';
-import { isStaticProgram } from './static-program.ts';
 
 /** On KVM a second; emulated three, and under heavy load some tens. */
 const BOOT_TIMEOUT_MS = 180_000;
@@ -48,11 +44,6 @@ const MEMORY_SHARE = 3;
 /** An emulated second one costs more than it brings. */
 const USUAL_PROCESSORS: Readonly<Record<Acceleration, number>> = { kvm: 4, tcg: 1 };
 const MIB = 1024 * 1024;
-
-const BUSYBOX: readonly string[] = ['/usr/bin/busybox', '/bin/busybox'];
-/** Of QEMU up to 7.2. Its successor takes other options, and has not been tried. */
-const VIRTIOFSD: readonly string[] = ['/usr/lib/qemu/virtiofsd', '/usr/libexec/qemu/virtiofsd'];
-const SSH_SERVER = '/usr/sbin/sshd';
 
 /** The folders of Debian's programs, for what runs in the sandbox beside the guest's commands. */
 const SANDBOX_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
@@ -98,26 +89,14 @@ export interface MachineProbeExpectations {
 /** Raises `backend-unavailable` with what is missing. */
 export async function planMachine(request: MachineRequest): Promise<MachinePlan> {
   const cache = kernelCache(process.env);
-  const kernel = findKernels(request.architecture, cache)[0];
-  if (kernel === undefined) {
-    throw missing(
-      'there is no kernel for a VM guest',
-      'run `sand image create vm`, which fetches Debian\u2019s cloud kernel into sand\u2019s cache',
-    );
-  }
-  const busybox = readBusybox();
-  const virtiofsd = VIRTIOFSD.find(isProgram);
-  const emulator = emulatorName(request.architecture);
-  if (virtiofsd === undefined || !isInPath(emulator)) {
-    throw missing(
-      `a VM guest needs ${virtiofsd === undefined ? 'virtiofsd of QEMU 7' : emulator}`,
-      'install QEMU: `apt-get install --no-install-recommends qemu-system-x86` (on arm64, `qemu-system-arm`)',
-    );
-  }
-  if (!isProgram(SSH_SERVER) || !isInPath('ssh')) {
-    throw missing(
-      'a VM guest needs OpenSSH, both sides',
-      'install it: `apt-get install openssh-client openssh-server`',
+  const parts = findParts(request.architecture, cache);
+  const { kernel, busybox, virtiofsd } = parts;
+  const missing = missingParts(parts);
+  if (kernel === null || busybox === null || virtiofsd === null || missing.length > 0) {
+    throw new SandError(
+      'backend-unavailable',
+      `a VM guest cannot run here: there is no ${missing.map(({ what }) => what).join(', no ')}`,
+      missing.map(({ remedy }) => remedy).join('; '),
     );
   }
   const sharesSystem = request.mounts.some(
@@ -276,35 +255,6 @@ function createTail(bytes: number) {
     },
     text: () => text,
   };
-}
-
-function readBusybox(): Buffer {
-  const candidates = BUSYBOX.filter(isProgram).map((path) => readFileSync(path));
-  const found = candidates.find(isStaticProgram);
-  if (found !== undefined) return found;
-  throw missing(
-    'a VM guest needs a statically linked busybox',
-    'install it: `apt-get install busybox-static`',
-  );
-}
-
-function isInPath(name: string): boolean {
-  return toolPath(process.env)
-    .split(':')
-    .some((folder) => isProgram(join(folder, name)));
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function missing(what: string, hint: string): SandError {
-  return new SandError('backend-unavailable', what, hint);
 }
 
 function notUp(console: string): SandError {
