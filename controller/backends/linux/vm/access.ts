@@ -22,14 +22,15 @@ const ID = /^[a-zA-Z0-9-]{1,64}$/;
 
 /**
  * The client runs in the background of this shell so that a trap is taken at once, and with the shell's own standard
- * input, which a background process has not by itself. A terminal at both ends is made one in the guest.
+ * input by another number: a background process has none by the usual one. A terminal at both ends is made one in the guest.
  */
 const CLIENT = `id=$1; remote=$2
 relay() { ssh -F ${SANDBOX.clientConfig} -n -T guest "read -r pid <${MACHINE.commands}/$id && kill -s $1 \\$pid" >/dev/null 2>&1; }
 terminal=-T
 [ -t 0 ] && [ -t 1 ] && terminal=-tt
+exec 5<&0
 for name in HUP INT QUIT TERM USR1 USR2; do trap "relay $name" $name; done
-ssh -F ${SANDBOX.clientConfig} $terminal guest "$remote" <&0 &
+ssh -F ${SANDBOX.clientConfig} $terminal guest "$remote" <&5 5<&- &
 client=$!
 while :; do
   wait $client

@@ -72,7 +72,7 @@ export function judgeParts(parts: MachineParts): Finding {
   if (missing.length === 0) {
     return { check, state: 'ok', message: `kernel ${parts.kernel?.release}`, remedy: null };
   }
-  const message = `not to be had: there is no ${missing.map(({ what }) => what).join(', no ')} (only \`--isolation vm\` needs it)`;
+  const message = `not to be had without ${missing.map(({ what }) => what).join(', ')}`;
   return { check, state: 'warning', message, remedy: missing.map(({ remedy }) => remedy).join('; ') };
 }
 

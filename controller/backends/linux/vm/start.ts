@@ -95,7 +95,7 @@ export async function planMachine(request: MachineRequest): Promise<MachinePlan>
   if (kernel === null || busybox === null || virtiofsd === null || missing.length > 0) {
     throw new SandError(
       'backend-unavailable',
-      `a VM guest cannot run here: there is no ${missing.map(({ what }) => what).join(', no ')}`,
+      `a VM guest cannot run here without ${missing.map(({ what }) => what).join(', ')}`,
       missing.map(({ remedy }) => remedy).join('; '),
     );
   }
