@@ -66,6 +66,10 @@ function describe(event: AuditEvent): string {
         event.port === null ? event.host : formatAuthority({ host: event.host, port: event.port });
       return `${place}: ${event.answer}, by ${event.by}, ${event.waiting} waited ${event.waitedMs} ms`;
     }
+    case 'exec':
+      return `command ${event.exec}: ${event.command.join(' ')}`;
+    case 'exec-end':
+      return `command ${event.exec} ended with ${event.exitCode} after ${event.durationMs} ms`;
     case 'phase':
       return `${event.phase} begins (${event.by}), policy ${event.policy}`;
     case 'notice':

@@ -106,6 +106,8 @@ export interface RunStart {
   readonly kind: 'run-start';
   readonly schema: typeof AUDIT_SCHEMA_VERSION;
   readonly run: string;
+  /** What people call the guest, where it has a name of its own. */
+  readonly name?: string;
   readonly sand: string;
   readonly node: string;
   readonly backend: string;
@@ -146,6 +148,22 @@ export interface ProbeResult {
   readonly detail: string;
 }
 
+/** Another command begins in a guest that runs: its own look at its place is on record before it. */
+export interface ExecStart {
+  readonly kind: 'exec';
+  /** Which one of the run, from 1. */
+  readonly exec: number;
+  /** Arguments with secret-looking values replaced. */
+  readonly command: readonly string[];
+}
+
+export interface ExecEnd {
+  readonly kind: 'exec-end';
+  readonly exec: number;
+  readonly exitCode: number;
+  readonly durationMs: number;
+}
+
 /** Somebody, or silence, has answered for a request that no rule decides. */
 export interface ConsentAnswer {
   readonly kind: 'answer';
@@ -177,7 +195,8 @@ export interface Notice {
 export interface RunEnd {
   readonly kind: 'run-end';
   readonly exitCode: number;
-  readonly cause: 'exit' | 'signal' | 'timeout' | 'error' | 'probe';
+  /** `stop`: somebody on the host ended the guest. */
+  readonly cause: 'exit' | 'signal' | 'timeout' | 'stop' | 'error' | 'probe';
   readonly durationMs: number;
   /** Events in the log before this one; a log without it was cut or its run was killed. */
   readonly events: number;
@@ -191,6 +210,8 @@ export type AuditEntry =
   | ConnectionClose
   | UnplantedAttempt
   | PhaseStart
+  | ExecStart
+  | ExecEnd
   | ConsentAnswer
   | Notice
   | RunEnd;

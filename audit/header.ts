@@ -61,6 +61,7 @@ const CAUSE_TEXT: Readonly<Record<RunEnd['cause'], string>> = {
   exit: 'the command ended',
   signal: 'the command was ended by a signal',
   timeout: 'the time limit was reached',
+  stop: 'the guest was stopped from the host',
   error: 'sand failed',
   probe: 'a start probe stopped it',
 };

@@ -83,6 +83,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       kind: { const: 'run-start' },
       schema: { const: AUDIT_SCHEMA_VERSION },
       run: TEXT,
+      name: { type: 'string', description: 'what people call the guest, where not by its run' },
       sand: TEXT,
       node: TEXT,
       backend: TEXT,
@@ -99,7 +100,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
         description: 'shell texts that run before the command, each in a phase of its own',
       },
     },
-    optional: { before: true },
+    optional: { before: true, name: true },
   },
   probe: {
     description: 'one start probe',
@@ -192,6 +193,25 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
     },
     optional: {},
   },
+  exec: {
+    description: 'another command begins in a guest that runs',
+    properties: {
+      kind: { const: 'exec' },
+      exec: { ...ORDINAL, description: 'which one of the run' },
+      command: { type: 'array', items: TEXT, description: 'secret-looking values replaced' },
+    },
+    optional: {},
+  },
+  'exec-end': {
+    description: 'the end of such a command; none where it ended with the guest',
+    properties: {
+      kind: { const: 'exec-end' },
+      exec: ORDINAL,
+      exitCode: { type: 'integer' },
+      durationMs: COUNT,
+    },
+    optional: {},
+  },
   answer: {
     description: 'somebody, or silence, has answered for a request that no rule decides',
     properties: {
@@ -227,7 +247,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
     properties: {
       kind: { const: 'run-end' },
       exitCode: { type: 'integer' },
-      cause: { enum: ['exit', 'signal', 'timeout', 'error', 'probe'] },
+      cause: { enum: ['exit', 'signal', 'timeout', 'stop', 'error', 'probe'] },
       durationMs: COUNT,
       events: { ...COUNT, description: 'lines before this one' },
     },

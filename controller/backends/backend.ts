@@ -6,6 +6,7 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import type { JournalEntry } from '../guests/journal.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -57,6 +58,15 @@ export interface GuestSpec {
   readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
+  readonly place: GuestPlace;
+}
+
+export interface GuestPlace {
+  /** Not there yet. */
+  readonly folder: string;
+  /** What is noted is removed at the end of the run, or of a run that was killed, by whoever finds it. */
+  note(entry: JournalEntry): void;
 }
 
 export const ISOLATIONS = ['namespaces', 'vm'] as const;

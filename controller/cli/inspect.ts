@@ -1,7 +1,9 @@
-/** `sand inspect [RUN]`: what a run is, where it listens, and whether it still lives. */
-import { auditRoot, type Environment, findRun } from '../../audit/runs.ts';
+/** `sand inspect [GUEST]`: what a guest or run is, where it listens, and how it stands. */
+import type { Environment } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
+import { standingOf } from '../guests/standing.ts';
 import { isAlive, readRunState } from '../run/run-state.ts';
+import { chooseRun } from './run-choice.ts';
 
 export interface InspectOptions {
   readonly run: string | undefined;
@@ -10,17 +12,19 @@ export interface InspectOptions {
   readonly write: (text: string) => void;
 }
 
+/** Raises `run-missing`, `usage`. */
 export async function inspectRun(options: InspectOptions): Promise<number> {
-  const found = await findRun(auditRoot(options.env), options.run);
-  const state = found.kind === 'found' ? readRunState(found.run) : null;
-  if (found.kind !== 'found' || state === null) {
+  const run = await chooseRun(options);
+  const state = readRunState(run);
+  if (state === null) {
     throw new SandError(
       'run-missing',
-      `no run ${options.run ?? 'yet'}, or it never came up`,
-      'list the runs with `sand audit ls`',
+      `run ${run.id} never came up`,
+      'see why in its log: sand audit, or list the runs with `sand audit ls`',
     );
   }
-  const shown = { ...state, alive: isAlive(state), log: found.run.auditPath };
+  const alive = isAlive(state);
+  const shown = { ...state, standing: standingOf(state, alive), alive, log: run.auditPath };
   if (options.json) options.write(`${JSON.stringify(shown)}\n`);
   else
     for (const [key, value] of Object.entries(shown)) options.write(`${key.padEnd(12)} ${format(value)}\n`);

@@ -5,8 +5,10 @@
 import { Command, Option } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND, ISOLATIONS } from '../backends/backend.ts';
+import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
+import { addGuests } from './guests-program.ts';
 import { addImage } from './image/program.ts';
 import { addPolicy } from './policy/program.ts';
 import type { WhyOptions } from './why.ts';
@@ -34,6 +36,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addGuests(program, context);
   addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);
@@ -43,6 +46,7 @@ export function createProgram(context: ProgramContext): Command {
   addAsk(program, context);
   addGateway(program, context);
   addDoctor(program, context);
+  addSupervise(program, context);
   return program;
 }
 
@@ -59,6 +63,12 @@ function addRun(program: Command, context: ProgramContext): void {
     .summary('run a command whose only way out is its policy')
     .description('Runs a command in a new guest: sand run [FLAGS] -- CMD [ARG...]')
     .usage('[FLAGS] -- CMD [ARG...]')
+    .option(
+      '-d, --detach',
+      'leave the guest in the background and print its name; without a command it stays until sand stop',
+      false,
+    )
+    .option('--name <NAME>', 'what to call the guest (default: its run)')
     .option(
       '--policy <P>',
       'a preset, group:NAME, or policy file; several are a union (default: the found sand.policy.yaml, else strict)',
@@ -126,6 +136,14 @@ Examples:
   sand run --policy ./sand.policy.yaml --allow api.example.com -- python3 train.py
   sand run --policy ./sand.policy.yaml --phase-after 'npm ci' -- npm test
 `;
+
+/** What `sand run -d` starts; see `run/supervisor.ts`. */
+function addSupervise(program: Command, context: ProgramContext): void {
+  program.command(SUPERVISE, { hidden: true }).action(async () => {
+    const { superviseRun } = await import('./run.ts');
+    context.finish(await superviseRun(context));
+  });
+}
 
 function addWhy(program: Command, context: ProgramContext): void {
   program

@@ -4,6 +4,8 @@ import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
 import type { Isolation } from '../backends/backend.ts';
+import { SandError } from '../errors.ts';
+import type { GuestRecord } from '../guests/registry.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -20,6 +22,8 @@ import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';
 
 export interface RunFlags {
+  readonly detach: boolean;
+  readonly name?: string;
   readonly policy: readonly string[];
   readonly allow: readonly string[];
   readonly learn: boolean;
@@ -52,6 +56,7 @@ export async function runCommandLine(
   stray: readonly string[],
   context: RunContext,
 ): Promise<number> {
+  if (flags.detach) return runDetached(flags, commandOf(stray, context.command), context);
   // Only a run that learns loads what writes policies.
   const learning = flags.learn ? await import('./run-learn.ts') : null;
   learning?.checkPlace(flags.policy);
@@ -62,6 +67,53 @@ export async function runCommandLine(
   await learning?.learnAfter(result.run.id, flags.policy);
   const [failed] = result.teardown;
   return result.exitCode === 0 && failed !== undefined ? 125 : result.exitCode;
+}
+
+/** Everything that a person is told of or asked is settled here; the supervisor then reads the same flags again. */
+async function runDetached(
+  flags: RunFlags,
+  command: readonly string[],
+  context: RunContext,
+): Promise<number> {
+  if (flags.learn) {
+    const hint = 'learn from its log when it has ended: sand policy learn RUN';
+    throw usage('--learn is for a run in the foreground', hint);
+  }
+  await planRun({ ...readFlags(flags, command), ready: () => {} });
+  const { startSupervisor } = await import('../run/supervisor.ts');
+  const { name, run } = await startSupervisor({ flags, command }, (text) => void process.stderr.write(text));
+  context.write(flags.json ? `${JSON.stringify({ guest: name, run })}\n` : `${name}\n`);
+  return 0;
+}
+
+/** In the process that `runDetached` starts: runs to the guest's end, and tells on `write` when it is up, or why not. */
+export async function superviseRun(context: RunContext): Promise<number> {
+  const { formatReply, readSupervisorRequest, replyOf } = await import('../run/supervisor.ts');
+  const { flags, command } = await readSupervisorRequest();
+  // The text is of this same program's making.
+  const request = readFlags(flags as RunFlags, command as readonly string[]);
+  let isUp = false;
+  const ready = ({ name, run }: GuestRecord) => {
+    isUp = true;
+    context.write(formatReply({ ok: true, name, run: run.id }));
+  };
+  // Its terminal is gone, which is no reason to end.
+  process.on('SIGHUP', () => {});
+  try {
+    const plan = await planRun({
+      ...request,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      terminal: false,
+      signals: processSignals(false, ['SIGHUP']),
+      ready,
+    });
+    const result = await runSession(plan);
+    if (!isUp && result.error !== null) context.write(formatReply(replyOf(result.error)));
+    return result.exitCode;
+  } catch (error) {
+    if (!isUp && error instanceof SandError) context.write(formatReply(replyOf(error)));
+    throw error;
+  }
 }
 
 function readFlags(
@@ -80,6 +132,7 @@ function readFlags(
   };
   return {
     command,
+    name: flags.name ?? null,
     phaseAfter: flags.phaseAfter,
     policies: flags.policy,
     allow: flags.allow,

@@ -2,13 +2,14 @@
  * What is said at the control socket of a run: one line of JSON asks, one line answers. Decides which lines are
  * understood; sockets are `server.ts` and `client.ts`. Pure.
  */
+import type { ProbeResult } from '../../audit/event.ts';
 import { type AnswerKind, isAnswer } from '../ask/question.ts';
 
 export const CONTROL_LIMITS = {
-  /** A question is a few words; what is longer is none. */
-  requestBytes: 4_096,
-  /** The longest answer is a full queue of questions, each bounded. */
-  answerBytes: 256 * 1024,
+  /** The longest is a command with its arguments, of which a tenth of this is plenty. */
+  requestBytes: 1024 * 1024,
+  /** The longest answer is a guest's environment, which the kernel bounds by the length of arguments. */
+  answerBytes: 4 * 1024 * 1024,
   /** People with a terminal each. */
   connections: 16,
   /** A client that is connected and asks nothing. */
@@ -16,6 +17,9 @@ export const CONTROL_LIMITS = {
   /** The supervisor answers at once; on a loaded machine within seconds. */
   answerMs: 10_000,
 } as const;
+
+/** A day: whoever wants longer does not stop the guest. */
+export const LONGEST_GRACE_MS = 86_400_000;
 
 /** Linux keeps 108 bytes for the path of a socket, the last of them zero; see unix(7). */
 export const SOCKET_PATH_BYTES = 107;
@@ -27,7 +31,20 @@ export type ControlRequest =
   | { readonly do: 'phase-next' }
   /** What waits for an answer. */
   | { readonly do: 'questions' }
-  | { readonly do: 'answer'; readonly question: number; readonly answer: AnswerKind };
+  | { readonly do: 'answer'; readonly question: number; readonly answer: AnswerKind }
+  /** What another process needs to run a command in the guest; answered once commands can run. */
+  | { readonly do: 'guest' }
+  /** Puts such a command on record with what was looked at in its place, before it runs. */
+  | {
+      readonly do: 'exec';
+      readonly command: readonly string[];
+      readonly probes: readonly ProbeResult[];
+    }
+  | { readonly do: 'exec-end'; readonly exec: number; readonly exitCode: number; readonly durationMs: number }
+  /** Ends the guest; answered at once. */
+  | { readonly do: 'stop'; readonly graceMs: number }
+  /** Another policy from now on, named as with `--policy`. */
+  | { readonly do: 'policy'; readonly policies: readonly string[] };
 
 export type ControlAnswer =
   | { readonly ok: true; readonly value: unknown }
@@ -41,12 +58,28 @@ export function parseControlRequest(line: string): ControlRequest | null {
     case 'phase':
     case 'phase-next':
     case 'questions':
+    case 'guest':
       return { do: value.do };
     case 'answer': {
       const { question, answer } = value;
       if (typeof question !== 'number' || !isAnswer(answer)) return null;
       return { do: 'answer', question, answer };
     }
+    case 'exec': {
+      const { command, probes } = value;
+      return isTexts(command) && isProbes(probes) ? { do: 'exec', command, probes } : null;
+    }
+    case 'exec-end': {
+      const { exec, exitCode, durationMs } = value;
+      const isWhole = isCount(exec) && isCount(exitCode) && isCount(durationMs);
+      return isWhole ? { do: 'exec-end', exec, exitCode, durationMs } : null;
+    }
+    case 'stop':
+      return isCount(value.graceMs) && value.graceMs <= LONGEST_GRACE_MS
+        ? { do: 'stop', graceMs: value.graceMs }
+        : null;
+    case 'policy':
+      return isTexts(value.policies) ? { do: 'policy', policies: value.policies } : null;
     default:
       return null;
   }
@@ -59,6 +92,25 @@ export function parseControlAnswer(line: string): ControlAnswer | null {
   if (value?.ok !== false) return null;
   const text = (field: unknown): string => (typeof field === 'string' ? field : '');
   return { ok: false, code: text(value.code), message: text(value.message), hint: text(value.hint) };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === 'string');
+}
+
+function isProbes(value: unknown): value is readonly ProbeResult[] {
+  return Array.isArray(value) && value.length > 0 && value.every(isProbe);
+}
+
+function isProbe(value: unknown): value is ProbeResult {
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, name, passed, detail }: Partial<Record<string, unknown>> = { ...value };
+  const isSaid = typeof name === 'string' && typeof detail === 'string';
+  return kind === 'probe' && isSaid && typeof passed === 'boolean';
 }
 
 function parseObject(line: string): Readonly<Record<string, unknown>> | null {

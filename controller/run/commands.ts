@@ -4,6 +4,8 @@
  */
 import type { PolicyCourse } from './policy-course.ts';
 
+const LONG_MS = 3_600_000;
+
 export interface CommandRun {
   readonly course: PolicyCourse;
   /** Runs a command in the guest to its end; gives its exit code. */
@@ -11,6 +13,20 @@ export interface CommandRun {
   readonly moveOn: (by: 'command') => Promise<unknown>;
   /** Aborted when the run is to end. */
   readonly signal: AbortSignal;
+}
+
+/** A guest without a command is held until somebody ends it. */
+function untilAborted(signal: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    // Nothing else need keep the process: the guest's own connections come and go.
+    const life = setInterval(() => {}, LONG_MS);
+    const end = () => {
+      clearInterval(life);
+      resolve(0);
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
 }
 
 /** Gives the exit code of the last command that ran: the first that failed, else the command's own. */
@@ -26,5 +42,5 @@ export async function runCommands(
     if (course.number <= at + 1) await moveOn('command');
   }
   signal.throwIfAborted();
-  return exec(command);
+  return command.length === 0 ? untilAborted(signal) : exec(command);
 }

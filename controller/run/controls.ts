@@ -1,5 +1,8 @@
-/** What a run does for who asks at its control socket: phases, and the questions that wait. */
+/** What a run does for who asks at its control socket: its guest, phases, policy, questions that wait, and its end. */
+import type { AuditEntry } from '../../audit/event.ts';
+import { redactCommand } from '../../audit/redact.ts';
 import type { AskBroker } from '../ask/broker.ts';
+import type { GuestRef } from '../backends/backend.ts';
 import type { ControlRequest } from '../control/protocol.ts';
 import type { ControlHandler } from '../control/server.ts';
 import { SandError } from '../errors.ts';
@@ -7,30 +10,58 @@ import type { Mover } from './phases.ts';
 import type { PolicyCourse } from './policy-course.ts';
 
 export interface ControlledRun {
+  readonly backend: string;
+  /** Resolves when commands can run in it. */
+  readonly guest: () => Promise<GuestRef>;
   readonly course: PolicyCourse;
   readonly moveOn: Mover;
   /** Null where nobody is asked. */
   readonly broker: AskBroker | null;
+  readonly record: (entry: AuditEntry) => number;
+  readonly stop: (graceMs: number) => void;
+  /** Gives the digest of what decides from then on. */
+  readonly replacePolicy: (policies: readonly string[]) => Promise<string>;
 }
 
-/** Null where there is nothing to control: then there is no socket. */
-export function planControls(run: ControlledRun): ControlHandler | null {
-  const { course, broker } = run;
-  if (course.position.phases.length <= 1 && broker === null) return null;
-  return (request) => handle(run, request);
+/** What `guest` is answered with. */
+export interface GuestAccess {
+  readonly backend: string;
+  readonly guest: GuestRef;
 }
 
-async function handle({ course, moveOn, broker }: ControlledRun, request: ControlRequest): Promise<unknown> {
-  switch (request.do) {
-    case 'phase':
-      return course.position;
-    case 'phase-next':
-      return moveOn('control');
-    case 'questions':
-      return requireBroker(broker).questions();
-    case 'answer':
-      return requireBroker(broker).answer(request.question, request.answer, 'control');
-  }
+export function createControls(run: ControlledRun): ControlHandler {
+  let execs = 0;
+  return async (request: ControlRequest): Promise<unknown> => {
+    const { course, moveOn, broker, record } = run;
+    switch (request.do) {
+      case 'phase':
+        return course.position;
+      case 'phase-next':
+        return moveOn('control');
+      case 'questions':
+        return requireBroker(broker).questions();
+      case 'answer':
+        return requireBroker(broker).answer(request.question, request.answer, 'control');
+      case 'guest':
+        return { backend: run.backend, guest: await run.guest() } satisfies GuestAccess;
+      case 'exec':
+        await run.guest();
+        for (const probe of request.probes) record(probe);
+        execs += 1;
+        record({ kind: 'exec', exec: execs, command: redactCommand(request.command) });
+        return { exec: execs };
+      case 'exec-end': {
+        const { exec, exitCode, durationMs } = request;
+        record({ kind: 'exec-end', exec, exitCode, durationMs });
+        return {};
+      }
+      case 'stop':
+        run.stop(request.graceMs);
+        return {};
+      case 'policy':
+        return { policy: await run.replacePolicy(request.policies) };
+    }
+  };
 }
 
 function requireBroker(broker: AskBroker | null): AskBroker {

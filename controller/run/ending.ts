@@ -25,6 +25,8 @@ export function endingOf(code: number, cause: RunEnd['cause'], reason: unknown):
         error,
       };
     }
+    case 'stop':
+      return { exitCode: code, cause, error: null };
     case 'exit':
       return { exitCode: code, cause: code > 128 && code < 160 ? 'signal' : 'exit', error: null };
   }

@@ -5,6 +5,7 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { REFUSED_PORTS } from '../../dns/limits.ts';
 import { parseUpstreamFlags } from '../../dns/upstream-flag.ts';
 import { SHARES, type Share } from '../backends/backend.ts';
+import { LONGEST_GRACE_MS } from '../control/protocol.ts';
 import { SandError } from '../errors.ts';
 
 export interface MountFlag {
@@ -67,6 +68,13 @@ export function parseDuration(flag: string, text: string): number {
     throw usage(`${flag} ${text}: not a time`, `write for example ${flag} 90s, ${flag} 10m or ${flag} 2h`);
   }
   return timeoutMs;
+}
+
+/** As a duration, or 0 for none. Milliseconds. */
+export function parseGrace(text: string): number {
+  const graceMs = text === '0' ? 0 : parseDuration('--grace', text);
+  if (graceMs <= LONGEST_GRACE_MS) return graceMs;
+  throw usage(`--grace ${text}: longer than a day`, 'write for example --grace 1m');
 }
 
 export function parseShares(texts: readonly string[]): readonly Share[] {

@@ -13,6 +13,8 @@ import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Isolation, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
+import { type GuestName, parseGuestName } from '../guests/name.ts';
+import type { GuestRecord } from '../guests/registry.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
@@ -22,8 +24,12 @@ import type { SessionRequest, SignalSource } from './session.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
 export interface RunRequest {
-  /** Program and arguments; never a shell's text. */
+  /** Program and arguments; never a shell's text. None only with `ready`: then the guest is held until somebody ends it. */
   readonly command: readonly string[];
+  /** What to call the guest; null: by its run. */
+  readonly name: string | null;
+  /** Makes the guest one in the background, whose output is kept; told once commands can run in it. */
+  readonly ready: ((guest: GuestRecord) => void) | null;
   /** Shell texts that run in the guest before it, each in a phase of the policy of its own. */
   readonly phaseAfter: readonly string[];
   /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
@@ -65,6 +71,8 @@ export interface RunRequest {
 }
 
 export const RUN_DEFAULTS = {
+  name: null,
+  ready: null,
   phaseAfter: [],
   ask: null,
   policies: [],
@@ -96,23 +104,24 @@ export async function planRun(
   const request: RunRequest = { ...RUN_DEFAULTS, cwd: workingFolder(), environ: process.env, ...asked };
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
-  const command = checkCommand(request.command);
+  const command = checkCommand(request.command, request.ready !== null);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
-  const chosen = await choosePolicy({
-    policies: request.policies,
-    allows: request.allow,
-    cwd,
-    home,
-    environ,
-    told,
-  });
+  const choose = (policies: readonly string[], allows: readonly string[]) =>
+    choosePolicy({ policies, allows, cwd, home, environ, told });
+  const chosen = await choose(request.policies, request.allow);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
     ...workspace,
     before: checkBefore(request.phaseAfter, policy.inForce),
     command,
+    name: request.name === null ? null : checkName(request.name),
+    ready: request.ready,
+    choosePolicy: async (policies) => {
+      const next = await choose(policies, []);
+      return request.learn ? observed(next) : next;
+    },
     backend: createBackend(request.backend),
     isolation: request.isolation,
     environment: request.environment,
@@ -142,8 +151,15 @@ function observed({ inForce, reread, ...choice }: PolicyChoice): PolicyChoice {
   return { ...choice, inForce: observing(inForce), reread: reread === null ? null : again };
 }
 
-function checkCommand(command: readonly string[]): readonly string[] {
+function checkName(text: string): GuestName {
+  const name = parseGuestName(text);
+  if (name.ok) return name.value;
+  throw usage(`--name ${text}: ${name.problem}`, 'write for example --name web-1');
+}
+
+function checkCommand(command: readonly string[], mayBeNone: boolean): readonly string[] {
   const [program] = command;
+  if (program === undefined && mayBeNone) return command;
   if (program === undefined || program === '') {
     throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
   }

@@ -1,44 +1,22 @@
 /**
- * What a run says of itself: the first line of its log, its state file, what `--verbose` tells; and whether its backend
+ * What a run says of itself: the first line of its log, what `--verbose` tells; and whether its backend
  * offers what its policy requires. Decides no policy.
  */
 import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
 import { redactCommand, redactText } from '../../audit/redact.ts';
-import type { RunPlace } from '../../audit/runs.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { Inspection, SandboxBackend } from '../backends/backend.ts';
+import type { SandboxBackend } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { describeParents } from '../gateway/parent-proxy.ts';
+import type { GuestRecord } from '../guests/registry.ts';
 import { VERSION } from '../version.ts';
 import type { PolicyCourse } from './policy-course.ts';
-import type { RunState } from './run-state.ts';
 import type { SessionRequest } from './session.ts';
-
-export function stateOf(
-  { backend, mounts, workdir }: SessionRequest,
-  { dnsPort }: Gateway,
-  { inForce, position }: PolicyCourse,
-  guest: Inspection['details'],
-): Omit<RunState, 'run' | 'pid' | 'pidStart'> {
-  const { isolation, confinement } = backend.capabilities;
-  const { phase, phases } = position;
-  return {
-    backend: backend.name,
-    isolation,
-    confinement,
-    dnsPort,
-    policy: inForce.policy.digest,
-    ...(phase === null ? {} : { phase, phases }),
-    mounts,
-    workdir,
-    guest,
-  };
-}
 
 export function runStart(
   request: SessionRequest,
-  run: RunPlace,
+  { name: guest, run }: GuestRecord,
   { inForce, position }: PolicyCourse,
 ): AuditEntry {
   const { policy } = inForce;
@@ -48,6 +26,7 @@ export function runStart(
     kind: 'run-start',
     schema: AUDIT_SCHEMA_VERSION,
     run: run.id,
+    ...(guest === run.id ? {} : { name: guest }),
     sand: VERSION,
     node: process.version,
     backend: name,

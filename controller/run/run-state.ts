@@ -1,10 +1,29 @@
-/** `run.json` of a run: what is worth knowing while it lives, written once it is up and when its phase changes. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+/** `run.json` of a run: what is worth knowing of it, written whenever that changes, and how it ended. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import type { RunEnd } from '../../audit/event.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
 
 export interface RunState {
   readonly run: string;
+  /** What people call the guest: its `--name`, else the run. */
+  readonly name: string;
+  /** `starting`: no command can run yet. */
+  readonly status: 'starting' | 'running';
+  /** RFC 3339, UTC. */
+  readonly startedAt: string;
+  /** Redacted; none for a guest that is only held. */
+  readonly command: readonly string[];
+  /** Whether its supervisor runs in the background. */
+  readonly detached: boolean;
+  /** Absent while it lives, and of a run that was killed. */
+  readonly end?: {
+    readonly exitCode: number;
+    readonly cause: RunEnd['cause'];
+    readonly at: string;
+    /** What went wrong in sand, if anything. */
+    readonly error?: string;
+  };
   /** The supervisor: the process that owns the guest and its gateway. */
   readonly pid: number;
   /** Start of that process in clock ticks since boot (proc(5), stat field 22): a pid alone can be somebody else's. */
@@ -35,7 +54,14 @@ export function writeRunState(run: RunPlace, state: Omit<RunState, 'run' | 'pid'
     pidStart: processStart(process.pid) ?? '',
     ...state,
   };
-  writeFileSync(`${run.statePath}.new`, `${JSON.stringify(whole, null, 2)}\n`, { mode: 0o600 });
+  const descriptor = openSync(`${run.statePath}.new`, 'w', 0o600);
+  try {
+    writeSync(descriptor, `${JSON.stringify(whole, null, 2)}\n`);
+    // Else a machine that loses its power right after the rename can show an empty file.
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
   renameSync(`${run.statePath}.new`, run.statePath);
 }
 
@@ -60,9 +86,9 @@ export function readRunState(run: RunPlace): RunState | null {
   );
 }
 
-/** Whether the run's supervisor still lives. */
+/** Whether the run's supervisor still lives, and has not said that the run is over. */
 export function isAlive(state: RunState): boolean {
-  return state.pidStart !== '' && processStart(state.pid) === state.pidStart;
+  return state.end === undefined && state.pidStart !== '' && processStart(state.pid) === state.pidStart;
 }
 
 /** For followers of a log: a run that has not come up yet counts as alive. */
@@ -75,7 +101,12 @@ function isRunState(value: unknown): value is RunState {
   if (typeof value !== 'object' || value === null) return false;
   const has = (key: keyof RunState, type: string) => typeof Reflect.get(value, key) === type;
   return (
-    has('run', 'string') && has('pid', 'number') && has('pidStart', 'string') && has('dnsPort', 'number')
+    has('run', 'string') &&
+    has('name', 'string') &&
+    has('status', 'string') &&
+    has('pid', 'number') &&
+    has('pidStart', 'string') &&
+    has('dnsPort', 'number')
   );
 }
 
@@ -83,7 +114,9 @@ function processStart(pid: number): string | null {
   try {
     // The second field is a name that may hold spaces and parentheses; the fields after it are counted.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that nobody has asked for its end yet is still listed, and does nothing any more.
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
   } catch {
     return null;
   }

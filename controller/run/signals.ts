@@ -4,10 +4,12 @@ import type { SignalSource } from './session.ts';
 const KEYBOARD: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
 
-export function processSignals(terminal: boolean): SignalSource {
+/** `without`: signals that this process hears for itself. */
+export function processSignals(terminal: boolean, without: readonly NodeJS.Signals[] = []): SignalSource {
   return {
     listen(receive) {
-      const handlers = [...KEYBOARD, ...PASSED].map((signal) => {
+      const heard = [...KEYBOARD, ...PASSED].filter((signal) => !without.includes(signal));
+      const handlers = heard.map((signal) => {
         const shared = terminal && KEYBOARD.includes(signal);
         const handler = () => receive(signal, shared);
         process.on(signal, handler);

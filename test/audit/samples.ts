@@ -139,6 +139,8 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),
   { kind: 'phase', phase: 'run', number: 2, policy: POLICY, by: 'control' },
+  { kind: 'exec', exec: 1, command: ['sh', '-c', 'ls'] },
+  { kind: 'exec-end', exec: 1, exitCode: 3, durationMs: 250 },
   {
     kind: 'answer',
     host: 'new.example',

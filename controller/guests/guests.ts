@@ -1,0 +1,57 @@
+/** The guests of this user as they stand now, and removing what is left of those that have ended or were killed. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isAlive, type RunState, readRunState } from '../run/run-state.ts';
+import { removeJournalled } from './journal.ts';
+import { type GuestRecord, listGuests, releaseGuest } from './registry.ts';
+import { type Standing, standingOf } from './standing.ts';
+
+export interface GuestView {
+  readonly record: GuestRecord;
+  /** Null: its run was killed before it wrote anything, or what it wrote does not read. */
+  readonly state: RunState | null;
+  readonly standing: Standing;
+}
+
+export function viewGuest(record: GuestRecord): GuestView {
+  const state = stateOf(record);
+  return { record, state, standing: standingOf(state, state !== null && isAlive(state)) };
+}
+
+export function viewGuests(runs: string): readonly GuestView[] {
+  return listGuests(runs).map(viewGuest);
+}
+
+/** Of a guest that does not run: its name, its output, what it owned. The audit log stays. Gives what could not be removed. */
+export function removeGuest(runs: string, { record }: GuestView): readonly string[] {
+  const left = removeJournalled(record.run);
+  if (left.length > 0) return left;
+  for (const name of ['control.sock', 'output.jsonl', 'output.1.jsonl', 'run.json.new'])
+    rmSync(join(record.run.directory, name), { force: true });
+  releaseGuest(runs, record);
+  return [];
+}
+
+/** What supervisors that were killed have left; a start does this first, so that nothing piles up. */
+export function removeBroken(runs: string): readonly string[] {
+  return viewGuests(runs)
+    .filter(({ standing, record }) => standing === 'broken' && !isYoung(record))
+    .flatMap((guest) => removeGuest(runs, guest));
+}
+
+/** Between its name and its first state a run is there for a moment without either being wrong. */
+const YOUNG_MS = 60_000;
+
+function isYoung({ run }: GuestRecord): boolean {
+  const [, day, time] = /^(\d{8})-(\d{6})/.exec(run.id) ?? [];
+  const text = `${day?.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time?.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`;
+  return Date.now() - Date.parse(text) < YOUNG_MS && stateOf({ run }) === null;
+}
+
+function stateOf({ run }: Pick<GuestRecord, 'run'>): RunState | null {
+  try {
+    return readRunState(run);
+  } catch {
+    return null;
+  }
+}
