@@ -30,7 +30,7 @@ export function runStart(
     sand: VERSION,
     node: process.version,
     backend: name,
-    isolation: capabilities.isolation,
+    isolation: request.isolation,
     confinement: capabilities.confinement,
     command: redactCommand(request.command),
     policy: {

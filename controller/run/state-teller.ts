@@ -25,8 +25,8 @@ export function createStateTeller(
   { name, run }: GuestRecord,
   course: PolicyCourse,
 ): StateTeller {
-  const { backend, mounts, workdir } = request;
-  const { isolation, confinement } = backend.capabilities;
+  const { backend, isolation, mounts, workdir } = request;
+  const { confinement } = backend.capabilities;
   const fixed = {
     name,
     startedAt: new Date().toISOString(),

@@ -2,6 +2,7 @@
  * The linux backend: a guest is a pair of network namespaces joined by the namespace link, and each command
  * in it a bubblewrap of its own. Runs what `argv.ts` plans; whoever created the guest destroys it.
  */
+import { randomUUID } from 'node:crypto';
 import { readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -39,17 +40,11 @@ import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
+import { machineLost, planVm, probeVm, startVm } from './vm/guest.ts';
 import { kernelCache } from './vm/kernels.ts';
 import { MACHINE_CAPABILITY_MASK } from './vm/machine.ts';
 import { findParts, judgeParts } from './vm/parts.ts';
-import {
-  type Machine,
-  type MachinePlan,
-  planMachine,
-  runInMachine,
-  type SandboxRunner,
-  startMachine,
-} from './vm/start.ts';
+import { accessMachine, type Machine, runInMachine, type SandboxRunner } from './vm/start.ts';
 import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
@@ -126,7 +121,7 @@ export function createLinuxBackend(): SandboxBackend {
     exec(ref, command) {
       const guest = guests.get(ref.name);
       if (guest !== undefined) return execIn(guest, command);
-      return runIn(parseHandle(ref.handle ?? {}), Promise.resolve(), command, command.signal);
+      return execAlone(parseHandle(ref.handle ?? {}), command);
     },
     async inspect(ref) {
       const { started } = known(ref);
@@ -208,8 +203,8 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
     gateway.onMorePorts((ports) => link.plant(ports));
     const confining = confine(link, gateway, probes, namespace, signal);
     confining.catch(() => {});
-    const isolating = spec.isolation === 'vm' ? await planVm(plan) : null;
-    const { init, plan: held } = await holdGuest(spec, plan, link, isolating?.mounts ?? [], signal);
+    const machinePlan = await planVm(spec, architecture(), plan);
+    const { init, plan: held } = await holdGuest(spec, plan, link, machinePlan?.mounts ?? [], signal);
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -222,8 +217,12 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
       isolation: spec.isolation ?? 'namespaces',
       writable: writablePlaces(mounts),
     };
-    const machine = isolating === null ? null : await startVm(isolating, handle, init, signal);
-    const confined = confining.then(() => probeVm(machine, gateway, probes)).then(() => consumer.open());
+    const inSandbox: SandboxRunner = (command, capabilities) =>
+      runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
+    const machine = await startVm(machinePlan, inSandbox, init, signal);
+    const confined = confining
+      .then(() => probeVm(machine, gateway, probes, isSynthetic))
+      .then(() => consumer.open());
     confined.catch(() => {});
     const started = { plan: held, link, init, gateway, probes, handle, machine, confined, ending: false };
     void machine?.ended.then((said) => {
@@ -324,51 +323,6 @@ function checkMachine(): readonly Finding[] {
   return [judgeParts(findParts(arch, kernelCache(process.env)))];
 }
 
-function planVm(plan: GuestPlan): Promise<MachinePlan> {
-  const { identity, environment, mounts } = plan;
-  return planMachine({
-    architecture: architecture(),
-    identity,
-    environment,
-    mounts,
-    memoryMiB: null,
-    processors: null,
-  });
-}
-
-/** In the guest's sandbox, with what it needs there; a machine that does not come up takes the sandbox along. */
-async function startVm(
-  plan: MachinePlan,
-  handle: LinuxHandle,
-  init: GuestInit,
-  signal: AbortSignal,
-): Promise<Machine> {
-  const run: SandboxRunner = (command, capabilities) =>
-    runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
-  try {
-    return await startMachine(plan, run, signal);
-  } catch (error) {
-    await init.end().catch(() => {});
-    throw error;
-  }
-}
-
-async function probeVm(machine: Machine | null, gateway: GatewayPort, probes: ProbePlan): Promise<void> {
-  if (machine === null) return;
-  const results = await machine.probe(probes, { greeting: gateway.probe.greeting, isSynthetic });
-  for (const result of results) gateway.record(result);
-  requirePassed(results);
-}
-
-function machineLost(console: string): SandError {
-  return new SandError(
-    'guest-failed',
-    'the guest\u2019s machine ended while it was needed',
-    'look for what ends processes on this machine, such as a memory limit; the details have the end of its console',
-    { details: { console } },
-  );
-}
-
 function namespaceResult(seen: string, expected: string): ProbeResult {
   const passed = seen === expected;
   return { kind: 'probe', name: 'namespace', passed, detail: `looked from ${seen}` };
@@ -411,6 +365,15 @@ async function execIn({ started, running }: LinuxGuest, command: GuestCommand): 
   }
 }
 
+/** In a guest of another process, which goes on when the command has ended. */
+async function execAlone(handle: LinuxHandle, command: GuestCommand): Promise<ExitStatus> {
+  if (handle.isolation === 'namespaces')
+    return runInSandbox(handle, Promise.resolve(), command, command.signal, []);
+  return runInMachine(handle.workdir, command, (access) =>
+    runInSandbox(handle, Promise.resolve(), access, access.signal, []),
+  );
+}
+
 function runIn(
   handle: LinuxHandle,
   confined: Promise<void>,
@@ -418,7 +381,8 @@ function runIn(
   signal: AbortSignal,
 ): Promise<ExitStatus> {
   if (handle.isolation === 'namespaces') return runInSandbox(handle, confined, command, signal, []);
-  return runInMachine(handle, command, (access) => runInSandbox(handle, confined, access, signal, []));
+  const access = accessMachine(randomUUID(), handle.workdir, command);
+  return runInSandbox(handle, confined, access, signal, []);
 }
 
 function runInSandbox(

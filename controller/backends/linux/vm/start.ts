@@ -12,7 +12,7 @@ import type { ExitStatus, GuestCommand } from '../../backend.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
 import type { Architecture } from '../seccomp.ts';
 import { chooseAcceleration, systemAcceleration } from './acceleration.ts';
-import { COMMAND_BYTES, planAccess, planEnding, planReport } from './access.ts';
+import { COMMAND_BYTES, planAccess, planEnding, planReport, planSweep } from './access.ts';
 import { encodeArchive } from './cpio.ts';
 import { planInitramfs, SYSTEM_FOLDER } from './initramfs.ts';
 import { kernelCache, readModules } from './kernels.ts';
@@ -33,6 +33,8 @@ const BOOT_TIMEOUT_MS = 180_000;
 const REPORT_TIMEOUT_MS = 60_000;
 /** What an ending may take beyond its grace: a command in a loaded machine. */
 const ENDING_SLACK_MS = 15_000;
+/** Of ending what a command left: as long as nobody wants to wait for. */
+const SWEEP_TIMEOUT_MS = 5_000;
 /** What is kept of the console's end, for the error. */
 const CONSOLE_BYTES = 8_192;
 const REPORT_BYTES = 256 * 1024;
@@ -182,16 +184,12 @@ export async function startMachine(
   };
 }
 
-/** Runs a command in the machine: `runAccess` runs the sandbox's command that reaches it. */
-export async function runInMachine(
-  handle: { readonly workdir: string },
-  command: GuestCommand,
-  runAccess: (access: GuestCommand) => Promise<ExitStatus>,
-): Promise<ExitStatus> {
+/** A command for the machine as one for its sandbox. Raises `usage` where it is too long to hand over. */
+export function accessMachine(id: string, workdir: string, command: GuestCommand): GuestCommand {
   const argv = planAccess({
-    id: randomUUID(),
+    id,
     argv: command.argv,
-    workdir: command.workdir ?? handle.workdir,
+    workdir: command.workdir ?? workdir,
     environment: command.environment ?? {},
   });
   if (argv === null) {
@@ -201,12 +199,27 @@ export async function runInMachine(
       'put it into a script in the working directory, and run that',
     );
   }
-  return runAccess({
-    ...command,
-    argv,
-    environment: { PATH: SANDBOX_PATH, TERM: process.env.TERM ?? 'dumb' },
-    workdir: '/',
-  });
+  const environment = { PATH: SANDBOX_PATH, TERM: process.env.TERM ?? 'dumb' };
+  return { ...command, argv, environment, workdir: '/' };
+}
+
+/**
+ * Runs a command in a machine that goes on afterwards: what one that was ended from here leaves there is ended too, since
+ * the end of a client without a terminal ends nothing.
+ */
+export async function runInMachine(
+  workdir: string,
+  command: GuestCommand,
+  run: (access: GuestCommand) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  const id = randomUUID();
+  try {
+    return await run(accessMachine(id, workdir, command));
+  } finally {
+    if (command.kill.aborted || command.signal.aborted) {
+      await run(plainCommand(planSweep(id), AbortSignal.timeout(SWEEP_TIMEOUT_MS))).catch(() => {});
+    }
+  }
 }
 
 async function probeMachine(
