@@ -2,7 +2,7 @@
  * The scripts that run in a VM guest's machine: one that becomes a command, one that ends all commands, and one that
  * tells what can be seen from there. Text for `initramfs.ts`; what is reported `report.ts` judges.
  */
-import { MACHINE } from './places.ts';
+import { ENDED_FOLDER, MACHINE } from './places.ts';
 
 /** What the SSH server sets, and a guest does not have otherwise. */
 const SERVER_VARIABLES = 'USER LOGNAME HOME PATH SHELL MAIL SSH_CLIENT SSH_CONNECTION SSH_TTY';
@@ -10,10 +10,11 @@ const SERVER_VARIABLES = 'USER LOGNAME HOME PATH SHELL MAIL SSH_CLIENT SSH_CONNE
 /**
  * `run ID FOLDER [NAME=VALUE ...] -- COMMAND`: the command has the guest's variables and is found by its process id
  * under its name; its end by a signal becomes 128+N here, where SSH would say 255. A terminal's signals
- * reach this shell as well, which has to outlive the command, and says nothing of it. For the guest's own /bin/sh.
+ * reach this shell as well, which has to outlive the command, and says nothing of it. SSH waits until nobody holds the
+ * output any more; where a process that the command left does, the status is told beside. For the guest's own /bin/sh.
  */
 export const RUNNING = `trap : HUP INT QUIT TERM
-id=${MACHINE.commands}/$1; folder=$2; shift 2
+name=$1; id=${MACHINE.commands}/$1; folder=$2; shift 2
 echo $$ >"$id.group"
 unset ${SERVER_VARIABLES}
 . ${MACHINE.environment}
@@ -24,6 +25,12 @@ unset folder
 exec 9>&2 2>/dev/null
 /bin/sh -c 'echo $$ >"$1"; shift; unset OLDPWD; exec 2>&9 9>&- "$@"' sand "$id" "$@"
 status=$?
+left=
+for other in /proc/[0-9]*/fd/[12]; do
+  case $other in /proc/$$/*) continue ;; esac
+  if [ "$other" -ef /proc/$$/fd/1 ] || [ "$other" -ef /proc/$$/fd/9 ]; then left=yes; fi
+done
+[ -z "$left" ] || echo $status >"${ENDED_FOLDER}/$name"
 ${MACHINE.busybox} rm -f "$id" "$id.group"
 exit $status
 `;

@@ -6,7 +6,7 @@
 import type { Mount } from '../mounts.ts';
 import type { Architecture } from '../seccomp.ts';
 import { FILES_TAG, SYSTEM_FOLDER, SYSTEM_TAG } from './initramfs.ts';
-import { CONSOLE, MACHINE_FOLDER, NETWORK, SANDBOX } from './places.ts';
+import { CONSOLE, ENDED_FOLDER, MACHINE_FOLDER, NETWORK, SANDBOX } from './places.ts';
 import { quoteWord, quoteWords } from './shell-words.ts';
 
 export type Acceleration = 'kvm' | 'tcg';
@@ -244,6 +244,7 @@ export function planMachineMounts(files: MachineFiles, acceleration: Acceleratio
   const data = (target: string, content: string | Buffer): Mount => ({ kind: 'data', target, content });
   return [
     { kind: 'directory', target: MACHINE_FOLDER, mode: '0700' },
+    { kind: 'directory', target: ENDED_FOLDER, mode: '0700' },
     { kind: 'bind', source: files.kernel, target: SANDBOX.kernel, writable: false },
     data(SANDBOX.initramfs, files.initramfs),
     data(SANDBOX.clientKey, files.clientKey),

@@ -8,6 +8,12 @@ export const MACHINE_FOLDER = '/run/sand-machine';
 
 const within = (name: string): string => `${MACHINE_FOLDER}/${name}`;
 
+/**
+ * In both alike: a file with the exit status of each command that has ended while what it started still holds its output.
+ * The guest can write there; what it says is the status of its own command.
+ */
+export const ENDED_FOLDER = '/run/sand-ended';
+
 /** In the sandbox. */
 export const SANDBOX = {
   kernel: within('kernel'),
