@@ -44,11 +44,15 @@ export const STATUS_DESCRIPTOR = 5;
 const INIT_DATA_DESCRIPTOR = STATUS_DESCRIPTOR + 1;
 const COMMAND_DATA_DESCRIPTOR = GO_DESCRIPTOR + 1;
 
+const IGNORING = '/usr/bin/env --ignore-signal=CHLD';
 /**
- * The guest's first process. It ignores its children's ends, so that the kernel reaps what is orphaned in the guest;
- * as pid 1 no signal from inside ends it; when sand dies its input ends, and the guest with it. POSIX sh.
+ * The guest's first process. It ignores its children's ends, so that the kernel reaps what is orphaned in the guest: a
+ * shell cannot say so of itself, `env` can, and where the host's cannot, what is orphaned stays listed. As pid 1 no signal
+ * from inside ends it; when sand dies its input ends, and the guest with it. POSIX sh.
  */
-const INIT = `trap '' CHLD; echo ready >&3; exec 3>&-; exec cat <&4 >/dev/null 2>&1`;
+const INIT = `echo ready >&3; exec 3>&- <&4 >/dev/null 2>&1
+${IGNORING} /bin/sh -c : && exec ${IGNORING} cat
+exec cat`;
 
 /**
  * Runs in the guest before the command, as the process that becomes it, under the very filter, capabilities
