@@ -27,6 +27,11 @@ export interface PolicyChoiceRequest {
   readonly home: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly told: (message: string) => void;
+  /**
+   * Reads `policies` where a project file that was merely found names them: what was consented to is the content that
+   * it gives, so this holds for the whole run.
+   */
+  readonly consented?: PolicyReader;
   /** Given by what starts no guest: told instead of raised, and nobody is asked. */
   readonly unapproved?: (refusal: SandError) => void;
 }
@@ -67,7 +72,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const allows = request.allows.map((host) => ({ kind: 'allow', host }) as const);
   const named = request.policies.map((name) => ({ kind: 'named', name }) as const);
   const found = named.length > 0 ? null : findPolicy(request);
-  const reader = createPolicyReader(request.cwd, found === null ? null : found.repository);
+  const reader = request.consented ?? createPolicyReader(request.cwd, found?.repository ?? null);
   // A ceiling is the owner's word, and lies where no repository does.
   const ownersReader = createPolicyReader(request.cwd);
   if (found !== null) await requireConsent(found.path, reader, request);
@@ -91,7 +96,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     inForce,
     layers,
     file,
-    reread: found === null ? () => rereadOf(compileAll) : null,
+    reread: found === null && request.consented === undefined ? () => rereadOf(compileAll) : null,
     notices: [...notices],
   };
 }
