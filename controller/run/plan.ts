@@ -13,6 +13,7 @@ import { phaseNames } from '../../policies/phase.ts';
 import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
+import type { ProjectInForce } from '../project-file/open.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
@@ -28,6 +29,8 @@ export interface RunRequest {
   readonly phaseAfter: readonly string[];
   /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
   readonly policies: readonly string[];
+  /** What `sand.yaml` these settings come from; null: none, and none is looked for here. */
+  readonly project: ProjectInForce | null;
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
   /** Whether what no rule allows passes and is recorded, to be learnt. */
@@ -66,6 +69,7 @@ export interface RunRequest {
 export const RUN_DEFAULTS = {
   phaseAfter: [],
   ask: null,
+  project: null,
   policies: [],
   allow: [],
   learn: false,
@@ -97,6 +101,7 @@ export async function planRun(
   const command = checkCommand(request.command);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
+  const consented = request.project?.policies ?? null;
   const chosen = await choosePolicy({
     policies: request.policies,
     allows: request.allow,
@@ -104,12 +109,14 @@ export async function planRun(
     home,
     environ,
     told,
+    ...(consented === null ? {} : { consented }),
   });
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
     ...workspace,
     before: checkBefore(request.phaseAfter, policy.inForce),
+    ...(request.project === null ? {} : { projectFile: request.project.path }),
     command,
     backend: createBackend(request.backend),
     environment: request.environment,
@@ -142,7 +149,7 @@ function observed({ inForce, reread, ...choice }: PolicyChoice): PolicyChoice {
 function checkCommand(command: readonly string[]): readonly string[] {
   const [program] = command;
   if (program === undefined || program === '') {
-    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
+    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...], or give sand.yaml a command');
   }
   if (command.some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
   return command;

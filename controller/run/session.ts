@@ -44,6 +44,8 @@ export interface SessionRequest {
   readonly layers: readonly string[];
   /** What is to be told of the policy. */
   readonly notices?: readonly PolicyNotice[];
+  /** The `sand.yaml` that the run is described by. */
+  readonly projectFile?: string;
   readonly mounts: readonly MountSpec[];
   readonly workdir: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -169,7 +171,7 @@ async function runToEnd(
       authorities: request.authorities,
       cache: request.cache,
       ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
-      policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
+      policyFiles: filesInForce(request),
     });
     undo.push(() => backend.destroy(guest));
     const gateway = await createGateway({
@@ -227,6 +229,12 @@ async function runToEnd(
     for (const step of undo.reverse())
       await step().catch((error: unknown) => teardown.push(toSandError(error)));
   }
+}
+
+/** What no guest may write, wherever it lies. */
+function filesInForce({ inForce, projectFile }: SessionRequest): readonly string[] {
+  const policies = [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files);
+  return projectFile === undefined ? policies : [...policies, projectFile];
 }
 
 interface SupervisedGuest {
