@@ -27,6 +27,7 @@ import {
   RESOURCES,
   type Variable,
 } from './model.ts';
+import { readSecretText } from './paths.ts';
 import { isExpandable, parsed, readItems, readLine, readSwitch, readWritten } from './values.ts';
 
 export const PROJECT_KEYS: KeyTable = {
@@ -93,7 +94,7 @@ function decodeTree(tree: PolicyNode, issues: IssueList): ProjectFile | null {
   return {
     name: readName(entries.get('name'), issues),
     backend: line('backend'),
-    image: line('image'),
+    image: readImage(entries.get('image'), issues),
     isolation: readIsolation(entries.get('isolation'), issues),
     user: line('user'),
     readOnly: toggle('readOnly'),
@@ -105,7 +106,7 @@ function decodeTree(tree: PolicyNode, issues: IssueList): ProjectFile | null {
       const value = readWord('shares', node, SHARES, issues);
       return value === null ? null : { value, at: issues.origin(node.at) };
     }),
-    secrets: lines('secrets'),
+    secrets: readItems(entries.get('secrets'), issues, (node) => readSecret(node, issues)),
     ports: lines('ports'),
     trustCa: paths('trustCa'),
     cache: toggle('cache'),
@@ -161,6 +162,24 @@ function readPath(key: string, node: PolicyNode, issues: IssueList): Placed<stri
     node.at,
     `"${shorten(text.value)}" is not expanded, as a shell would`,
     'Write the path out, absolute or relative to this file.',
+  );
+  return null;
+}
+
+function readImage(entry: MapEntry | undefined, issues: IssueList): Placed<string> | null {
+  return entry === undefined ? null : readPath('image', entry.value, issues);
+}
+
+/** What is wrong may be the secret itself, so it is not repeated. */
+function readSecret(node: PolicyNode, issues: IssueList): Placed<string> | null {
+  const text = readLine('secrets', node, issues);
+  if (text === null) return null;
+  const path = readSecretText(text.value)?.source;
+  if (path !== undefined && !isExpandable(path)) return text;
+  issues.error(
+    node.at,
+    'a secret is named, and read from a file or a variable',
+    'Write NAME=./file or NAME=env:VARIABLE.',
   );
   return null;
 }

@@ -11,7 +11,8 @@ import { compileOrRefuse } from '../run/policy-choice.ts';
 import { createPolicyReader } from '../run/policy-reader.ts';
 import type { LocatedProject } from './locate.ts';
 import type { AskedSettings } from './merge.ts';
-import { formatPlace, isPath, type Placed, PROJECT_FILE_NAME, type ProjectFile } from './model.ts';
+import { formatPlace, type Placed, PROJECT_FILE_NAME, type ProjectFile } from './model.ts';
+import { isPath, readSecretText } from './paths.ts';
 import type { ProjectFacts, Strength } from './widening.ts';
 
 export interface FactsRequest {
@@ -35,6 +36,10 @@ export async function gatherFacts(request: FactsRequest): Promise<ProjectFacts> 
     repository: located.repository ?? realpathSync(folder),
     sources: file.mounts.map(({ value, at }) => realOf({ value: value.source, at }, folder)),
     authorities: file.trustCa.map((placed) => readDigest(placed, folder)),
+    secrets: file.secrets.map(({ value, at }) => {
+      const path = readSecretText(value)?.path ?? null;
+      return path === null ? null : realOf({ value: path, at }, folder);
+    }),
     image: file.image !== null && isPath(file.image.value) ? realOf(file.image, folder) : null,
     policy: request.policies.length === 0 ? null : await policyFacts(request),
     plain: strengthOf(flags.backend, null, null),

@@ -10,13 +10,13 @@ import type { MountFlag } from '../run/options.ts';
 import {
   formatPlace,
   type Isolation,
-  isPath,
   type Placed,
   type ProjectFile,
   RESOURCES,
   type Resource,
   type Variable,
 } from './model.ts';
+import { absoluteImage, absoluteSecret, readSecretText } from './paths.ts';
 
 /** What flags and file together ask for, in the words of the flags. Null and empty: nobody says. */
 export interface AskedSettings {
@@ -75,6 +75,7 @@ export function remainderOf(file: ProjectFile, flags: AskedSettings): ProjectFil
     mounts: file.mounts.filter(({ value }) => !flags.mounts.some((flag) => isSamePlace(flag, value))),
     workdir: unless(flags.workdir !== null, file.workdir, null),
     environment: file.environment.filter(({ value }) => !Object.hasOwn(flags.environment, value.name)),
+    secrets: file.secrets.filter(({ value }) => !flags.secrets.some((flag) => isSameSecret(flag, value))),
     cache: unless(flags.cache !== null, file.cache, null),
     resources: {
       cpus: unless(flags.resources.cpus !== null, file.resources.cpus, null),
@@ -92,6 +93,11 @@ function isSamePlace(flag: MountFlag, other: MountFlag): boolean {
   return flag.target !== null && flag.target === other.target;
 }
 
+function isSameSecret(flag: string, other: string): boolean {
+  const name = readSecretText(flag)?.name;
+  return name !== undefined && name === readSecretText(other)?.name;
+}
+
 /** Raises `file-invalid` where the file passes a variable that the caller does not have. */
 export function mergeProject(
   file: ProjectFile,
@@ -102,8 +108,7 @@ export function mergeProject(
   const at = (path: string): string => resolve(folder, path);
   const policies = rest.policy.map(({ value }) => (isFileName(value) ? at(value) : value));
   const mounts = rest.mounts.map(({ value }) => ({ ...value, source: at(value.source) }));
-  const image =
-    rest.image === null ? null : isPath(rest.image.value) ? at(rest.image.value) : rest.image.value;
+  const image = rest.image === null ? null : absoluteImage(rest.image.value, folder);
   const asked: AskedSettings = {
     name: flags.name ?? rest.name?.value ?? null,
     backend: flags.backend ?? rest.backend?.value ?? null,
@@ -119,7 +124,7 @@ export function mergeProject(
       ...flags.environment,
     },
     shares: [...new Set([...valuesOf(rest.shares), ...flags.shares])],
-    secrets: [...valuesOf(rest.secrets), ...flags.secrets],
+    secrets: [...rest.secrets.map(({ value }) => absoluteSecret(value, folder)), ...flags.secrets],
     ports: [...valuesOf(rest.ports), ...flags.ports],
     trustCa: [...rest.trustCa.map(({ value }) => at(value)), ...flags.trustCa],
     cache: flags.cache ?? rest.cache?.value ?? null,

@@ -40,7 +40,7 @@ export interface ProjectFile {
   readonly workdir: Placed<string> | null;
   readonly environment: readonly Placed<Variable>[];
   readonly shares: readonly Placed<Share>[];
-  /** As `--secret` reads them. */
+  /** As `--secret` reads them: `NAME=FILE`, `NAME=env:VARIABLE`. */
   readonly secrets: readonly Placed<string>[];
   /** As `-p` reads them. */
   readonly ports: readonly Placed<string>[];
@@ -51,11 +51,6 @@ export interface ProjectFile {
   readonly timeoutMs: Placed<number> | null;
   readonly phaseAfter: readonly Placed<string>[];
   readonly command: Placed<readonly string[]> | null;
-}
-
-/** Whether the text of `image` or of a policy is a path. */
-export function isPath(text: string): boolean {
-  return /^(\/|\.\.?(\/|$))/.test(text);
 }
 
 /** `sand.yaml:3:5`. */

@@ -4,7 +4,8 @@
  * of the host decides.
  */
 import { PROJECT_LIMITS } from './limits.ts';
-import { ISOLATIONS, type Isolation, isPath, type ProjectFile } from './model.ts';
+import { ISOLATIONS, type Isolation, type ProjectFile } from './model.ts';
+import { isPath, readSecretText } from './paths.ts';
 
 export interface Strength {
   readonly isolation: Isolation;
@@ -20,6 +21,8 @@ export interface ProjectFacts {
   readonly sources: readonly string[];
   /** Of each authority, in its order: what it is, by its content. */
   readonly authorities: readonly { readonly path: string; readonly digest: string }[];
+  /** Of each secret, in its order; null for one that is no file. */
+  readonly secrets: readonly (string | null)[];
   /** Of the image, where it is a path. */
   readonly image: string | null;
   /** The policies of the file: what they resolve to, and how that is wider than `strict`. */
@@ -39,7 +42,7 @@ export function wideningOf(file: ProjectFile, facts: ProjectFacts): readonly str
     ...file.mounts.flatMap(({ value }, at) => mountWidening(facts.sources[at], value.writable, facts)),
     ...file.shares.map(({ value }) => `shares your ${value} with the guest`),
     ...file.environment.flatMap(({ value }) => variableWidening(value)),
-    ...file.secrets.map(({ value }) => `gives the guest the secret ${value}`),
+    ...file.secrets.map(({ value }, at) => secretWidening(value, facts.secrets[at] ?? null)),
     ...file.ports.map(({ value }) => portWidening(value)),
     ...facts.authorities.map(({ path }) => `has the guest trust the certificate authority in ${path}`),
     ...imageWidening(file, facts),
@@ -84,11 +87,17 @@ function variableWidening({ name, value }: { readonly name: string; readonly val
   return LOADS_CODE.test(name) ? [`sets ${name}, by which programs load code`] : [];
 }
 
+function secretWidening(text: string, path: string | null): string {
+  const secret = readSecretText(text);
+  const from = path ?? secret?.source ?? 'a place that is not known';
+  return `gives the guest the secret ${secret?.name ?? 'of no name'}, from ${from}`;
+}
+
 /** On loopback too: whatever runs on the host reaches the guest there. */
 function portWidening(text: string): string {
-  const isLoopback = /^(127\.0\.0\.1:)?\d+(:\d+)?(\/tcp)?$/.test(text);
+  const isLoopback = /^((127\.0\.0\.1|\[::1\]):)?\d*:?\d+$/.test(text);
   return isLoopback
-    ? `publishes ${text} on 127.0.0.1, a way into the guest`
+    ? `publishes ${text} on this host’s loopback, a way into the guest`
     : `publishes ${text}, a way into the guest, perhaps from other machines`;
 }
 

@@ -78,6 +78,12 @@ describe('decodeProjectFile', () => {
     ['version: 1\nshares: [docker-socket]\n', '2:10: error: "shares" cannot be docker-socket'],
     ['version: 1\nports: [[1]]\n', '2:9: error: "ports" is text, and here stands a list'],
     ['version: 1\nsecrets: "a\\nb"\n', '2:10: error: "secrets" is empty, or holds what no line does'],
+    [
+      'version: 1\nsecrets: hunter2\n',
+      '2:10: error: a secret is named, and read from a file or a variable. Write',
+    ],
+    ['version: 1\nsecrets: a=~/x\n', '2:10: error: a secret is named'],
+    ['version: 1\nimage: $X\n', '2:8: error: "$X" is not expanded'],
     ['version: 1\ncache: sometimes\n', '2:8: error: "cache" is true or false'],
     ['version: 1\nresources: {cpu: 1}\n', '2:13: error: "resources" has no key "cpu". Did you mean "cpus"?'],
     ['version: 1\ntimeout: soon\n', '2:10: error: timeout: soon: not a time'],

@@ -24,7 +24,7 @@ describe('mergeProject', () => {
       workdir: '/project',
       environment: { MODE: 'test', PORT: '3000', DEBUG: 'true' },
       shares: ['gitconfig'],
-      secrets: ['./token'],
+      secrets: ['token=/repo/token'],
       ports: ['8080:3000'],
       trustCa: ['/repo/ca.pem'],
       cache: true,
@@ -70,6 +70,16 @@ describe('mergeProject', () => {
       phaseAfter: ['make'],
       command: ['true'],
     });
+  });
+
+  it('makes the paths in images and secrets absolute, and lets a flag have its secret', () => {
+    const asking = decode('version: 1\nimage: oci-archive:./a.tar:x\nsecrets: [a=./a, b=env:B, c=c]\n');
+    expect(mergeProject(asking, { ...NO_FLAGS, secrets: ['c=/other'] }, context).asked).toMatchObject({
+      image: 'oci-archive:/repo/a.tar:x',
+      secrets: ['a=/repo/a', 'b=env:B', 'c=/other'],
+    });
+    const reference = decode('version: 1\nimage: example.com/node:24\n');
+    expect(mergeProject(reference, NO_FLAGS, context).asked.image).toBe('example.com/node:24');
   });
 
   it('leaves the flags as they are beside a file that says nothing', () => {

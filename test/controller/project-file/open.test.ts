@@ -169,6 +169,49 @@ describe('a guest that has written to the workspace', () => {
     }
   });
 
+  it('cannot have an approved mount inside the working directory lead elsewhere in it', async () => {
+    write('version: 1\nmounts: ./data\nshares: gitconfig\n');
+    symlinkSync('deep', join(repo, 'data'));
+    await approve();
+    expect(await open()).not.toBeNull();
+    rmSync(join(repo, 'data'));
+    symlinkSync('deep/er', join(repo, 'data'));
+    expect((await refusal()).code).toBe('project-unapproved');
+  });
+
+  it('cannot change what was too long to be shown of an approved policy', async () => {
+    const rules = (last: string) =>
+      [...Array.from({ length: 40 }, (_, at) => `h${at}.example.com`), last]
+        .map((host) => `  - allow: ${host}\n`)
+        .join('');
+    write('version: 1\npolicy: ./p.yaml\n');
+    write(`version: 1\nextends: [strict]\nrules:\n${rules('z-one.example.com')}`, 'p.yaml');
+    expect((await refusal()).message).toContain('more ways');
+    await approve();
+    expect(await open()).not.toBeNull();
+    write(`version: 1\nextends: [strict]\nrules:\n${rules('z-two.example.com')}`, 'p.yaml');
+    expect((await refusal()).code).toBe('project-unapproved');
+  });
+
+  it('cannot have an approved secret or image be another file', async () => {
+    write('version: 1\nsecrets: t=./token\nimage: ./root\n');
+    write('token', 'token');
+    mkdirSync(join(repo, 'root'));
+    await approve();
+    expect((await open())?.asked.secrets).toEqual([`t=${repo}/token`]);
+    for (const name of ['token', 'root']) {
+      renameSync(join(repo, name), join(repo, `${name}.was`));
+      symlinkSync('/etc', join(repo, name));
+      expect((await refusal({ named: 'sand.yaml' })).message).toContain('is a link that leads out of');
+      rmSync(join(repo, name));
+      symlinkSync(`${name}.was`, join(repo, name));
+      expect((await refusal()).code).toBe('project-unapproved');
+      rmSync(join(repo, name));
+      renameSync(join(repo, `${name}.was`), join(repo, name));
+    }
+    expect(await open()).not.toBeNull();
+  });
+
   it('cannot have an approved authority say something else', async () => {
     write('version: 1\ntrustCa: ./ca.pem\n');
     write('one', 'ca.pem');

@@ -22,7 +22,7 @@ environment:
   PORT: 3000
   DEBUG: true
 shares: [gitconfig]
-secrets: [./token]
+secrets: [token=./token]
 ports: ["8080:3000"]
 trustCa: ./ca.pem
 cache: true

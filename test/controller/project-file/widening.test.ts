@@ -9,6 +9,7 @@ const FACTS: ProjectFacts = {
   repository: '/repo',
   sources: [],
   authorities: [],
+  secrets: [],
   image: null,
   policy: null,
   plain: PLAIN,
@@ -48,9 +49,9 @@ command: [npm, test]
     ['environment: [AWS_SECRET]', 'passes your own AWS_SECRET to the guest'],
     ['environment: {LD_PRELOAD: ./x.so}', 'sets LD_PRELOAD, by which programs load code'],
     ['environment: {BASH_ENV: ./x}', 'sets BASH_ENV, by which programs load code'],
-    ['secrets: ./token', 'gives the guest the secret ./token'],
-    ['ports: 8080:3000', 'publishes 8080:3000 on 127.0.0.1, a way into the guest'],
-    ['ports: 3000', 'publishes 3000 on 127.0.0.1, a way into the guest'],
+    ['secrets: t=env:TOKEN', 'gives the guest the secret t, from env:TOKEN'],
+    ['ports: 8080:3000', 'publishes 8080:3000 on this host’s loopback, a way into the guest'],
+    ['ports: 3000', 'publishes 3000 on this host’s loopback, a way into the guest'],
     [
       'ports: 0.0.0.0:8080:3000',
       'publishes 0.0.0.0:8080:3000, a way into the guest, perhaps from other machines',
@@ -89,6 +90,12 @@ command: [npm, test]
       }
       expect(mount(`/repo/web/${name}`, true)).toEqual([]);
     }
+  });
+
+  it('tells of a secret by where its path leads', () => {
+    expect(widening('secrets: t=./token\n', { secrets: ['/home/a/.ssh/id_ed25519'] })).toEqual([
+      'gives the guest the secret t, from /home/a/.ssh/id_ed25519',
+    ]);
   });
 
   it('tells of an image by where its path leads', () => {
