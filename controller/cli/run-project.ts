@@ -37,10 +37,10 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
   if (located === null) return { ...request, project: null };
   // A run without such a file loads nothing of what reads one.
   const { openProject } = await import('../project-file/open.ts');
-  const context = { cwd, home: process.env.HOME ?? homedir(), environ: process.env };
+  const home = process.env.HOME ?? homedir();
+  const context = { cwd, home, environ: process.env, supported: refuseUnsupported };
   const said = saidBy(request, flags);
-  const { asked, origins, file, inForce } = await openProject(located, said, context);
-  refuseUnsupported(file);
+  const { asked, origins, inForce } = await openProject(located, said, context);
   request.told(`project file: ${located.path}`);
   for (const { setting, from } of origins) request.told(`  ${setting}: ${from}`);
   return {

@@ -3,7 +3,6 @@
  * file and lists add, but for policies, phases and the command: what a flag says of those stands in place of the file's. Pure.
  */
 import { resolve } from 'node:path';
-import { isFileName } from '../../policies/layer.ts';
 import type { Share } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { MountFlag } from '../run/options.ts';
@@ -16,7 +15,7 @@ import {
   type Resource,
   type Variable,
 } from './model.ts';
-import { absoluteImage, absoluteSecret, readSecretText } from './paths.ts';
+import { absoluteImage, absolutePolicy, absoluteSecret, readSecretText } from './paths.ts';
 
 /** What flags and file together ask for, in the words of the flags. Null and empty: nobody says. */
 export interface AskedSettings {
@@ -106,7 +105,7 @@ export function mergeProject(
 ): MergedSettings {
   const rest = remainderOf(file, flags);
   const at = (path: string): string => resolve(folder, path);
-  const policies = rest.policy.map(({ value }) => (isFileName(value) ? at(value) : value));
+  const policies = rest.policy.map(({ value }) => absolutePolicy(value, folder));
   const mounts = rest.mounts.map(({ value }) => ({ ...value, source: at(value.source) }));
   const image = rest.image === null ? null : absoluteImage(rest.image.value, folder);
   const asked: AskedSettings = {

@@ -1,8 +1,14 @@
 /**
- * The paths inside the texts of `image` and `secrets`, which are handed on as text to their own parsers: which there are,
- * and the same text with them absolute, since a file's paths are relative to its folder. Pure.
+ * The paths inside the texts of `policy`, `image` and `secrets`, which are handed on as text to their own parsers: which there
+ * are, and the same text with them absolute, since a file's paths are relative to its folder. Pure.
  */
 import { resolve } from 'node:path';
+import { isFileName } from '../../policies/layer.ts';
+
+/** Presets and groups are no paths. */
+export function absolutePolicy(text: string, folder: string): string {
+  return isFileName(text) ? resolve(folder, text) : text;
+}
 
 /** Whether the text of `image` is a path and no reference. */
 export function isPath(text: string): boolean {
