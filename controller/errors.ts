@@ -8,6 +8,10 @@ export const ERROR_CODES = {
   'policy-invalid': { exit: 2, means: 'a policy does not parse or cannot be enforced' },
   'policy-missing': { exit: 2, means: 'a policy that was named does not exist' },
   'policy-unapproved': { exit: 2, means: 'a found policy is wider than strict and nobody approved it' },
+  'project-unapproved': {
+    exit: 2,
+    means: 'a found sand.yaml asks for more than a plain run and nobody approved it',
+  },
   'policy-unwritable': { exit: 2, means: 'a policy file that sand does not change' },
   'file-invalid': { exit: 2, means: 'a file that sand reads does not parse' },
   'workspace-refused': { exit: 2, means: 'a mount or working directory that sand does not give a guest' },

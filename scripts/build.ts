@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { auditLineSchema } from '../audit/schema.ts';
+import { projectJsonSchema } from '../controller/project-file/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -102,6 +103,7 @@ cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
+writeSchema('sand', projectJsonSchema());
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
   licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),

@@ -2,7 +2,7 @@
  * The command tree, built on commander: names, flags and help texts. What a command does is in the file of its
  * name, loaded when it is called, so that `sand run` waits for nothing that it does not use.
  */
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
@@ -99,13 +99,16 @@ function addRun(program: Command, context: ProgramContext): void {
       'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
       false,
     )
-    .option('--cache', 'keep package caches for the next run in this folder', false)
+    .option('--cache', 'keep package caches for the next run in this folder')
+    .option('--no-cache', 'keep none, whatever sand.yaml says')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
-    .addOption(new Option('--backend <NAME>', 'what launches the guest').default(DEFAULT_BACKEND))
+    .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
+    .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
+    .option('--no-project-file', 'leave a sand.yaml that is found out of it')
     .option(
       '--json',
       'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',

@@ -15,6 +15,7 @@ import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import type { ProjectInForce } from '../project-file/open.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
@@ -34,6 +35,8 @@ export interface RunRequest {
   readonly phaseAfter: readonly string[];
   /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
   readonly policies: readonly string[];
+  /** What `sand.yaml` these settings come from; null: none, and none is looked for here. */
+  readonly project: ProjectInForce | null;
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
   /** Whether what no rule allows passes and is recorded, to be learnt. */
@@ -74,6 +77,7 @@ export const RUN_DEFAULTS = {
   ready: null,
   phaseAfter: [],
   ask: null,
+  project: null,
   policies: [],
   allow: [],
   learn: false,
@@ -105,14 +109,24 @@ export async function planRun(
   const command = checkCommand(request.command, request.ready !== null);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
+  const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
     choosePolicy({ policies, allows, cwd, home, environ, told });
-  const chosen = await choose(request.policies, request.allow);
+  const chosen = await choosePolicy({
+    policies: request.policies,
+    allows: request.allow,
+    cwd,
+    home,
+    environ,
+    told,
+    ...(consented === null ? {} : { consented }),
+  });
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
     ...workspace,
     before: checkBefore(request.phaseAfter, policy.inForce),
+    ...(request.project === null ? {} : { projectFile: request.project.path }),
     command,
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,
@@ -158,7 +172,7 @@ function checkCommand(command: readonly string[], mayBeNone: boolean): readonly 
   const [program] = command;
   if (program === undefined && mayBeNone) return command;
   if (program === undefined || program === '') {
-    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
+    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...], or give sand.yaml a command');
   }
   if (command.some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
   return command;

@@ -55,6 +55,8 @@ export interface SessionRequest {
   readonly layers: readonly string[];
   /** What is to be told of the policy. */
   readonly notices?: readonly PolicyNotice[];
+  /** The `sand.yaml` that the run is described by. */
+  readonly projectFile?: string;
   readonly mounts: readonly MountSpec[];
   readonly workdir: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -273,7 +275,6 @@ async function confirmed(confined: Promise<void>, signal: AbortSignal): Promise<
 }
 
 function specOf(request: SessionRequest, { guest }: Session, journal: Journal, isAsked: boolean): GuestSpec {
-  const { inForce } = request;
   return {
     name: guest.run.id,
     mounts: request.mounts,
@@ -283,7 +284,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     authorities: request.authorities,
     cache: request.cache,
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
-    policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
+    policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },
   };
 }
@@ -307,6 +308,12 @@ function outputOf(
       });
     return undefined;
   };
+}
+
+/** What no guest may write, wherever it lies. */
+function filesInForce({ inForce, projectFile }: SessionRequest): readonly string[] {
+  const policies = [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files);
+  return projectFile === undefined ? policies : [...policies, projectFile];
 }
 
 interface SupervisedGuest extends Session {
