@@ -6,6 +6,8 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
+import type { ResourceEvent } from '../resources/usage.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -55,6 +57,10 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** What it may use of the host; absent: all of it. */
+  readonly resources?: ResourceLimits;
+  /** Told of the control groups that are about to be made, so that they can be removed whatever happens. */
+  readonly journalCgroups?: (paths: readonly string[]) => void;
 }
 
 export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
@@ -87,7 +93,11 @@ export interface ExitStatus {
 
 /** What the guest tried that only shows when it has ended. */
 export interface Observation {
-  readonly code: 'protected-file-created' | 'protected-file-changed' | 'protected-file-replaced';
+  readonly code:
+    | 'protected-file-created'
+    | 'protected-file-changed'
+    | 'protected-file-replaced'
+    | ResourceEvent['code'];
   readonly detail: string;
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
+import { parseResourceFlags } from '../resources/flags.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -31,6 +32,10 @@ export interface RunFlags {
   readonly cache: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly pids?: string;
+  readonly disk?: string;
   readonly dnsPort?: string;
   readonly dnsUpstream: readonly string[];
   readonly upstreamProxy?: string;
@@ -89,6 +94,7 @@ function readFlags(
     trustCa: flags.trustCa,
     cache: flags.cache,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
+    resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     upstreamProxy: flags.upstreamProxy ?? null,

@@ -17,6 +17,7 @@ import { createControlServer } from '../control/server.ts';
 import type { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
 import { type AskSettings, createBroker } from './asking.ts';
 import { runCommands } from './commands.ts';
 import { planControls } from './controls.ts';
@@ -51,6 +52,7 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  readonly resources?: ResourceLimits;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -168,6 +170,7 @@ async function runToEnd(
       shares: request.shares,
       authorities: request.authorities,
       cache: request.cache,
+      ...(request.resources === undefined ? {} : { resources: request.resources }),
       ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });

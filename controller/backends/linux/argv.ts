@@ -16,6 +16,8 @@ export interface LaunchSpec {
   readonly terminal: boolean;
   readonly filter: Buffer;
   readonly command: readonly string[];
+  /** What puts the processes under the guest's limits before anything else; none without limits. */
+  readonly joining: readonly string[];
 }
 
 export interface Launch {
@@ -89,6 +91,7 @@ export function planLaunch(spec: LaunchSpec): Launch {
     '--pdeathsig',
     'KILL',
     '--',
+    ...spec.joining,
     ...outliving,
     'nsenter',
     ...namespaces,
@@ -105,7 +108,13 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'device':
       return ['--dev-bind', mount.source, mount.target];
     case 'tmpfs':
-      return ['--perms', mount.mode, '--tmpfs', mount.target];
+      return [
+        ...['--perms', mount.mode],
+        ...(mount.sizeBytes === undefined ? [] : ['--size', String(mount.sizeBytes)]),
+        ...['--tmpfs', mount.target],
+      ];
+    case 'read-only':
+      return ['--remount-ro', mount.target];
     case 'symlink':
       return ['--symlink', mount.value, mount.target];
     case 'data':

@@ -12,6 +12,18 @@ import type { ProbePlan } from '../../links/namespace/messages.ts';
 import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import { preloadRunner } from '../../process/runner.ts';
+import { createCgroups, readUsage, removePlanned } from '../../resources/cgroup.ts';
+import { NO_RESOURCES } from '../../resources/flags.ts';
+import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
+import { joiningArguments } from '../../resources/join.ts';
+import {
+  type CgroupPlan,
+  cgroupPaths,
+  NO_CGROUPS,
+  planCgroups,
+  requirePlanned,
+} from '../../resources/plan.ts';
+import { describeEvents } from '../../resources/usage.ts';
 import type {
   ExitStatus,
   GatewayPort,
@@ -61,6 +73,7 @@ interface StartedGuest {
 interface LinuxGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
+  readonly cgroups: CgroupPlan;
   started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
@@ -87,12 +100,19 @@ export function createLinuxBackend(): SandboxBackend {
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
       const ref = { name: spec.name };
-      if (!guests.has(spec.name)) guests.set(spec.name, { ref, spec, started: null, running: new Set() });
+      if (guests.has(spec.name)) return ref;
+      const cgroups = planLimits(spec);
+      guests.set(spec.name, { ref, spec, cgroups, started: null, running: new Set() });
       return ref;
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
-      guest.started = await startGuest(guest.spec, gateway, signal);
+      const { cgroups, spec } = guest;
+      if (cgroups !== NO_CGROUPS) {
+        spec.journalCgroups?.(cgroupPaths(cgroups));
+        await createCgroups(cgroups);
+      }
+      guest.started = await startGuest(spec, gateway, signal);
     },
     exec: (ref, command) => execIn(known(ref), command),
     async inspect(ref) {
@@ -102,22 +122,35 @@ export function createLinuxBackend(): SandboxBackend {
       return { running: true, details: { holder: link.holderPid, planter: link.planterPid, namespace } };
     },
     async stop(ref): Promise<readonly Observation[]> {
-      const { running, started } = known(ref);
+      const { running, started, spec, cgroups } = known(ref);
       for (const command of running) command.abort();
       if (started === null) return [];
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
       const observations = compareWatched(started.plan.watched);
       started.gateway.refused(withoutProbes(await counting, started.probes));
-      return observations;
+      const limits = describeEvents(readUsage(cgroups.directories), spec.resources ?? NO_RESOURCES);
+      return [...observations, ...limits];
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
-      await guest?.started?.link.close();
+      try {
+        await guest?.started?.link.close();
+      } finally {
+        if (guest !== undefined) await removePlanned(guest.cgroups);
+      }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
+}
+
+/** Raises `resources-unavailable`; makes nothing. */
+function planLimits(spec: GuestSpec): CgroupPlan {
+  const limits = spec.resources ?? NO_RESOURCES;
+  if (limits.cpus === null && limits.memoryMiB === null && limits.pids === null) return NO_CGROUPS;
+  const facts = readCgroupFacts(systemResourceHost(process.env));
+  return requirePlanned(planCgroups(facts, limits, spec.name));
 }
 
 function planGuest(spec: GuestSpec): GuestPlan {
@@ -134,6 +167,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
     guards: protection.mounts,
     extras: [...shares.mounts, ...trust.mounts],
     nameserver: LINK.gateway4,
+    diskMiB: spec.resources?.diskMiB ?? null,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
@@ -247,7 +281,10 @@ function probePlan(gateway: GatewayPort): ProbePlan {
   };
 }
 
-async function execIn({ spec, started, running }: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {
+async function execIn(
+  { spec, cgroups, started, running }: LinuxGuest,
+  command: GuestCommand,
+): Promise<ExitStatus> {
   if (started === null) {
     throw new SandError('internal', 'the guest was not started', 'report this as a fault of sand');
   }
@@ -261,6 +298,7 @@ async function execIn({ spec, started, running }: LinuxGuest, command: GuestComm
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     command: command.argv,
+    joining: joiningArguments(cgroups.procsFiles),
   });
   const stopping = new AbortController();
   running.add(stopping);

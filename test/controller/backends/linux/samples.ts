@@ -49,6 +49,7 @@ export function launchSpec(changes: Partial<LaunchSpec> = {}): LaunchSpec {
     terminal: false,
     filter: Buffer.from('filter'),
     command: ['npm', 'view', 'express', 'version'],
+    joining: [],
     ...changes,
   };
 }
