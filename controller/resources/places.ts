@@ -84,7 +84,7 @@ export function guestDirectory(base: string, guest: string): string {
  * hierarchy, written plainly.
  */
 export function isOwnCgroup(path: string, mounts: readonly CgroupMount[]): boolean {
-  const name = posix.basename(path);
+  const name = path.slice(path.lastIndexOf('/') + 1);
   const own = name === LEAF_NAME || /^sand-guest-[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name);
   if (!own || posix.normalize(path) !== path) return false;
   return mounts.some(({ target }) => path.startsWith(target === '/' ? '/' : `${target}/`));

@@ -103,7 +103,7 @@ describe.skipIf(blocked !== undefined)('limits of a guest', () => {
       'find / -xdev -name cgroup.procs 2>/dev/null; ls /sys/fs 2>&1',
       'mkdir /tmp/c; mount -t cgroup2 none /tmp/c 2>/dev/null && echo mounted',
       'mount -t cgroup -o memory none /tmp/c 2>/dev/null && echo mounted',
-      'grep -c ' - cgroup' /proc/self/mountinfo; grep -E "memory|::" /proc/self/cgroup | grep sand',
+      'grep -c -- "- cgroup" /proc/self/mountinfo; grep -E "memory|::" /proc/self/cgroup | grep sand',
     ].join('; ');
     const { stdout } = await world.sand(offline('--memory', '256MiB', '--', 'sh', '-c', script));
     expect(stdout).toMatch(/^ls: .*\/sys\/fs.*\n0\n$/);
