@@ -10,7 +10,7 @@ import { CGROUP_LIMITS, LIMIT_TABLE } from './table.ts';
 
 const CHECK = 'resources';
 
-/** One finding where all hold; else one for each reason, with the limits that it takes away. */
+/** One finding where all hold; else one for each cure, with the reasons that it cures. */
 export function judgeResources(facts: CgroupFacts): readonly Finding[] {
   const tried = CGROUP_LIMITS.map((limit) => ({
     flag: LIMIT_TABLE[limit].flag,
@@ -21,7 +21,11 @@ export function judgeResources(facts: CgroupFacts): readonly Finding[] {
   const blocked = tried.flatMap(({ planned }) => (planned.ok ? [] : [planned]));
   const hold = `${list(holding)} ${holding.length === 1 ? 'holds' : 'hold'}`;
   if (blocked.length === 0) return [ok(CHECK, hold)];
-  return blocked.map(({ message, hint }) => warning(CHECK, `${hold}; ${message}`, hint));
+  const hints = [...new Set(blocked.map(({ hint }) => hint))];
+  return hints.map((cure) => {
+    const reasons = blocked.filter(({ hint }) => hint === cure).map(({ message }) => message);
+    return warning(CHECK, [hold, ...reasons].join('; '), cure);
+  });
 }
 
 function list(names: readonly string[]): string {

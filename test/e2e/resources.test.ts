@@ -13,7 +13,7 @@ import { readCgroupFacts, systemResourceHost } from '../../controller/resources/
 import { joiningArguments } from '../../controller/resources/join.ts';
 import { planCgroups, requirePlanned } from '../../controller/resources/plan.ts';
 import { follow, until } from './lifecycle/conditions.ts';
-import { createWorld, type World } from './sand.ts';
+import { createWorld, NODE, outputOf, SAND, type World } from './sand.ts';
 
 const facts = readCgroupFacts(systemResourceHost(process.env));
 const [blocked] = judgeResources(facts).filter(({ state }) => state !== 'ok');
@@ -133,6 +133,38 @@ function joined(groups: readonly string[]): ChildProcess {
   const [shell = '', ...args] = joiningArguments(groups.map((group) => `${group}/cgroup.procs`));
   return spawn(shell, [...args, 'sleep', '614'], { stdio: 'ignore' });
 }
+
+describe.skipIf(blocked !== undefined)('the page about resources', () => {
+  const page = readFileSync(new URL('../../docs/resources.md', import.meta.url), 'utf8');
+  const blocks = [...page.matchAll(/```console\n\$ sand (.*)\n([\s\S]*?)```/g)];
+
+  it.each(blocks.map(([, command = '', shown = '']) => ({ command, shown })))(
+    'shows what is printed: $command',
+    async ({ command, shown }) => {
+      const shell = spawn('sh', ['-c', `"$0" "$1" ${command}`, NODE, SAND], {
+        cwd: world.workspace,
+        env: world.environment,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const { stdout, stderr } = await outputOf(shell, null);
+      expect(`${stdout}${stderr}`).toBe(shown);
+    },
+  );
+
+  it('has an example of each kind', () => {
+    expect(blocks).toHaveLength(3);
+  });
+});
+
+describe.skipIf(blocked !== undefined)('the least of each limit', () => {
+  it('starts a guest', async () => {
+    const flags = ['--cpus', '0.1', '--memory', '16MiB', '--pids', '16', '--disk', '32MiB'];
+    const { code, stdout, stderr } = await world.sand(
+      offline(...flags, '--', 'sh', '-c', 'echo "$(id -un)"'),
+    );
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'sand\n', stderr: '' });
+  });
+});
 
 describe('the private folders of a guest', () => {
   it('hold their part of --disk and not a byte more, and /dev nothing', async () => {
