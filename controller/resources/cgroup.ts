@@ -66,6 +66,21 @@ export const systemCgroupIo: CgroupIo = {
 };
 
 /**
+ * Before they are written into a journal, by which they would be removed: that none of them is another guest's. Raises
+ * `resources-unavailable`.
+ */
+export function requireFree(plan: CgroupPlan, io: CgroupIo = systemCgroupIo): void {
+  for (const directory of plan.directories) {
+    if (ignoring(['ENOENT'], () => io.real(directory)) === undefined) continue;
+    throw new SandError(
+      'resources-unavailable',
+      `the control group ${directory} is there already`,
+      hintFor('EEXIST'),
+    );
+  }
+}
+
+/**
  * Makes the groups and sets their limits. Whoever calls has written `cgroupPaths` into its journal. Raises
  * `resources-unavailable`, and has undone itself then.
  */

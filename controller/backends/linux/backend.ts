@@ -12,7 +12,7 @@ import type { ProbePlan } from '../../links/namespace/messages.ts';
 import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import { preloadRunner } from '../../process/runner.ts';
-import { createCgroups, readUsage, removePlanned } from '../../resources/cgroup.ts';
+import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';
 import { NO_RESOURCES } from '../../resources/flags.ts';
 import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
 import { joiningArguments } from '../../resources/join.ts';
@@ -74,6 +74,8 @@ interface LinuxGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
   readonly cgroups: CgroupPlan;
+  /** Whether its groups are made: until then what bears their names is somebody else's. */
+  limited: boolean;
   started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
@@ -102,15 +104,17 @@ export function createLinuxBackend(): SandboxBackend {
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
       const cgroups = planLimits(spec);
-      guests.set(spec.name, { ref, spec, cgroups, started: null, running: new Set() });
+      guests.set(spec.name, { ref, spec, cgroups, limited: false, started: null, running: new Set() });
       return ref;
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
       const { cgroups, spec } = guest;
       if (cgroups !== NO_CGROUPS) {
+        requireFree(cgroups);
         spec.journalCgroups?.(cgroupPaths(cgroups));
         await createCgroups(cgroups);
+        guest.limited = true;
       }
       guest.started = await startGuest(spec, gateway, signal);
     },
@@ -138,7 +142,7 @@ export function createLinuxBackend(): SandboxBackend {
       try {
         await guest?.started?.link.close();
       } finally {
-        if (guest !== undefined) await removePlanned(guest.cgroups);
+        if (guest?.limited === true) await removePlanned(guest.cgroups);
       }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),

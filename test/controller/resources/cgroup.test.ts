@@ -4,6 +4,7 @@ import {
   createCgroups,
   removeCgroups,
   removePlanned,
+  requireFree,
 } from '../../../controller/resources/cgroup.ts';
 import { NO_RESOURCES } from '../../../controller/resources/flags.ts';
 import {
@@ -97,6 +98,8 @@ describe('a guest’s control group of version 2', () => {
 
   it('is refused when one of that name is there, which stays', async () => {
     await createCgroups(planNow('g1'), kernel);
+    expect(() => requireFree(planNow('g1'), kernel)).toThrow('is there already');
+    expect(() => requireFree(planNow('g2'), kernel)).not.toThrow();
     await expect(createCgroups(planNow('g1'), kernel)).rejects.toThrow('EEXIST');
     expect(kernel.groups.has(`${BASE}/sand-guest-g1`)).toBe(true);
   });
