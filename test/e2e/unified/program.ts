@@ -10,6 +10,10 @@ import { readCgroupFacts, systemResourceHost } from '../../../controller/resourc
 import { joiningArguments } from '../../../controller/resources/join.ts';
 import { planCgroups } from '../../../controller/resources/plan.ts';
 import { describeEvents } from '../../../controller/resources/usage.ts';
+import { until } from '../lifecycle/conditions.ts';
+
+/** Of a kernel that is a program on a loaded machine. */
+const JOIN_DEADLINE_MS = 60_000;
 
 /** A user-mode kernel does not get a process going again that had used up its time, so that limit is only set. */
 const LIMITS = { cpus: 64, memoryMiB: 32, pids: 16, diskMiB: null };
@@ -57,6 +61,8 @@ else {
     stdio: 'ignore',
   });
   const killed = new Promise((resolve) => left.on('exit', (_, signal) => resolve(signal)));
+  const isIn = () => readFileSync(planned.plan.procsFiles[0] ?? '', 'utf8').includes(String(left.pid));
+  await until('what is left to join', isIn, JOIN_DEADLINE_MS);
   await removePlanned(planned.plan);
   tell('left', await killed);
   tell('after', stateOf(base));
