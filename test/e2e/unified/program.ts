@@ -17,9 +17,10 @@ const JOIN_DEADLINE_MS = 60_000;
 
 /** A user-mode kernel does not get a process going again that had used up its time, so that limit is only set. */
 const LIMITS = { cpus: 64, memoryMiB: 32, pids: 16, diskMiB: null };
+/** In this order: what the second leaves running for a moment would keep the first from starting. */
 const SCRIPTS = {
-  pids: '(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do sleep 1 & done); :',
   memory: 'head -c 48m /dev/zero | tail -c 48m >/dev/null',
+  pids: '(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do sleep 1 & done); :',
 };
 
 const [, , place = ''] = process.argv;
