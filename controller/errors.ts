@@ -16,6 +16,10 @@ export const ERROR_CODES = {
   'file-invalid': { exit: 2, means: 'a file that sand reads does not parse' },
   'workspace-refused': { exit: 2, means: 'a mount or working directory that sand does not give a guest' },
   'share-unavailable': { exit: 2, means: 'something named with --share is not there' },
+  'resources-unavailable': {
+    exit: 125,
+    means: 'this host cannot hold a guest to a limit that was asked for',
+  },
   'node-too-old': { exit: 125, means: 'Node is older than the floor' },
   'tool-missing': { exit: 125, means: 'a program that the backend needs is not installed' },
   'tool-failed': { exit: 125, means: 'a program that the backend runs failed' },

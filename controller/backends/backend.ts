@@ -7,6 +7,8 @@ import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { JournalEntry } from '../guests/journal.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
+import type { ResourceEvent } from '../resources/usage.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -56,6 +58,8 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** What it may use of the host; absent: all of it. */
+  readonly resources?: ResourceLimits;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
 }
@@ -108,7 +112,11 @@ export interface ExitStatus {
 
 /** What the guest tried that only shows when it has ended. */
 export interface Observation {
-  readonly code: 'protected-file-created' | 'protected-file-changed' | 'protected-file-replaced';
+  readonly code:
+    | 'protected-file-created'
+    | 'protected-file-changed'
+    | 'protected-file-replaced'
+    | ResourceEvent['code'];
   readonly detail: string;
 }
 

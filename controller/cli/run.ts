@@ -6,6 +6,7 @@ import { escapeTerminal } from '../../audit/escape.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { parseResourceFlags } from '../resources/flags.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -37,6 +38,10 @@ export interface RunFlags {
   readonly cache?: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly pids?: string;
+  readonly disk?: string;
   readonly dnsPort?: string;
   readonly dnsUpstream: readonly string[];
   readonly upstreamProxy?: string;
@@ -144,6 +149,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
+    resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     upstreamProxy: flags.upstreamProxy ?? null,

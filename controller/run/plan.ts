@@ -16,6 +16,7 @@ import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
+import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
@@ -51,6 +52,7 @@ export interface RunRequest {
   readonly trustCa: readonly string[];
   /** Whether package caches are kept for the next run in this folder. */
   readonly cache: boolean;
+  readonly resources: ResourceLimits;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -87,6 +89,7 @@ export const RUN_DEFAULTS = {
   shares: [],
   trustCa: [],
   cache: false,
+  resources: NO_RESOURCES,
   timeoutMs: null,
   dnsPort: 0,
   dnsUpstreams: [],
@@ -139,6 +142,7 @@ export async function planRun(
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    resources: request.resources,
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,

@@ -25,10 +25,12 @@ import { createControlServer } from '../control/server.ts';
 import { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
+import { removeBroken } from '../guests/guests.ts';
 import { createJournal, guestFolder, type Journal, removeJournalled } from '../guests/journal.ts';
 import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
 import { type AskSettings, createBroker } from './asking.ts';
 import { runCommands } from './commands.ts';
 import { createControls } from './controls.ts';
@@ -64,6 +66,7 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  readonly resources?: ResourceLimits;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -112,6 +115,8 @@ export interface SessionResult {
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
   const runs = auditRoot(request.environ);
+  // What cannot be removed, `sand prune` tells; it is no reason not to run.
+  await removeBroken(runs);
   const run = createRunDirectory(runs);
   const guest = register(runs, run, request.name);
   const log = openLog(run);
@@ -129,7 +134,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const state = createStateTeller(request, guest, course);
   const ending = await runToEnd(request, { guest, course, record, state, broken: broken.signal }, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
-  for (const left of removeJournalled(run)) teardown.push(leftBehind(left));
+  for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
   try {
     record({
       kind: 'run-end',
@@ -283,6 +288,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     shares: request.shares,
     authorities: request.authorities,
     cache: request.cache,
+    ...(request.resources === undefined ? {} : { resources: request.resources }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },

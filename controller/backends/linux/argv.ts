@@ -12,6 +12,8 @@ export interface InitSpec {
   readonly mounts: readonly Mount[];
   readonly identity: GuestIdentity;
   readonly filter: Buffer;
+  /** What puts the processes under the guest's limits before anything else; none without limits. */
+  readonly joining: readonly string[];
 }
 
 /** A command in it. */
@@ -26,6 +28,8 @@ export interface CommandSpec {
   readonly terminal: boolean;
   readonly filter: Buffer;
   readonly command: readonly string[];
+  /** As for the init. */
+  readonly joining: readonly string[];
 }
 
 export interface Launch {
@@ -101,7 +105,7 @@ export function planInit(spec: InitSpec): Launch {
   ];
   const handed = give(lines(options));
   const namespaces = enter(spec.holderPid, ['user', 'net']);
-  return launch(['nsenter', ...namespaces, '--preserve-credentials', '--'], {
+  return launch([...spec.joining, 'nsenter', ...namespaces, '--preserve-credentials', '--'], {
     handed,
     data,
     program: ['/bin/sh', '-c', INIT],
@@ -133,7 +137,7 @@ export function planCommand(spec: CommandSpec): Launch {
     ...enter(spec.initPid, ['mnt', 'pid', 'ipc', 'uts']),
     '--',
   ];
-  return launch([...outliving, ...owner, ...guest], {
+  return launch([...spec.joining, ...outliving, ...owner, ...guest], {
     handed,
     data,
     program: ['/bin/sh', '-c', prelude, 'sand', ...spec.command],
@@ -173,7 +177,13 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'device':
       return ['--dev-bind', mount.source, mount.target];
     case 'tmpfs':
-      return ['--perms', mount.mode, '--tmpfs', mount.target];
+      return [
+        ...['--perms', mount.mode],
+        ...(mount.sizeBytes === undefined ? [] : ['--size', String(mount.sizeBytes)]),
+        ...['--tmpfs', mount.target],
+      ];
+    case 'read-only':
+      return ['--remount-ro', mount.target];
     case 'symlink':
       return ['--symlink', mount.value, mount.target];
     case 'data':

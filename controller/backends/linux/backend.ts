@@ -12,6 +12,18 @@ import type { ProbePlan } from '../../links/namespace/messages.ts';
 import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import { preloadRunner } from '../../process/runner.ts';
+import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';
+import { NO_RESOURCES } from '../../resources/flags.ts';
+import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
+import { joiningArguments } from '../../resources/join.ts';
+import {
+  type CgroupPlan,
+  cgroupPaths,
+  NO_CGROUPS,
+  planCgroups,
+  requirePlanned,
+} from '../../resources/plan.ts';
+import { describeEvents } from '../../resources/usage.ts';
 import type {
   ExitStatus,
   GatewayPort,
@@ -71,6 +83,9 @@ interface StartedGuest {
 interface LinuxGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
+  readonly cgroups: CgroupPlan;
+  /** Whether its groups are made: until then what bears their names is somebody else's. */
+  limited: boolean;
   started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
@@ -97,12 +112,21 @@ export function createLinuxBackend(): SandboxBackend {
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
       const ref = { name: spec.name };
-      if (!guests.has(spec.name)) guests.set(spec.name, { ref, spec, started: null, running: new Set() });
+      if (guests.has(spec.name)) return ref;
+      const cgroups = planLimits(spec);
+      guests.set(spec.name, { ref, spec, cgroups, limited: false, started: null, running: new Set() });
       return ref;
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
-      const started = await startGuest(guest.spec, gateway, signal);
+      const { cgroups, spec } = guest;
+      if (cgroups !== NO_CGROUPS) {
+        requireFree(cgroups);
+        for (const path of cgroupPaths(cgroups)) spec.place.note({ kind: 'cgroup', path });
+        await createCgroups(cgroups);
+        guest.limited = true;
+      }
+      const started = await startGuest(spec, cgroups.procsFiles, gateway, signal);
       guest.started = started;
       return { name: ref.name, handle: formatHandle(started.handle), confined: started.confined };
     },
@@ -119,7 +143,7 @@ export function createLinuxBackend(): SandboxBackend {
       return { running: true, details: { holder, planter: link.planterPid, init, namespace } };
     },
     async stop(ref, graceMs): Promise<readonly Observation[]> {
-      const { running, started } = known(ref);
+      const { running, started, spec, cgroups } = known(ref);
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
@@ -129,17 +153,29 @@ export function createLinuxBackend(): SandboxBackend {
       const counting = started.link.tried().catch(() => []);
       const observations = compareWatched(started.plan.watched);
       started.gateway.refused(withoutProbes(await counting, started.probes));
-      return observations;
+      const limits = describeEvents(readUsage(cgroups.directories), spec.resources ?? NO_RESOURCES);
+      return [...observations, ...limits];
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
-      if (guest?.started == null) return;
-      guest.started.ending = true;
-      await guest.started.init.end().finally(() => guest.started?.link.close());
+      if (guest === undefined) return;
+      try {
+        if (guest.started !== null) await endGuest(guest.started);
+      } finally {
+        if (guest.limited) await removePlanned(guest.cgroups);
+      }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
+}
+
+/** Raises `resources-unavailable`; makes nothing. */
+function planLimits(spec: GuestSpec): CgroupPlan {
+  const limits = spec.resources ?? NO_RESOURCES;
+  if (limits.cpus === null && limits.memoryMiB === null && limits.pids === null) return NO_CGROUPS;
+  const facts = readCgroupFacts(systemResourceHost(process.env));
+  return requirePlanned(planCgroups(facts, limits, spec.name));
 }
 
 function planGuest(spec: GuestSpec): GuestPlan {
@@ -156,6 +192,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
     guards: protection.mounts,
     extras: [...shares.mounts, ...trust.mounts],
     nameserver: LINK.gateway4,
+    diskMiB: spec.resources?.diskMiB ?? null,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
@@ -173,7 +210,12 @@ function planGuest(spec: GuestSpec): GuestPlan {
 }
 
 /** The planter needs longest, so it is started first and the rest is done while it comes up. */
-async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSignal): Promise<StartedGuest> {
+async function startGuest(
+  spec: GuestSpec,
+  procsFiles: readonly string[],
+  gateway: GatewayPort,
+  signal: AbortSignal,
+): Promise<StartedGuest> {
   const consumer = createGuestLinkConsumer(gateway);
   const linking = createNamespaceLink(gateway.ports, consumer, signal);
   // Its failure is awaited below; until then it is nobody's.
@@ -187,7 +229,7 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
     gateway.onMorePorts((ports) => link.plant(ports));
     const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
     confined.catch(() => {});
-    const { init, plan: held } = await holdGuest(spec, plan, link, signal);
+    const { init, plan: held } = await holdGuest({ spec, procsFiles, link }, plan, signal);
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -198,6 +240,7 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
       environment,
       workdir: spec.workdir,
       writable: writablePlaces(mounts),
+      procsFiles,
     };
     const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
     void init.ended.then(() => {
@@ -213,14 +256,19 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   }
 }
 
+interface HeldGuest {
+  readonly spec: GuestSpec;
+  readonly procsFiles: readonly string[];
+  readonly link: NamespaceLink;
+}
+
 /**
  * Between a look at the host's files and their mounts some go away: another program's socket in the workspace, a
  * temporary file. Then the guest does not come up, and the files are looked at again.
  */
 async function holdGuest(
-  spec: GuestSpec,
+  { spec, procsFiles, link }: HeldGuest,
   first: GuestPlan,
-  link: NamespaceLink,
   signal: AbortSignal,
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
@@ -228,6 +276,7 @@ async function holdGuest(
     const { mounts, identity } = plan;
     const launch = planInit({
       holderPid: link.holderPid,
+      joining: joiningArguments(procsFiles),
       mounts,
       identity,
       filter: seccompFilter(architecture()),
@@ -240,6 +289,11 @@ async function holdGuest(
       plan = planGuest(spec);
     }
   }
+}
+
+async function endGuest(started: StartedGuest): Promise<void> {
+  started.ending = true;
+  await started.init.end().finally(() => started.link.close());
 }
 
 function initLost(): SandError {
@@ -337,6 +391,7 @@ function runIn(
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     command: command.argv,
+    joining: joiningArguments(handle.procsFiles),
   });
   const { namespace, writable } = handle;
   return runCommand(launch, command, signal, { namespace, writable, confined });

@@ -18,6 +18,8 @@ export interface LinuxHandle {
   readonly workdir: string;
   /** Where the guest may write, by its own paths. */
   readonly writable: readonly string[];
+  /** Of the control groups that every process of the guest joins. */
+  readonly procsFiles: readonly string[];
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -26,7 +28,7 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
-  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, procsFiles } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -35,9 +37,10 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isCount(gid) &&
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
-    isTextList(writable)
+    isTextList(writable) &&
+    isTextList(procsFiles)
   ) {
-    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable };
+    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, procsFiles };
   }
   // Fail closed: a command is not started by half of what it needs.
   throw new SandError(

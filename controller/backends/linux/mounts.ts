@@ -4,10 +4,19 @@
  * that it can write. Pure; `argv.ts` turns the list into bubblewrap's arguments.
  */
 
+import { tmpfsBytes } from '../../resources/disk.ts';
+
 export type Mount =
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly writable: boolean }
   | { readonly kind: 'device'; readonly source: string; readonly target: string }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly mode: string }
+  | {
+      readonly kind: 'tmpfs';
+      readonly target: string;
+      readonly mode: string;
+      /** Absent: what the kernel lets it hold. */
+      readonly sizeBytes?: number;
+    }
+  | { readonly kind: 'read-only'; readonly target: string }
   | { readonly kind: 'symlink'; readonly value: string; readonly target: string }
   | { readonly kind: 'data'; readonly target: string; readonly content: string | Buffer }
   | { readonly kind: 'file'; readonly target: string; readonly content: string }
@@ -60,6 +69,8 @@ export interface FilesRequest {
   /** Package caches and shares, as plain mounts in the guest's home and /run. */
   readonly extras: readonly Mount[];
   readonly nameserver: string;
+  /** Bounds what all private folders together hold; absent: nothing does. */
+  readonly diskMiB?: number | null;
   /** How long the guest's resolver waits for an answer; absent: `LOOKUP_SECONDS`. */
   readonly lookupSeconds?: number;
 }
@@ -126,7 +137,7 @@ export const TOOLCHAIN_FOLDERS: readonly string[] = [
 /** Later mounts cover earlier ones, so the order is part of the decision. */
 export function planMounts(request: FilesRequest): readonly Mount[] {
   const { host, identity } = request;
-  return [
+  return withinDisk(request, [
     ...systemMounts(host),
     ...procMounts(host),
     { kind: 'dev' },
@@ -141,7 +152,17 @@ export function planMounts(request: FilesRequest): readonly Mount[] {
     ...request.guards,
     ...maskSockets(request),
     ...identityFiles(request),
-  ];
+  ]);
+}
+
+/** bubblewrap makes /dev a folder in memory as well, and its size cannot be set: devices work on a read-only one. */
+function withinDisk({ diskMiB = null, identity }: FilesRequest, mounts: readonly Mount[]): readonly Mount[] {
+  if (diskMiB === null) return mounts;
+  const sized = mounts.map((mount): Mount => {
+    const sizeBytes = mount.kind === 'tmpfs' ? tmpfsBytes(diskMiB, mount.target, identity.home) : null;
+    return mount.kind === 'tmpfs' && sizeBytes !== null ? { ...mount, sizeBytes } : mount;
+  });
+  return [...sized, { kind: 'read-only', target: '/dev' }];
 }
 
 function systemMounts(host: HostFiles): readonly Mount[] {

@@ -45,6 +45,7 @@ export function initSpec(changes: Partial<InitSpec> = {}): InitSpec {
     mounts: planMounts(filesRequest()),
     identity: CALLER,
     filter: Buffer.from('filter'),
+    joining: [],
     ...changes,
   };
 }
@@ -59,6 +60,7 @@ export function commandSpec(changes: Partial<CommandSpec> = {}): CommandSpec {
     terminal: false,
     filter: Buffer.from('filter'),
     command: ['npm', 'view', 'express', 'version'],
+    joining: [],
     ...changes,
   };
 }
