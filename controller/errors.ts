@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   'file-invalid': { exit: 2, means: 'a file that sand reads does not parse' },
   'workspace-refused': { exit: 2, means: 'a mount or working directory that sand does not give a guest' },
   'share-unavailable': { exit: 2, means: 'something named with --share is not there' },
+  'secret-unavailable': { exit: 2, means: 'something named with --secret is not there or cannot be read' },
   'node-too-old': { exit: 125, means: 'Node is older than the floor' },
   'tool-missing': { exit: 125, means: 'a program that the backend needs is not installed' },
   'tool-failed': { exit: 125, means: 'a program that the backend runs failed' },

@@ -6,6 +6,7 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import type { Dial } from '../links/dial.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -19,6 +20,8 @@ export interface Capabilities {
   readonly confinement: 'enforced' | 'cooperative';
   readonly terminal: boolean;
   readonly processAttribution: boolean;
+  /** Whether the link has a way in, so that the host reaches servers of the guest. */
+  readonly publishedPorts: boolean;
 }
 
 /** One doctor check and what it found. */
@@ -53,6 +56,8 @@ export interface GuestSpec {
   readonly cache: string | null;
   /** How long the guest's own resolver waits for an answer; absent: what clients are used to. */
   readonly lookupSeconds?: number;
+  /** What `--secret` gave, as files that the guest alone reads; absent: none. */
+  readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
 }
@@ -108,6 +113,10 @@ export interface GatewayPort {
   readonly ports: readonly number[];
   /** Called when a changed policy can allow more ports; resolves when they are planted. */
   onMorePorts(plant: (ports: readonly number[]) => Promise<void>): void;
+  /** Of the guest, that the host reaches; no others may be dialled. */
+  readonly publishedPorts: readonly number[];
+  /** Called once the link is up, where ports are published, with its way in. */
+  onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
   acceptProxy(socket: Socket): void;
   /** A connection whose original destination is known. */

@@ -31,6 +31,7 @@ import { callerIdentity } from './identity.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
+import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
 import { compareWatched } from './watched-files.ts';
@@ -83,6 +84,7 @@ export function createLinuxBackend(): SandboxBackend {
       confinement: 'enforced',
       terminal: true,
       processAttribution: false,
+      publishedPorts: true,
     },
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
@@ -132,7 +134,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
     identity,
     workspaces: spec.mounts,
     guards: protection.mounts,
-    extras: [...shares.mounts, ...trust.mounts],
+    extras: [...shares.mounts, ...trust.mounts, ...secretMounts(spec.secrets ?? [])],
     nameserver: LINK.gateway4,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });
@@ -173,6 +175,7 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   }
   const probes = probePlan(gateway);
   gateway.onMorePorts((ports) => link.plant(ports));
+  if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
   const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
   confined.catch(() => {});
   return { plan, link, gateway, probes, namespace, confined };
