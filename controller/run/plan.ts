@@ -18,6 +18,9 @@ import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
 import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
+import type { PortFlag } from './port-flag.ts';
+import type { SecretFlag } from './secret-flag.ts';
+import { readSecrets } from './secret-reading.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
@@ -50,6 +53,10 @@ export interface RunRequest {
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
   readonly backend: string;
+  /** Ports of the guest that the host reaches. */
+  readonly ports: readonly PortFlag[];
+  /** Files for the guest that are in no environment, on no command line and in no log. */
+  readonly secrets: readonly SecretFlag[];
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -66,6 +73,8 @@ export interface RunRequest {
 export const RUN_DEFAULTS = {
   phaseAfter: [],
   ask: null,
+  ports: [],
+  secrets: [],
   policies: [],
   allow: [],
   learn: false,
@@ -116,6 +125,8 @@ export async function planRun(
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    ports: request.ports,
+    secrets: readSecrets(request.secrets, { cwd, environ, uid: process.getuid?.() ?? null }),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,

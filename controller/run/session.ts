@@ -27,9 +27,11 @@ import { createMover, type Mover } from './phases.ts';
 import type { PolicyNotice, PolicyReread } from './policy-choice.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
+import type { PortFlag } from './port-flag.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireConfinement, runStart, stateOf, tellGateway } from './run-facts.ts';
+import { requireConfinement, requireWayIn, runStart, stateOf, tellGateway } from './run-facts.ts';
 import { writeRunState } from './run-state.ts';
+import type { Secret } from './secret-reading.ts';
 import { createSignalRelay } from './signal-relay.ts';
 
 /** How long a command may take to end after SIGTERM. */
@@ -51,6 +53,10 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  /** Ports of the guest that the host reaches; absent: none. */
+  readonly ports?: readonly PortFlag[];
+  /** Files for the guest; absent: none. */
+  readonly secrets?: readonly Secret[];
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -149,6 +155,7 @@ async function runToEnd(
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     requireConfinement(inForce, backend);
+    requireWayIn(request);
     let running = request.command;
     const broker =
       request.ask === null
@@ -168,6 +175,7 @@ async function runToEnd(
       shares: request.shares,
       authorities: request.authorities,
       cache: request.cache,
+      secrets: request.secrets ?? [],
       ...(broker === null ? {} : { lookupSeconds: ASKED_LOOKUP_SECONDS }),
       policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     });
@@ -179,6 +187,7 @@ async function runToEnd(
       dnsUpstreams: request.dnsUpstreams,
       parents: request.parents,
       ask: broker?.ask ?? null,
+      publish: request.ports ?? [],
       lost: (error) => {
         end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
