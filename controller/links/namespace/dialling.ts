@@ -28,72 +28,94 @@ const DIALER = fileURLToPath(
 export function createDialling(holderPid: number, ports: readonly number[]): Dialling {
   const plan: DialerPlan = { namespace: readlinkSync(`/proc/${holderPid}/ns/net`), ports };
   const published = new Set(ports);
-  const waiting = new Map<number, (answer: Dialled) => void>();
   const connections = new Set<Socket>();
-  let next = 1;
   let isClosed = false;
+  let dialer: Dialer | null = null;
+  const running = (): Dialer => {
+    dialer = dialer?.hasEnded() === false ? dialer : createDialer(startDialer(holderPid, plan));
+    return dialer;
+  };
+  running();
 
-  const take = (message: FromDialer, handle: unknown) => {
+  return {
+    async dial(port) {
+      // Fail closed: only what was published, here as in the dialer.
+      if (isClosed || !published.has(port)) return { ok: false, detail: 'it is not published' };
+      // One that was killed may be known to be gone only by this question.
+      const answer = (await running().ask(port)) ?? (isClosed ? null : await running().ask(port));
+      if (answer === null) return { ok: false, detail: 'the dialer ended' };
+      if (!answer.ok) return answer;
+      const { socket } = answer;
+      if (isClosed) {
+        socket.resetAndDestroy();
+        return { ok: false, detail: 'the guest has ended' };
+      }
+      connections.add(socket);
+      socket.once('close', () => connections.delete(socket));
+      return answer;
+    },
+    async close() {
+      isClosed = true;
+      for (const socket of connections) socket.destroy();
+      await dialer?.close();
+    },
+  };
+}
+
+/** One process, and the questions to it that have no answer yet. */
+interface Dialer {
+  /** Null where it ended before it answered. */
+  ask(port: number): Promise<Dialled | null>;
+  hasEnded(): boolean;
+  close(): Promise<void>;
+}
+
+function createDialer(child: ChildProcess): Dialer {
+  const waiting = new Map<number, (answer: Dialled | null) => void>();
+  let next = 1;
+  let isGone = false;
+  const gone = () => {
+    isGone = true;
+    child.kill('SIGKILL');
+    for (const give of [...waiting.values()]) give(null);
+  };
+  child.on('error', gone);
+  child.on('exit', gone);
+  child.on('disconnect', gone);
+  child.stdin?.on('error', () => {});
+  child.on('message', (message: FromDialer, handle: unknown) => {
     const give = waiting.get(message.id);
-    waiting.delete(message.id);
     if (!(handle instanceof Socket)) {
       const detail = message.type === 'refused' ? message.detail : 'it reset the connection';
       return give?.({ ok: false, detail });
     }
     handle.on('error', () => {});
     // Nobody waits for it any more.
-    if (give === undefined || isClosed) return void handle.resetAndDestroy();
+    if (give === undefined) return void handle.resetAndDestroy();
     handle.allowHalfOpen = true;
     handle.setNoDelay(true);
-    connections.add(handle);
-    handle.once('close', () => connections.delete(handle));
     give({ ok: true, socket: handle });
-  };
-  const start = (): ChildProcess => {
-    const child = startDialer(holderPid, plan);
-    child.on('message', take);
-    const gone = () => {
-      if (dialer === child) dialer = null;
-      for (const [id, give] of [...waiting]) {
-        waiting.delete(id);
-        give({ ok: false, detail: 'the dialer ended' });
-      }
-    };
-    child.on('error', gone);
-    child.on('exit', gone);
-    child.on('disconnect', gone);
-    child.stdin?.on('error', () => {});
-    return child;
-  };
-  let dialer: ChildProcess | null = start();
-
+  });
   return {
-    dial(port) {
-      // Fail closed: only what was published, here as in the dialer.
-      if (isClosed || !published.has(port))
-        return Promise.resolve({ ok: false, detail: 'it is not published' });
-      const { promise, resolve } = Promise.withResolvers<Dialled>();
+    ask(port) {
+      if (isGone) return Promise.resolve(null);
+      const { promise, resolve } = Promise.withResolvers<Dialled | null>();
       const id = next++;
-      const timer = setTimeout(() => {
-        waiting.delete(id);
-        resolve({ ok: false, detail: 'no answer in time' });
-      }, DIAL_TIMEOUT_MS);
-      waiting.set(id, (answer) => {
+      const give = (answer: Dialled | null) => {
         clearTimeout(timer);
+        waiting.delete(id);
         resolve(answer);
-      });
-      dialer ??= start();
+      };
+      const timer = setTimeout(give, DIAL_TIMEOUT_MS, { ok: false, detail: 'no answer in time' });
+      waiting.set(id, give);
       const message: ToDialer = { type: 'dial', id, port };
-      dialer.send(message, (error) => {
-        if (error !== null) waiting.get(id)?.({ ok: false, detail: error.message });
+      child.send(message, (error) => {
+        if (error !== null) gone();
       });
       return promise;
     },
-    async close() {
-      isClosed = true;
-      for (const socket of connections) socket.destroy();
-      if (dialer !== null) await endProcess(dialer);
-    },
+    hasEnded: () => isGone,
+    close: () => endProcess(child),
   };
 }
 
