@@ -14,6 +14,7 @@ import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
 import type { PortFlag } from '../run/port-flag.ts';
 import { createGatewayCore, type GatewayCore, listenError } from './core.ts';
 import { readOpenFiles } from './open-files.ts';
+import { leadsTo } from './own-place.ts';
 import type { ParentSettings } from './parent-proxy.ts';
 import { inboundWithin, type PublishedPort, type Publisher, publishPorts } from './publish.ts';
 
@@ -59,8 +60,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     parents: options.parents,
     ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) =>
-      (port === dnsPort && (address.startsWith('127.') || address === '::1')) ||
-      publisher?.isOwn(address, port) === true,
+      (port === dnsPort && leadsTo(address, LOOPBACK)) || publisher?.isOwn(address, port) === true,
     descriptors: 2 * inbound + publish.length,
   });
   const { dns, proxy, resolver } = core;

@@ -16,6 +16,7 @@ import { SandError } from '../errors.ts';
 import type { Dial } from '../links/dial.ts';
 import { formatPlace, type PortFlag } from '../run/port-flag.ts';
 import { type InboundEnd, InboundFlight } from './inbound-flight.ts';
+import { leadsTo } from './own-place.ts';
 
 /** At all published ports together: a browser opens six to an origin, a load test some hundred. */
 const INBOUND_CONNECTIONS = 512;
@@ -94,11 +95,7 @@ class Inbound implements Publisher {
   }
 
   isOwn(address: IpAddress, port: number): boolean {
-    return this.ports.some(
-      (own) =>
-        own.hostPort === port &&
-        (own.address === address || (isLoopback(address) && isLoopback(own.address))),
-    );
+    return this.ports.some((own) => own.hostPort === port && leadsTo(address, own.address));
   }
 
   async listen(flag: PortFlag): Promise<void> {
@@ -261,10 +258,6 @@ function refused({ guestPort }: PortFlag, why: string): SandError {
     `-p: ${why}`,
     `write a port of the host from 1024 on, or -p 0:${guestPort} for any free one`,
   );
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -211,7 +211,7 @@ describe.skipIf(!hasPython).each(CALLERS)('ports of a %s', (who) => {
     const port = await freePort();
     world.file(
       'p.yaml',
-      `version: 1\nname: p\nrules:\n  - allow: host.sand\n    tcp: [${port}]\n  - allow: 127.0.0.1\n    tcp: [${port}]\n`,
+      `version: 1\nname: p\nrules:\n  - allow: host.sand\n    tcp: [${port}]\n  - allow: [127.0.0.1, "::ffff:127.0.0.1", 0.0.0.0]\n    tcp: [${port}]\n`,
     );
     world.file(
       'back.py',
