@@ -225,14 +225,23 @@ describe.skipIf(!hasPython).each(CALLERS)('ports of a %s', (who) => {
         '            return s.recv(100)',
         '    except OSError as error:',
         '        return type(error).__name__',
+        'def through(place):',
+        '    with socket.create_connection(("198.18.0.1", 3128), 5) as s:',
+        `        s.sendall(f"CONNECT {place}:${port} HTTP/1.1\\r\\nHost: {place}:${port}\\r\\n\\r\\n".encode())`,
+        '        return s.recv(12).decode()',
         'print([ask("127.0.0.1"), ask("host.sand")])',
+        'print([through(place) for place in ["127.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"]])',
         'server.kill()',
       ].join('\n'),
     );
     const flags = ['run', '--policy', './p.yaml', '-p', `${port}:8001`];
     const { stdout } = await world.sand([...flags, '--', 'python3', 'back.py']);
-    expect(stdout).toBe("['ConnectionRefusedError', 'ConnectionResetError']\n");
+    expect(stdout).toBe(
+      `['ConnectionRefusedError', 'ConnectionResetError']\n['HTTP/1.1 403', 'HTTP/1.1 403', 'HTTP/1.1 403']\n`,
+    );
     const events = await world.events();
+    const loops = events.filter((event) => event.kind === 'connection' && event.reason === 'loop');
+    expect(loops).toHaveLength(4);
     expect(events).toContainEqual(
       expect.objectContaining({ kind: 'connection', host: 'host.sand', reason: 'loop' }),
     );
