@@ -20,6 +20,7 @@ export const ERROR_CODES = {
     exit: 125,
     means: 'this host cannot hold a guest to a limit that was asked for',
   },
+  'secret-unavailable': { exit: 2, means: 'something named with --secret is not there or cannot be read' },
   'node-too-old': { exit: 125, means: 'Node is older than the floor' },
   'tool-missing': { exit: 125, means: 'a program that the backend needs is not installed' },
   'tool-failed': { exit: 125, means: 'a program that the backend runs failed' },

@@ -1,6 +1,6 @@
 /**
  * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
- * reads few files), the planter and prober apart (they are programs), declarations, policy data, schemas, and
+ * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, and
  * the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
@@ -80,6 +80,7 @@ const programs = await build({
     index: 'index.ts',
     planter: 'controller/links/namespace/planter.ts',
     prober: 'controller/links/namespace/prober.ts',
+    dialer: 'controller/links/namespace/dialer.ts',
   },
   outdir: DIST,
   splitting: true,

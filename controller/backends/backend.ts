@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { JournalEntry } from '../guests/journal.ts';
+import type { Dial } from '../links/dial.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
 import type { ResourceEvent } from '../resources/usage.ts';
 
@@ -22,6 +23,8 @@ export interface Capabilities {
   readonly confinement: 'enforced' | 'cooperative';
   readonly terminal: boolean;
   readonly processAttribution: boolean;
+  /** Whether the link has a way in, so that the host reaches servers of the guest. */
+  readonly publishedPorts: boolean;
 }
 
 /** One doctor check and what it found. */
@@ -56,6 +59,8 @@ export interface GuestSpec {
   readonly cache: string | null;
   /** How long the guest's own resolver waits for an answer; absent: what clients are used to. */
   readonly lookupSeconds?: number;
+  /** What `--secret` gave, as files that the guest alone reads; absent: none. */
+  readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
@@ -137,6 +142,10 @@ export interface GatewayPort {
   readonly ports: readonly number[];
   /** Called when a changed policy can allow more ports; resolves when they are planted. */
   onMorePorts(plant: (ports: readonly number[]) => Promise<void>): void;
+  /** Of the guest, that the host reaches; no others may be dialled. */
+  readonly publishedPorts: readonly number[];
+  /** Called once the link is up, where ports are published, with its way in. */
+  onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
   acceptProxy(socket: Socket): void;
   /** A connection whose original destination is known. */

@@ -81,6 +81,18 @@ function addRun(program: Command, context: ProgramContext): void {
     )
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
+    .option(
+      '-p, --publish <[ADDR:]HOST:GUEST>',
+      'let the host reach a port of the guest: 8080, 8080:80, 0:80 for any free one (ADDR: 127.0.0.1)',
+      list,
+      [],
+    )
+    .option(
+      '--secret <NAME=FILE>',
+      'a file /run/secrets/NAME for the guest, of a file or, as NAME=env:VARIABLE, of your own variable',
+      list,
+      [],
+    )
     .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])
     .option(
       '--trust-ca <FILE>',

@@ -7,7 +7,10 @@ import { SandError } from '../errors.ts';
 import { locateProject } from '../project-file/locate.ts';
 import type { AskedSettings } from '../project-file/merge.ts';
 import { formatPlace, type Placed, type ProjectFile } from '../project-file/model.ts';
+import { parseResourceFlags } from '../resources/flags.ts';
 import type { RunRequest } from '../run/plan.ts';
+import { parsePortFlags } from '../run/port-flag.ts';
+import { parseSecretFlags } from '../run/secret-flag.ts';
 import { workingFolder } from '../run/workspace.ts';
 import type { RunFlags } from './run.ts';
 
@@ -25,12 +28,16 @@ type FileSettings = Pick<
   | 'timeoutMs'
   | 'phaseAfter'
   | 'command'
+  | 'name'
+  | 'ports'
+  | 'secrets'
+  | 'resources'
 >;
 
 /** `request` as it is where there is no project file. Raises what `locateProject` and `openProject` do. */
 export async function withProject<T extends FileSettings & Pick<RunRequest, 'told'>>(
   request: T,
-  flags: Pick<RunFlags, 'projectFile' | 'backend' | 'cache'>,
+  flags: FlagTexts & Pick<RunFlags, 'projectFile'>,
 ): Promise<T & Pick<RunRequest, 'project'>> {
   const cwd = workingFolder();
   const located = locateProject(flags.projectFile, cwd);
@@ -57,39 +64,54 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     timeoutMs: asked.timeoutMs,
     phaseAfter: asked.phaseAfter,
     command: asked.command,
+    name: asked.name,
+    ports: parsePortFlags(asked.ports),
+    secrets: parseSecretFlags(asked.secrets),
+    resources: parseResourceFlags(known(asked.resources)),
   };
 }
 
-function saidBy(request: FileSettings, flags: Pick<RunFlags, 'backend' | 'cache'>): AskedSettings {
+/** The flags whose text a project file may say in the same words. */
+type FlagTexts = Pick<
+  RunFlags,
+  'backend' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
+>;
+
+function known(texts: AskedSettings['resources']): Parameters<typeof parseResourceFlags>[0] {
+  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== null));
+}
+
+function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
   const { policies, mounts, workdir, environment, shares, trustCa, timeoutMs, phaseAfter, command } = request;
   return {
     ...{ policies, mounts, workdir, environment, shares, trustCa, timeoutMs, phaseAfter, command },
     backend: flags.backend ?? null,
     cache: flags.cache ?? null,
+    name: request.name,
+    ports: flags.publish,
+    secrets: flags.secret,
+    resources: {
+      cpus: flags.cpus ?? null,
+      memory: flags.memory ?? null,
+      pids: flags.pids ?? null,
+      disk: flags.disk ?? null,
+    },
     ...NO_FLAG_YET,
   };
 }
 
 const NO_FLAG_YET = {
-  name: null,
   image: null,
   isolation: null,
   user: null,
   readOnly: null,
-  secrets: [],
-  ports: [],
-  resources: { cpus: null, memory: null, pids: null, disk: null },
 } as const satisfies Partial<AskedSettings>;
 
 /** Fail closed: a guest without what the file says would not be the one that was reviewed. */
 function refuseUnsupported(file: ProjectFile): void {
-  const { name, image, isolation, user, readOnly, secrets, ports, resources } = file;
-  const { cpus, memory, pids, disk } = resources;
+  const { image, isolation, user, readOnly } = file;
   const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
-    ...{ name, image, isolation, user, readOnly },
-    secrets: secrets[0],
-    ports: ports[0],
-    resources: cpus ?? memory ?? pids ?? disk,
+    ...{ image, isolation, user, readOnly },
   };
   const [first] = Object.entries(keys).flatMap(([key, placed]) =>
     placed === null || placed === undefined ? [] : [{ key, at: placed.at }],

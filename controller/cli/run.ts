@@ -17,6 +17,8 @@ import {
   usage,
 } from '../run/options.ts';
 import { planRun, type RunRequest } from '../run/plan.ts';
+import { parsePortFlags } from '../run/port-flag.ts';
+import { parseSecretFlags } from '../run/secret-flag.ts';
 import { runSession, type SessionResult } from '../run/session.ts';
 import { processSignals } from '../run/signals.ts';
 import { planAsking } from './ask-front.ts';
@@ -32,6 +34,8 @@ export interface RunFlags {
   readonly mount: readonly string[];
   readonly env: readonly string[];
   readonly phaseAfter: readonly string[];
+  readonly publish: readonly string[];
+  readonly secret: readonly string[];
   readonly share: readonly string[];
   readonly trustCa: readonly string[];
   readonly ask: boolean;
@@ -145,6 +149,8 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     mounts: flags.mount.map(parseMountFlag),
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
+    ports: parsePortFlags(flags.publish),
+    secrets: parseSecretFlags(flags.secret),
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,

@@ -22,6 +22,9 @@ import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
 import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
+import type { PortFlag } from './port-flag.ts';
+import type { SecretFlag } from './secret-flag.ts';
+import { readSecrets } from './secret-reading.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
@@ -61,6 +64,10 @@ export interface RunRequest {
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
   readonly backend: string;
+  /** Ports of the guest that the host reaches. */
+  readonly ports: readonly PortFlag[];
+  /** Files for the guest that are in no environment, on no command line and in no log. */
+  readonly secrets: readonly SecretFlag[];
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -80,6 +87,8 @@ export const RUN_DEFAULTS = {
   phaseAfter: [],
   ask: null,
   project: null,
+  ports: [],
+  secrets: [],
   policies: [],
   allow: [],
   learn: false,
@@ -143,6 +152,8 @@ export async function planRun(
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
     resources: request.resources,
+    ports: request.ports,
+    secrets: readSecrets(request.secrets, { cwd, environ, uid: process.getuid?.() ?? null }),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,

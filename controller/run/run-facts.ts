@@ -12,6 +12,7 @@ import { describeParents } from '../gateway/parent-proxy.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import { VERSION } from '../version.ts';
 import type { PolicyCourse } from './policy-course.ts';
+import { formatPlace } from './port-flag.ts';
 import type { SessionRequest } from './session.ts';
 
 export function runStart(
@@ -41,6 +42,9 @@ export function runStart(
       ...(phase === null ? {} : { phases, phase }),
     },
     workdir: request.workdir,
+    ...((request.secrets ?? []).length === 0
+      ? {}
+      : { secrets: request.secrets?.map(({ name }) => name) ?? [] }),
     ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
   };
 }
@@ -58,9 +62,21 @@ export function requireConfinement(inForce: PolicyInForce, backend: SandboxBacke
   );
 }
 
+/** Fail closed: who wants to be reached is not started where nobody can. */
+export function requireWayIn({ backend, ports = [] }: SessionRequest): void {
+  if (ports.length === 0 || backend.capabilities.publishedPorts) return;
+  throw new SandError(
+    'backend-unavailable',
+    `the link of the ${backend.name} backend has no way in, so -p cannot publish a port`,
+    'use another backend, or leave out -p',
+  );
+}
+
 export function tellGateway(request: SessionRequest, gateway: Gateway): void {
   request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
   for (const place of request.parents === null ? [] : describeParents(request.parents))
     request.told(`parent proxy ${place}`);
+  for (const { address, hostPort, guestPort } of gateway.published)
+    request.told(`published ${formatPlace(address, hostPort)} to port ${guestPort} of the guest`);
   request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
 }

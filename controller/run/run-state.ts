@@ -32,6 +32,12 @@ export interface RunState {
   readonly isolation: string;
   readonly confinement: string;
   readonly dnsPort: number;
+  /** Published ports, with the host's real ones; absent: none. */
+  readonly ports?: readonly {
+    readonly address: string;
+    readonly hostPort: number;
+    readonly guestPort: number;
+  }[];
   /** Digest of what decides now. */
   readonly policy: string;
   /** Where the guest stands; absent: the policy has no phases. */

@@ -41,8 +41,10 @@ import { createMover, type Mover } from './phases.ts';
 import type { PolicyChoice, PolicyNotice, PolicyReread } from './policy-choice.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
+import type { PortFlag } from './port-flag.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireConfinement, runStart, tellGateway } from './run-facts.ts';
+import { requireConfinement, requireWayIn, runStart, tellGateway } from './run-facts.ts';
+import type { Secret } from './secret-reading.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller, type StateTeller } from './state-teller.ts';
 import { createWayOut } from './way-out.ts';
@@ -67,6 +69,10 @@ export interface SessionRequest {
   readonly authorities: readonly string[];
   readonly cache: string | null;
   readonly resources?: ResourceLimits;
+  /** Ports of the guest that the host reaches; absent: none. */
+  readonly ports?: readonly PortFlag[];
+  /** Files for the guest; absent: none. */
+  readonly secrets?: readonly Secret[];
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -180,6 +186,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     writeBeside(run, session.state.begun);
     requireConfinement(inForce, backend);
+    requireWayIn(request);
     const journal = createJournal(run);
     undo.push(asyncly(journal.close));
     let running = request.command;
@@ -202,6 +209,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       dnsUpstreams: request.dnsUpstreams,
       parents: request.parents,
       ask: broker?.ask ?? null,
+      publish: request.ports ?? [],
       lost: (error) => {
         way.end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
@@ -289,6 +297,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     authorities: request.authorities,
     cache: request.cache,
     ...(request.resources === undefined ? {} : { resources: request.resources }),
+    secrets: request.secrets ?? [],
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },

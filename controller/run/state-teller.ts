@@ -12,7 +12,7 @@ export interface StateTeller {
   /** Before anything is made. */
   begun(): void;
   /** The guest is there; called again when its policy has changed. */
-  up(gateway: Pick<Gateway, 'dnsPort'>, guest: Inspection['details']): void;
+  up(gateway: Pick<Gateway, 'dnsPort' | 'published'>, guest: Inspection['details']): void;
   /** Commands can run. */
   running(): void;
   ended(ending: Ending): void;
@@ -38,7 +38,7 @@ export function createStateTeller(
     mounts,
     workdir,
   };
-  let changing: Pick<Told, 'status' | 'dnsPort' | 'guest' | 'end'> = {
+  let changing: Pick<Told, 'status' | 'dnsPort' | 'ports' | 'guest' | 'end'> = {
     status: 'starting',
     dnsPort: 0,
     guest: {},
@@ -51,7 +51,8 @@ export function createStateTeller(
   };
   return {
     begun: () => tell({}),
-    up: ({ dnsPort }, guest) => tell({ dnsPort, guest }),
+    up: ({ dnsPort, published }, guest) =>
+      tell({ dnsPort, guest, ...(published.length === 0 ? {} : { ports: published }) }),
     running: () => tell({ status: 'running' }),
     ended: ({ exitCode, cause, error }) => {
       const at = new Date().toISOString();

@@ -187,13 +187,11 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'symlink':
       return ['--symlink', mount.value, mount.target];
     case 'data':
-      return [
-        '--ro-bind-data',
-        give(typeof mount.content === 'string' ? Buffer.from(mount.content) : mount.content),
-        mount.target,
-      ];
-    case 'file':
-      return ['--file', give(Buffer.from(mount.content)), mount.target];
+      return ['--ro-bind-data', give(bytesOf(mount.content)), mount.target];
+    case 'file': {
+      const perms = mount.mode === undefined ? [] : ['--perms', mount.mode];
+      return [...perms, '--file', give(bytesOf(mount.content)), mount.target];
+    }
     case 'directory':
       return ['--perms', mount.mode, '--dir', mount.target];
     case 'proc':
@@ -201,4 +199,8 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'dev':
       return ['--dev', '/dev'];
   }
+}
+
+function bytesOf(content: string | Buffer): Buffer {
+  return typeof content === 'string' ? Buffer.from(content) : content;
 }

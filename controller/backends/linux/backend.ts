@@ -48,6 +48,7 @@ import { requirePassed } from './probe-failure.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
+import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
 import { compareWatched } from './watched-files.ts';
@@ -108,6 +109,7 @@ export function createLinuxBackend(): SandboxBackend {
       confinement: 'enforced',
       terminal: true,
       processAttribution: false,
+      publishedPorts: true,
     },
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
@@ -190,7 +192,7 @@ function planGuest(spec: GuestSpec): GuestPlan {
     identity,
     workspaces: spec.mounts,
     guards: protection.mounts,
-    extras: [...shares.mounts, ...trust.mounts],
+    extras: [...shares.mounts, ...trust.mounts, ...secretMounts(spec.secrets ?? [])],
     nameserver: LINK.gateway4,
     diskMiB: spec.resources?.diskMiB ?? null,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
@@ -227,6 +229,7 @@ async function startGuest(
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
     gateway.onMorePorts((ports) => link.plant(ports));
+    if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
     const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
     confined.catch(() => {});
     const { init, plan: held } = await holdGuest({ spec, procsFiles, link }, plan, signal);

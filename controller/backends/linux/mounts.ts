@@ -19,7 +19,13 @@ export type Mount =
   | { readonly kind: 'read-only'; readonly target: string }
   | { readonly kind: 'symlink'; readonly value: string; readonly target: string }
   | { readonly kind: 'data'; readonly target: string; readonly content: string | Buffer }
-  | { readonly kind: 'file'; readonly target: string; readonly content: string }
+  /** Written into the guest's own file system; `mode` absent: bubblewrap's own, 0666 less the umask. */
+  | {
+      readonly kind: 'file';
+      readonly target: string;
+      readonly content: string | Buffer;
+      readonly mode?: string;
+    }
   | { readonly kind: 'directory'; readonly target: string; readonly mode: string }
   | { readonly kind: 'proc' }
   | { readonly kind: 'dev' };
