@@ -186,6 +186,8 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
       return ['--file', give(Buffer.from(mount.content)), mount.target];
     case 'directory':
       return ['--perms', mount.mode, '--dir', mount.target];
+    case 'seal':
+      return ['--remount-ro', mount.target];
     case 'proc':
       return ['--proc', '/proc'];
     case 'dev':
