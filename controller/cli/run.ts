@@ -35,6 +35,7 @@ export interface RunFlags {
   readonly trustCa: readonly string[];
   readonly ask: boolean;
   readonly cache?: boolean;
+  readonly image?: string;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly dnsPort?: string;
@@ -138,6 +139,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     allow: flags.allow,
     learn: flags.learn,
     mounts: flags.mount.map(parseMountFlag),
+    image: flags.image ?? null,
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
     shares: parseShares(flags.share),

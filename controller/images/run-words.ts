@@ -6,10 +6,15 @@ import type { ImageConfig } from './config.ts';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** As docker does: what the caller gives replaces Cmd, and Entrypoint is kept. Raises `usage` when nothing is left. */
-export function planImageCommand(config: ImageConfig, given: readonly string[]): readonly string[] {
+export function planImageCommand(
+  config: ImageConfig,
+  given: readonly string[],
+  mayBeNone = false,
+): readonly string[] {
   const command = [...config.entrypoint, ...(given.length > 0 ? given : config.cmd)];
   const [program] = command;
   if (program !== undefined && program !== '') return command;
+  if (program === undefined && mayBeNone) return [];
   throw new SandError(
     'usage',
     'no command to run: the image names none',

@@ -3,7 +3,7 @@
  * caller, podman hands out what its store has. None of them is let near a network; what they leave is sealed
  * into the store.
  */
-import { type BigIntStats, lstatSync, readFileSync, statSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SandError } from '../errors.ts';
 import { runTool, type ToolOutput } from '../process/runner.ts';
@@ -43,7 +43,7 @@ export async function openImage(request: ImageRequest): Promise<StoredImage> {
   const { reference, folder, text } = request;
   if (reference.kind === 'directory') {
     // It is used where it lies.
-    return { digest: '', name: text, unpackedAt: '', config: NO_CONFIG, root: reference.path };
+    return { digest: '', name: text, unpackedAt: '', config: NO_CONFIG, root: realpathSync(reference.path) };
   }
   const source = await sourceOf(reference, request);
   const known = readSource(folder, source);

@@ -30,8 +30,12 @@ import { askToEnd } from './guest-processes.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
+import { planImageGuest } from './image-guest.ts';
 import { type GuestInit, startInit } from './init.ts';
+import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
+import { readLauncher } from './launcher-files.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
+import { planOverlay } from './overlay.ts';
 import { requirePassed } from './probe-failure.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { writablePlaces } from './report.ts';
@@ -52,6 +56,9 @@ interface GuestPlan {
   readonly watched: readonly ProtectedFile[];
   readonly environment: Readonly<Record<string, string>>;
   readonly identity: GuestIdentity;
+  readonly launcher: Launcher;
+  /** Of an image; null where the guest sees the host's system. */
+  readonly overlay: readonly string[] | null;
 }
 
 /** A guest whose link is up. */
@@ -142,7 +149,16 @@ export function createLinuxBackend(): SandboxBackend {
   };
 }
 
-function planGuest(spec: GuestSpec): GuestPlan {
+async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
+  const { image } = spec;
+  if (image === undefined) return { ...planHostGuest(spec), launcher: HOST_LAUNCHER, overlay: null };
+  const launcher = await readLauncher();
+  const { folders, ...plan } = planImageGuest(spec, image, launcher);
+  const overlay = planOverlay({ root: image.root, scratch: image.scratch, diskMiB: null, folders });
+  return { ...plan, launcher: launcher.launcher, overlay };
+}
+
+function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {
   const identity = callerIdentity();
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
@@ -180,7 +196,7 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   linking.catch(() => {});
   preloadRunner();
   try {
-    const plan = planGuest(spec);
+    const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
@@ -198,6 +214,7 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
       environment,
       workdir: spec.workdir,
       writable: writablePlaces(mounts),
+      launcher: held.launcher,
     };
     const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
     void init.ended.then(() => {
@@ -225,19 +242,21 @@ async function holdGuest(
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
   for (let attempt = 1; ; attempt++) {
-    const { mounts, identity } = plan;
+    const { mounts, identity, launcher, overlay } = plan;
     const launch = planInit({
       holderPid: link.holderPid,
       mounts,
       identity,
       filter: seccompFilter(architecture()),
+      launcher,
+      overlay,
     });
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
       const again = error instanceof SandError && error.code === 'guest-failed' && !signal.aborted;
       if (!again || attempt >= HOLD_ATTEMPTS) throw error;
-      plan = planGuest(spec);
+      plan = await planGuest(spec);
     }
   }
 }
@@ -336,6 +355,7 @@ function runIn(
     workdir: command.workdir ?? handle.workdir,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
+    launcher: handle.launcher,
     command: command.argv,
   });
   const { namespace, writable } = handle;

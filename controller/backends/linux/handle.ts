@@ -4,6 +4,7 @@
  */
 import { SandError } from '../../errors.ts';
 import type { GuestHandle } from '../backend.ts';
+import type { Launcher } from './launcher.ts';
 
 export interface LinuxHandle {
   /** A process in the link's user namespace and the guest's network namespace. */
@@ -18,6 +19,8 @@ export interface LinuxHandle {
   readonly workdir: string;
   /** Where the guest may write, by its own paths. */
   readonly writable: readonly string[];
+  /** What commands are started with in it. */
+  readonly launcher: Launcher;
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -26,7 +29,7 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
-  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, launcher } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -35,9 +38,10 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isCount(gid) &&
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
-    isTextList(writable)
+    isTextList(writable) &&
+    isLauncher(launcher)
   ) {
-    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable };
+    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, launcher };
   }
   // Fail closed: a command is not started by half of what it needs.
   throw new SandError(
@@ -45,6 +49,12 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     'the guest was started by another version of sand, and this one does not understand what it says',
     'use the `sand` that started it',
   );
+}
+
+function isLauncher(value: unknown): value is Launcher {
+  if (typeof value !== 'object' || value === null) return false;
+  const words: Readonly<Record<string, unknown>> = { ...value };
+  return ['bubblewrap', 'shell', 'cat', 'readlink', 'env'].every((name) => isTextList(words[name]));
 }
 
 function isCount(value: unknown): value is number {

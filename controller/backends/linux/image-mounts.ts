@@ -6,7 +6,7 @@
 import { invalid } from '../../images/config.ts';
 import { type ImagePlace, type LookInImage, resolveInImage } from '../../images/image-path.ts';
 import type { GuestImage } from '../backend.ts';
-import { type Launcher, RESERVED } from './launcher.ts';
+import { type LauncherPlan, RESERVED } from './launcher.ts';
 import {
   GUEST_HOSTNAME,
   type HostFiles,
@@ -27,7 +27,7 @@ export interface ImageFilesRequest {
   /** Text of the image's own; null where it has none. */
   readonly passwd: string | null;
   readonly group: string | null;
-  readonly launcher: Launcher;
+  readonly launcher: Pick<LauncherPlan, 'mounts'>;
   readonly readOnly: boolean;
   readonly workspaces: readonly Workspace[];
   readonly guards: readonly Mount[];
@@ -40,15 +40,24 @@ export interface ImageFilesRequest {
 /** A guest that could replace one of these would choose what a later command is started by. */
 const NO_LINKS: readonly string[] = ['/etc', '/run', '/proc', '/dev'];
 
-/** Later mounts cover earlier ones. Raises `image-invalid` where the image cannot be mounted safely. */
-export function planImageMounts(request: ImageFilesRequest): readonly Mount[] {
+export interface ImageMounts {
+  /** Later mounts cover earlier ones. */
+  readonly mounts: readonly Mount[];
+  /**
+   * Folders of the image in which places for mounts may have to be made. They are made anew in the guest's own layer:
+   * one that belongs to another user of the host could not be written there.
+   */
+  readonly folders: readonly string[];
+}
+
+/** Raises `image-invalid` where the image cannot be mounted safely. */
+export function planImageMounts(request: ImageFilesRequest): ImageMounts {
   const { image, look, launcher, host } = request;
   for (const path of NO_LINKS) requireFolder(path, look);
   const root = overlayRoot(image.scratch);
-  const writable = !request.readOnly;
   const own: readonly Mount[] = [
     // A mount of its own cannot be renamed away, and with it the file below that the loader obeys.
-    { kind: 'bind', source: `${root}/etc`, target: '/etc', writable },
+    { kind: 'bind', source: `${root}/etc`, target: '/etc', writable: true },
     ...procMounts(host),
     { kind: 'dev' },
     ...['/tmp', '/dev/shm'].map((target): Mount => ({ kind: 'tmpfs', target, mode: '1777' })),
@@ -65,7 +74,14 @@ export function planImageMounts(request: ImageFilesRequest): readonly Mount[] {
     { kind: 'seal', target: RESERVED },
   ];
   const placed = placeMounts(own, look);
-  return [{ kind: 'bind', source: root, target: '/', writable }, ...placed];
+  // Last, since what is mounted over it wants a place made there.
+  const sealed = request.readOnly ? ['/etc', '/'].map((target): Mount => ({ kind: 'seal', target })) : [];
+  const mounts: readonly Mount[] = [
+    { kind: 'bind', source: root, target: '/', writable: true },
+    ...placed,
+    ...sealed,
+  ];
+  return { mounts, folders: foldersBefore(placed, look) };
 }
 
 function requireFolder(path: string, look: LookInImage): void {
@@ -95,6 +111,20 @@ function placeMounts(mounts: readonly Mount[], look: LookInImage): readonly Moun
     if ((mount.kind === 'bind' || mount.kind === 'tmpfs') && place.path !== '/etc') covered.push(place.path);
     return [{ ...mount, target: place.path }];
   });
+}
+
+/** Every folder of the image above a mount's place; the places have no links. */
+function foldersBefore(mounts: readonly Mount[], look: LookInImage): readonly string[] {
+  const folders = new Set<string>();
+  for (const mount of mounts) {
+    const parts = 'target' in mount ? mount.target.split('/').slice(1) : [];
+    for (let depth = 1; depth < parts.length; depth += 1) {
+      const folder = `/${parts.slice(0, depth).join('/')}`;
+      if (look(folder)?.kind !== 'folder') break;
+      folders.add(folder);
+    }
+  }
+  return [...folders].sort();
 }
 
 function requireFitting(mount: Mount, { entry, path }: ImagePlace): void {

@@ -5,12 +5,12 @@ import { SandError } from '../../errors.ts';
 import { runTool } from '../../process/runner.ts';
 import { toolPath } from '../../process/tool-path.ts';
 import { realPath } from './host-files.ts';
-import { LAUNCHER_PROGRAMS, type Launcher, type LauncherProgram, planLauncher } from './launcher.ts';
+import { LAUNCHER_PROGRAMS, type LauncherPlan, type LauncherProgram, planLauncher } from './launcher.ts';
 
 /** `ldd` starts each program's loader once: some milliseconds. */
 const LDD_MS = 10_000;
 
-export async function readLauncher(): Promise<Launcher> {
+export async function readLauncher(): Promise<LauncherPlan> {
   const folders = toolPath(process.env).split(':');
   const linked = LAUNCHER_PROGRAMS.map(async (program) => {
     const path = programIn(folders, program);

@@ -6,25 +6,28 @@
 import { SandError } from '../../errors.ts';
 import type { Mount } from './mounts.ts';
 
-/** What the guest's commands are started with. Each is the beginning of an argument list. */
+/** What a guest's commands are started with; each is the beginning of an argument list. Plain data, for a guest's handle. */
 export interface Launcher {
   readonly bubblewrap: readonly string[];
   readonly shell: readonly string[];
-  /** Text for that shell which makes `cat`, `readlink` and `env` the host's. */
-  readonly functions: string;
-  /** `env`, for a shell's text. */
-  readonly env: string;
-  readonly mounts: readonly Mount[];
+  readonly cat: readonly string[];
+  readonly readlink: readonly string[];
+  readonly env: readonly string[];
 }
 
 /** Where a guest sees the host's system these are simply there. */
 export const HOST_LAUNCHER: Launcher = {
   bubblewrap: ['bwrap'],
   shell: ['/bin/sh'],
-  functions: '',
-  env: '/usr/bin/env',
-  mounts: [],
+  cat: ['cat'],
+  readlink: ['readlink'],
+  env: ['/usr/bin/env'],
 };
+
+export interface LauncherPlan {
+  readonly launcher: Launcher;
+  readonly mounts: readonly Mount[];
+}
 
 /** A mount of its own, sealed: a guest that could rename or write it would choose what starts its next command. */
 export const RESERVED = '/run/sand';
@@ -66,7 +69,7 @@ export function parseLdd(text: string): Libraries | null {
 }
 
 /** Raises `backend-unavailable` where the programs cannot be brought along. */
-export function planLauncher(programs: readonly LinkedProgram[]): Launcher {
+export function planLauncher(programs: readonly LinkedProgram[]): LauncherPlan {
   const libraries = new Map<string, string>();
   const loaders = new Set<string>();
   const starts = new Map<LauncherProgram, readonly string[]>();
@@ -86,12 +89,14 @@ export function planLauncher(programs: readonly LinkedProgram[]): Launcher {
     if (found === undefined) throw unavailable(`${program} is not on this machine`);
     return found;
   };
-  const text = (program: LauncherProgram) => start(program).join(' ');
   return {
-    bubblewrap: start('bwrap'),
-    shell: start('sh'),
-    functions: `cat() { ${text('cat')} "$@"; }; readlink() { ${text('readlink')} "$@"; }\n`,
-    env: text('env'),
+    launcher: {
+      bubblewrap: start('bwrap'),
+      shell: start('sh'),
+      cat: start('cat'),
+      readlink: start('readlink'),
+      env: start('env'),
+    },
     mounts: [
       ...[...loaders].map((source) => file(source, `${PLACE}/ld.so`)),
       ...[...libraries].map(([name, source]) => file(source, `${PLACE}/lib/${name}`)),

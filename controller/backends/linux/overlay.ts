@@ -9,6 +9,8 @@ export interface OverlaySpec {
   readonly scratch: string;
   /** What the guest may write below its root; null: half of the memory, as tmpfs has it. */
   readonly diskMiB: number | null;
+  /** Of `planImageMounts`. */
+  readonly folders: readonly string[];
 }
 
 /** Where bubblewrap finds the root that was put together. */
@@ -21,22 +23,28 @@ export function overlayRoot(scratch: string): string {
  * first, so that no path of the host is read as mount options or shows in the guest's list of mounts.
  */
 const SCRIPT = `
-root=$1 at=$2 size=$3
-shift 3
+root=$1 at=$2 size=$3 folders=$4
+shift 4
 mount -t tmpfs -o "mode=0700,nosuid,nodev$size" sand "$at"
 cd "$at"
 mkdir lower upper work root
 chmod 0755 upper
+while [ "$folders" -gt 0 ]; do
+  mkdir -p "upper/$1"
+  shift
+  folders=$((folders - 1))
+done
 mount --rbind "$root" lower
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr sand root
-[ -d root/etc ] || mkdir -m 0755 root/etc
+mkdir -p root/etc
 cd /
 exec "$@"
 `;
 
 /** Runs what is appended to it, in the user namespace that it is started in. */
-export function planOverlay({ root, scratch, diskMiB }: OverlaySpec): readonly string[] {
+export function planOverlay({ root, scratch, diskMiB, folders }: OverlaySpec): readonly string[] {
   const size = diskMiB === null ? '' : `,size=${diskMiB}m`;
+  const words = [root, scratch, size, String(folders.length), ...folders];
   return [
     'unshare',
     '--mount',
@@ -47,8 +55,6 @@ export function planOverlay({ root, scratch, diskMiB }: OverlaySpec): readonly s
     '-euc',
     SCRIPT,
     'sand',
-    root,
-    scratch,
-    size,
+    ...words,
   ];
 }

@@ -90,7 +90,9 @@ export function layoutFiles({ layers, config = {}, whole = {} }: ImageParts): Re
 }
 
 export function ociArchive(parts: ImageParts): Buffer {
-  return tar([...layoutFiles(parts)].map(([name, content]) => ({ name, content })));
+  // skopeo gives a folder that it has to make by itself to root, which an ordinary user cannot.
+  const folders = ['blobs/', 'blobs/sha256/'].map((name): Member => ({ name, type: 'folder' }));
+  return tar([...folders, ...[...layoutFiles(parts)].map(([name, content]) => ({ name, content }))]);
 }
 
 export function writeLayout(folder: string, parts: ImageParts): void {
