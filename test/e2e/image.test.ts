@@ -190,6 +190,7 @@ describe.skipIf(NO_BUSYBOX !== null).each(CALLERS)(
       const hostile = join(world.root, 'hostile');
       const outside = join(world.root, 'outside');
       mkdirSync(outside);
+      chmodSync(outside, 0o777);
       writeFileSync(join(outside, 'passwd'), 'before');
       buildRoot(hostile);
       for (const name of ['etc/resolv.conf', 'etc/hosts', 'etc/ld.so.preload'])
@@ -246,5 +247,23 @@ describe.skipIf(NO_BUSYBOX !== null).each(CALLERS)(
         expect((await run(image, ['ls', '/'])).stdout.split('\n')).not.toContain('bin');
       },
     );
+
+    it.skipIf(NO_PODMAN !== null)(
+      `of podman\u2019s store that is not there says how to get it ${NO_PODMAN ?? ''}`,
+      async () => {
+        const output = await run('localhost/sand-no-such-image', ['/bin/sh']);
+        expect([output.code, output.stderr]).toEqual([2, expect.stringContaining('podman pull')]);
+      },
+    );
+
+    it.each([
+      ['docker://alpine', 'podman pull alpine'],
+      ['./none', 'does not exist'],
+      ['/', 'holds more than an image'],
+      ['.', 'lies in what it may write'],
+    ])('is refused with what to do: %s', async (image, hint) => {
+      const output = await run(image, ['/bin/sh']);
+      expect([output.code, output.stderr]).toEqual([2, expect.stringContaining(hint)]);
+    });
   },
 );

@@ -33,6 +33,7 @@ export function imageList({ env, write, json }: ImageContext & { readonly json: 
     { align: 'left', title: 'image', cell: (image) => image.name },
     { align: 'left', title: 'unpacked', cell: (image) => image.unpackedAt },
     {
+      align: 'left',
       title: 'runs',
       cell: (image) => [...image.config.entrypoint, ...image.config.cmd].join(' '),
     },
