@@ -61,7 +61,8 @@ function parseUser(value: unknown): string {
 function parseEnvironment(value: unknown): Readonly<Record<string, string>> {
   const pairs = words(value, 'Env').map((text): readonly [string, string] => {
     const equals = text.indexOf('=');
-    if (equals < 1) throw invalid(`Env ${show(text)} does not read as NAME=VALUE`);
+    // A shell takes some other names for functions, and the one that starts commands would run them.
+    if (!/^[A-Za-z0-9_.-]+=/.test(text)) throw invalid(`Env ${show(text)} does not read as NAME=VALUE`);
     return [text.slice(0, equals), text.slice(equals + 1)];
   });
   return Object.fromEntries(pairs);
