@@ -25,6 +25,8 @@ const NO_BUSYBOX = existsSync(BUSYBOX) ? null : 'busybox-static is not installed
 const NO_TOOLS = ['skopeo', 'umoci'].every(installed) ? null : 'skopeo or umoci is not installed';
 const NO_PODMAN = installed('podman') ? null : 'podman is not installed';
 const APPLETS = [
+  'chmod',
+  'cp',
   'sh',
   'cat',
   'ls',
@@ -178,6 +180,29 @@ describe.skipIf(NO_BUSYBOX !== null).each(CALLERS)(
       );
       expect(stdout).toBe('over\n');
       expect(stderr.trim().split('\n')).toHaveLength(9);
+    });
+
+    it('starts a later command by the host\u2019s programs, whatever an earlier one did to the image', async () => {
+      const name = `image-${who === 'caller' ? 'caller' : 'ordinary'}`;
+      const flags = ['run', '-d', '--name', name, '--image', root, '--policy', policy];
+      const started = await world.sand([...flags, '--', '/bin/busybox', 'sleep', '300']);
+      expect([started.code, started.stderr]).toEqual([0, '']);
+      try {
+        const evil = '#!/bin/busybox sh\necho evil >/ran\n';
+        const planting = [
+          'mkdir -p /usr/bin /lib64 /lib /usr/local/bin',
+          `for at in /usr/bin /usr/local/bin; do for name in bwrap sh cat env readlink; do printf '${evil}' >$at/$name; chmod 755 $at/$name; done; done`,
+          'rm /bin/sh /bin/cat /bin/env; ln -s /usr/bin/bwrap /bin/sh',
+          'cp /bin/busybox /lib64/ld-linux-x86-64.so.2; echo x >/etc/ld.so.cache; echo /evil.so >/etc/ld.so.preload',
+        ].join('; ');
+        await world.sand(['exec', name, '--', '/bin/busybox', 'sh', '-c', planting]);
+        const later = await world.sand(['exec', name, '--', '/bin/busybox', 'ls', '/ran', '/usr/bin/bwrap']);
+        expect(later.stdout).toBe('/usr/bin/bwrap\n');
+        expect(later.code).toBe(1);
+      } finally {
+        await world.sand(['stop', name]);
+        await world.sand(['rm', name]);
+      }
     });
 
     it('has the working directory at its place, and works in it', async () => {
