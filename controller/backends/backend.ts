@@ -44,6 +44,28 @@ export interface MountSpec {
   readonly writable: boolean;
 }
 
+/** A root of the guest's own instead of the host's system folders. */
+export interface GuestImage {
+  /** As the caller wrote it. */
+  readonly name: string;
+  /** Of its configuration; null for a folder. */
+  readonly digest: string | null;
+  /** Folder on the host with its files, never written: what the guest writes is its own and goes with it. */
+  readonly root: string;
+  /** An empty folder on the host, where the guest's root is put together in a mount namespace of its own. */
+  readonly scratch: string;
+  /** Who its commands are; `listed`: whether its passwd has a line for that number. */
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly user: string;
+    readonly home: string;
+    readonly listed: boolean;
+  };
+  /** The image's own variables. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface GuestSpec {
   /** Unique among the guests of this user; checked before it gets here. */
   readonly name: string;
@@ -65,6 +87,8 @@ export interface GuestSpec {
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
   readonly resources?: ResourceLimits;
+  /** Absent: the guest sees the host's system, read-only. */
+  readonly image?: GuestImage;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
 }

@@ -9,6 +9,7 @@ import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
+import { addImage } from './image/program.ts';
 import { addPolicy } from './policy/program.ts';
 import type { WhyOptions } from './why.ts';
 
@@ -42,6 +43,7 @@ export function createProgram(context: ProgramContext): Command {
   addInspect(program, context);
   addPhase(program, context);
   addAsk(program, context);
+  addImage(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   addSupervise(program, context);
@@ -113,6 +115,10 @@ function addRun(program: Command, context: ProgramContext): void {
     )
     .option('--cache', 'keep package caches for the next run in this folder')
     .option('--no-cache', 'keep none, whatever sand.yaml says')
+    .option(
+      '--image <REF>',
+      'a root of its own for the guest: a folder, an OCI or docker archive, or an image of podman\u2019s store',
+    )
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--cpus <N>', 'processors that the guest may use: 2, 1.5')
     .option('--memory <SIZE>', 'memory that the guest may use: 512MiB, 2g')

@@ -40,6 +40,7 @@ export interface RunFlags {
   readonly trustCa: readonly string[];
   readonly ask: boolean;
   readonly cache?: boolean;
+  readonly image?: string;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly cpus?: string;
@@ -147,6 +148,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     allow: flags.allow,
     learn: flags.learn,
     mounts: flags.mount.map(parseMountFlag),
+    image: flags.image ?? null,
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
     ports: parsePortFlags(flags.publish),

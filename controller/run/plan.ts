@@ -15,6 +15,9 @@ import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { type PreparedImage, prepareImage } from '../images/guest-image.ts';
+import { refuseImagePlace } from '../images/image-place.ts';
+import { planImageCommand } from '../images/run-words.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
 import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
@@ -49,6 +52,8 @@ export interface RunRequest {
   readonly mounts: readonly MountFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
   readonly workdir: string | null;
+  /** What `--image` names; null: the guest sees the host's system. */
+  readonly image: string | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
   /** Files with certificate authorities (PEM) that the guest's tools trust besides the system's. */
@@ -94,6 +99,7 @@ export const RUN_DEFAULTS = {
   learn: false,
   mounts: [],
   workdir: null,
+  image: null,
   environment: {},
   shares: [],
   trustCa: [],
@@ -118,7 +124,7 @@ export async function planRun(
   const request: RunRequest = { ...RUN_DEFAULTS, cwd: workingFolder(), environ: process.env, ...asked };
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
-  const command = checkCommand(request.command, request.ready !== null);
+  if (request.image === null) checkCommand(request.command, request.ready !== null);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
   const consented = request.project?.policies ?? null;
@@ -133,13 +139,18 @@ export async function planRun(
     told,
     ...(consented === null ? {} : { consented }),
   });
+  const image =
+    request.image === null ? null : await prepareImage({ ...request, text: request.image, user: null, home });
+  if (image !== null) refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    ...workspace,
+    mounts: workspace.mounts,
+    workdir: imageWorkdir(request, image) ?? workspace.workdir,
+    ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
     ...(request.project === null ? {} : { projectFile: request.project.path }),
-    command,
+    command: commandOf(request, image),
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,
     choosePolicy: async (policies) => {
@@ -166,6 +177,18 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** An image may name one; a guest that stays needs none. */
+function commandOf(request: RunRequest, image: PreparedImage | null): readonly string[] {
+  const mayBeNone = request.ready !== null;
+  if (image === null) return checkCommand(request.command, mayBeNone);
+  return checkCommand(planImageCommand(image.config, request.command, mayBeNone), mayBeNone);
+}
+
+/** An image's own holds where the caller names none. */
+function imageWorkdir({ workdir }: RunRequest, image: PreparedImage | null): string | null {
+  return workdir === null ? (image?.config.workdir ?? null) : null;
 }
 
 /** The same policy, then and whenever it is read again, with what it does not allow reported. */

@@ -14,6 +14,7 @@ import type { AskBroker } from '../ask/broker.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type {
   GuestCommand,
+  GuestImage,
   GuestRef,
   GuestSpec,
   MountSpec,
@@ -63,6 +64,8 @@ export interface SessionRequest {
   readonly projectFile?: string;
   readonly mounts: readonly MountSpec[];
   readonly workdir: string;
+  /** Absent: the guest sees the host's system. */
+  readonly image?: GuestImage;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
   /** PEM text of each. */
@@ -292,6 +295,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     name: guest.run.id,
     mounts: request.mounts,
     workdir: request.workdir,
+    ...(request.image === undefined ? {} : { image: request.image }),
     environment: request.environment,
     shares: request.shares,
     authorities: request.authorities,

@@ -42,8 +42,12 @@ import { askToEnd } from './guest-processes.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
+import { planImageGuest } from './image-guest.ts';
 import { type GuestInit, startInit } from './init.ts';
+import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
+import { readLauncher } from './launcher-files.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
+import { planOverlay } from './overlay.ts';
 import { requirePassed } from './probe-failure.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { writablePlaces } from './report.ts';
@@ -65,6 +69,9 @@ interface GuestPlan {
   readonly watched: readonly ProtectedFile[];
   readonly environment: Readonly<Record<string, string>>;
   readonly identity: GuestIdentity;
+  readonly launcher: Launcher;
+  /** Of an image; null where the guest sees the host's system. */
+  readonly overlay: readonly string[] | null;
 }
 
 /** A guest whose link is up. */
@@ -180,7 +187,21 @@ function planLimits(spec: GuestSpec): CgroupPlan {
   return requirePlanned(planCgroups(facts, limits, spec.name));
 }
 
-function planGuest(spec: GuestSpec): GuestPlan {
+async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
+  const { image } = spec;
+  if (image === undefined) return { ...planHostGuest(spec), launcher: HOST_LAUNCHER, overlay: null };
+  const launcher = await readLauncher();
+  const { folders, ...plan } = planImageGuest(spec, image, launcher);
+  const overlay = planOverlay({
+    root: image.root,
+    scratch: image.scratch,
+    diskMiB: spec.resources?.diskMiB ?? null,
+    folders,
+  });
+  return { ...plan, launcher: launcher.launcher, overlay };
+}
+
+function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {
   const identity = callerIdentity();
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
@@ -224,7 +245,7 @@ async function startGuest(
   linking.catch(() => {});
   preloadRunner();
   try {
-    const plan = planGuest(spec);
+    const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
@@ -244,6 +265,7 @@ async function startGuest(
       workdir: spec.workdir,
       writable: writablePlaces(mounts),
       procsFiles,
+      launcher: held.launcher,
     };
     const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
     void init.ended.then(() => {
@@ -276,20 +298,22 @@ async function holdGuest(
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
   for (let attempt = 1; ; attempt++) {
-    const { mounts, identity } = plan;
+    const { mounts, identity, launcher, overlay } = plan;
     const launch = planInit({
       holderPid: link.holderPid,
       joining: joiningArguments(procsFiles),
       mounts,
       identity,
       filter: seccompFilter(architecture()),
+      launcher,
+      overlay,
     });
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
       const again = error instanceof SandError && error.code === 'guest-failed' && !signal.aborted;
       if (!again || attempt >= HOLD_ATTEMPTS) throw error;
-      plan = planGuest(spec);
+      plan = await planGuest(spec);
     }
   }
 }
@@ -393,6 +417,7 @@ function runIn(
     workdir: command.workdir ?? handle.workdir,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
+    launcher: handle.launcher,
     command: command.argv,
     joining: joiningArguments(handle.procsFiles),
   });

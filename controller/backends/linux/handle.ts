@@ -4,6 +4,7 @@
  */
 import { SandError } from '../../errors.ts';
 import type { GuestHandle } from '../backend.ts';
+import type { Launcher } from './launcher.ts';
 
 export interface LinuxHandle {
   /** A process in the link's user namespace and the guest's network namespace. */
@@ -20,6 +21,8 @@ export interface LinuxHandle {
   readonly writable: readonly string[];
   /** Of the control groups that every process of the guest joins. */
   readonly procsFiles: readonly string[];
+  /** What commands are started with in it. */
+  readonly launcher: Launcher;
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -28,7 +31,8 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
-  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, procsFiles } = handle;
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  const { procsFiles, launcher } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -38,9 +42,21 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
     isTextList(writable) &&
-    isTextList(procsFiles)
+    isTextList(procsFiles) &&
+    isLauncher(launcher)
   ) {
-    return { holderPid, initPid, namespace, uid, gid, environment, workdir, writable, procsFiles };
+    const identity = { uid, gid };
+    return {
+      holderPid,
+      initPid,
+      namespace,
+      ...identity,
+      environment,
+      workdir,
+      writable,
+      procsFiles,
+      launcher,
+    };
   }
   // Fail closed: a command is not started by half of what it needs.
   throw new SandError(
@@ -48,6 +64,12 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     'the guest was started by another version of sand, and this one does not understand what it says',
     'use the `sand` that started it',
   );
+}
+
+function isLauncher(value: unknown): value is Launcher {
+  if (typeof value !== 'object' || value === null) return false;
+  const words: Readonly<Record<string, unknown>> = { ...value };
+  return ['bubblewrap', 'shell', 'cat', 'readlink', 'env'].every((name) => isTextList(words[name]));
 }
 
 function isCount(value: unknown): value is number {

@@ -27,6 +27,8 @@ export type Mount =
       readonly mode?: string;
     }
   | { readonly kind: 'directory'; readonly target: string; readonly mode: string }
+  /** What was mounted there becomes read-only, once all before it has been put in. */
+  | { readonly kind: 'seal'; readonly target: string }
   | { readonly kind: 'proc' }
   | { readonly kind: 'dev' };
 
@@ -191,7 +193,7 @@ function systemMount(entry: HostFiles['system'][number]): Mount {
  * A guest of a root caller is the host's uid 0 to procfs, and its namespaces do not stop it from writing
  * the kernel's settings there.
  */
-function procMounts(host: HostFiles): readonly Mount[] {
+export function procMounts(host: Pick<HostFiles, 'procWritable' | 'procHidden'>): readonly Mount[] {
   const settings = host.procWritable.map(
     (path): Mount => ({ kind: 'bind', source: path, target: path, writable: false }),
   );
@@ -218,7 +220,10 @@ function homeMounts(host: HostFiles, identity: GuestIdentity): readonly Mount[] 
 }
 
 /** A socket can be connected to through a read-only mount, and system call filters cannot see a path. */
-function maskSockets(request: FilesRequest): readonly Mount[] {
+export function maskSockets(request: {
+  readonly host: Pick<HostFiles, 'system' | 'toolchains' | 'sockets'>;
+  readonly workspaces: readonly Workspace[];
+}): readonly Mount[] {
   const visible = [
     ...request.host.system
       .filter(({ link }) => link === null)
@@ -242,10 +247,7 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
   const file = (target: string | null, content: string): readonly Mount[] =>
     target === null ? [] : [{ kind: 'data', target, content }];
   return [
-    ...file(
-      host.resolvConf,
-      `nameserver ${request.nameserver}\noptions timeout:${request.lookupSeconds ?? LOOKUP_SECONDS} attempts:2\n`,
-    ),
+    ...file(host.resolvConf, resolverText(request.nameserver, request.lookupSeconds)),
     ...file(host.hosts, `127.0.0.1 localhost ${GUEST_HOSTNAME}\n::1 localhost ip6-localhost ip6-loopback\n`),
     ...file(
       host.nsswitch,
@@ -264,6 +266,11 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
       `root:x:0:\n${identity.gid === 0 ? '' : `${identity.user}:x:${identity.gid}:\n`}nogroup:x:65534:\n`,
     ),
   ];
+}
+
+/** The guest's resolv.conf. */
+export function resolverText(nameserver: string, lookupSeconds = LOOKUP_SECONDS): string {
+  return `nameserver ${nameserver}\noptions timeout:${lookupSeconds} attempts:2\n`;
 }
 
 /** Whether `path` is `folder` or lies below it; both absolute and normalised. */
