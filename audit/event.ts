@@ -121,6 +121,13 @@ export interface UnplantedAttempt extends DecisionFacts {
   readonly count: number;
 }
 
+export interface ImageFact {
+  /** As it was named. */
+  readonly name: string;
+  /** Of its manifest; null: a folder has none. */
+  readonly digest: string | null;
+}
+
 export interface RunStart {
   readonly kind: 'run-start';
   readonly schema: typeof AUDIT_SCHEMA_VERSION;
@@ -132,6 +139,8 @@ export interface RunStart {
   readonly backend: string;
   readonly isolation: string;
   readonly confinement: 'enforced' | 'cooperative';
+  /** What the guest's root is of, where it is not the host's system. */
+  readonly image?: ImageFact;
   /** Arguments with secret-looking values replaced. */
   readonly command: readonly string[];
   readonly policy: {

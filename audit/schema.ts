@@ -3,7 +3,7 @@
  * hold the tables below: a field that is added there and not here does not compile.
  */
 import { REASONS } from '../policies/reasons.ts';
-import type { AuditEntry, AuditEvent, DecisionFacts, RuleFact } from './event.ts';
+import type { AuditEntry, AuditEvent, DecisionFacts, ImageFact, RuleFact } from './event.ts';
 import { AUDIT_SCHEMA_VERSION } from './event.ts';
 import { type Check, compileCheck, type JsonSchema } from './shape.ts';
 
@@ -89,6 +89,10 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       backend: TEXT,
       isolation: TEXT,
       confinement: { enum: ['enforced', 'cooperative'] },
+      image: objectSchema<ImageFact>(
+        { properties: { name: TEXT, digest: { anyOf: [{ type: 'null' }, TEXT] } }, optional: {} },
+        'what the guest\u2019s root is of, where it is not the host\u2019s system',
+      ),
       command: { ...TEXTS, description: 'arguments with secret-looking values replaced' },
       policy: objectSchema<EntryOf<'run-start'>['policy']>({
         properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS, phases: TEXTS, phase: TEXT },
@@ -101,7 +105,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       },
       secrets: { ...TEXTS, description: 'names of the secrets that the guest was given as files' },
     },
-    optional: { before: true, name: true, secrets: true },
+    optional: { before: true, image: true, name: true, secrets: true },
   },
   probe: {
     description: 'one start probe',

@@ -29,6 +29,7 @@ type FileSettings = Pick<
   | 'phaseAfter'
   | 'command'
   | 'name'
+  | 'image'
   | 'ports'
   | 'secrets'
   | 'resources'
@@ -65,6 +66,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     phaseAfter: asked.phaseAfter,
     command: asked.command,
     name: asked.name,
+    image: asked.image,
     ports: parsePortFlags(asked.ports),
     secrets: parseSecretFlags(asked.secrets),
     resources: parseResourceFlags(known(asked.resources)),
@@ -88,6 +90,7 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
     backend: flags.backend ?? null,
     cache: flags.cache ?? null,
     name: request.name,
+    image: request.image,
     ports: flags.publish,
     secrets: flags.secret,
     resources: {
@@ -101,7 +104,6 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
 }
 
 const NO_FLAG_YET = {
-  image: null,
   isolation: null,
   user: null,
   readOnly: null,
@@ -109,9 +111,9 @@ const NO_FLAG_YET = {
 
 /** Fail closed: a guest without what the file says would not be the one that was reviewed. */
 function refuseUnsupported(file: ProjectFile): void {
-  const { image, isolation, user, readOnly } = file;
+  const { isolation, user, readOnly } = file;
   const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
-    ...{ image, isolation, user, readOnly },
+    ...{ isolation, user, readOnly },
   };
   const [first] = Object.entries(keys).flatMap(([key, placed]) =>
     placed === null || placed === undefined ? [] : [{ key, at: placed.at }],

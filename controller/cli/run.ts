@@ -19,7 +19,8 @@ import {
 import { planRun, type RunRequest } from '../run/plan.ts';
 import { parsePortFlags } from '../run/port-flag.ts';
 import { parseSecretFlags } from '../run/secret-flag.ts';
-import { runSession, type SessionResult } from '../run/session.ts';
+import { runSession } from '../run/session.ts';
+import type { SessionResult } from '../run/session-request.ts';
 import { processSignals } from '../run/signals.ts';
 import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';

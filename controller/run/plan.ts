@@ -28,7 +28,7 @@ import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from
 import type { PortFlag } from './port-flag.ts';
 import type { SecretFlag } from './secret-flag.ts';
 import { readSecrets } from './secret-reading.ts';
-import type { SessionRequest, SignalSource } from './session.ts';
+import type { SessionRequest, SignalSource } from './session-request.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
 export interface RunRequest {

@@ -2,7 +2,7 @@
  * What a run says of itself: the first line of its log, what `--verbose` tells; and whether its backend
  * offers what its policy requires. Decides no policy.
  */
-import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
+import { AUDIT_SCHEMA_VERSION, type AuditEntry, type ImageFact } from '../../audit/event.ts';
 import { redactCommand, redactText } from '../../audit/redact.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import type { SandboxBackend } from '../backends/backend.ts';
@@ -13,7 +13,7 @@ import type { GuestRecord } from '../guests/registry.ts';
 import { VERSION } from '../version.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import { formatPlace } from './port-flag.ts';
-import type { SessionRequest } from './session.ts';
+import type { SessionRequest } from './session-request.ts';
 
 export function runStart(
   request: SessionRequest,
@@ -33,6 +33,7 @@ export function runStart(
     backend: name,
     isolation: capabilities.isolation,
     confinement: capabilities.confinement,
+    ...imageFact(request),
     command: redactCommand(request.command),
     policy: {
       name: policy.name,
@@ -47,6 +48,11 @@ export function runStart(
       : { secrets: request.secrets?.map(({ name }) => name) ?? [] }),
     ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
   };
+}
+
+/** Nothing where the guest sees the host's system. */
+export function imageFact({ image }: Pick<SessionRequest, 'image'>): { readonly image?: ImageFact } {
+  return image === undefined ? {} : { image: { name: image.name, digest: image.digest } };
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */

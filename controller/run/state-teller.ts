@@ -5,8 +5,9 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import type { Ending } from './ending.ts';
 import type { PolicyCourse } from './policy-course.ts';
+import { imageFact } from './run-facts.ts';
 import { type RunState, writeRunState } from './run-state.ts';
-import type { SessionRequest } from './session.ts';
+import type { SessionRequest } from './session-request.ts';
 
 export interface StateTeller {
   /** Before anything is made. */
@@ -35,6 +36,7 @@ export function createStateTeller(
     backend: backend.name,
     isolation,
     confinement,
+    ...imageFact(request),
     mounts,
     workdir,
   };

@@ -127,7 +127,12 @@ export function runEnd(more: Partial<RunEnd> = {}): RunEnd {
 
 /** Every kind, each once with all its optional fields. */
 export const FULL_ENTRIES: readonly AuditEntry[] = [
-  runStart({ before: ['npm ci --token=[redacted]'], secrets: ['deploy-key'] }),
+  runStart({
+    name: 'web',
+    image: { name: './app.tar', digest: 'sha256:0a' },
+    before: ['npm ci --token=[redacted]'],
+    secrets: ['deploy-key'],
+  }),
   { kind: 'probe', name: 'raw-ip-tcp', passed: true, detail: 'refused by the gateway' },
   dns({
     muted: true,

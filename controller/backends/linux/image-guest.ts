@@ -16,6 +16,7 @@ import { planImageMounts } from './image-mounts.ts';
 import type { LauncherPlan } from './launcher.ts';
 import { type GuestIdentity, isWithin, type Mount } from './mounts.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
+import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { type AuthorityLists, planTrust } from './trust.ts';
 
@@ -47,7 +48,11 @@ export function planImageGuest(spec: GuestSpec, image: GuestImage, launcher: Lau
     readOnly: false,
     workspaces: spec.mounts,
     guards: protection.mounts,
-    extras: [...shares.mounts.map((mount) => atHome(mount, caller.home, home)), ...trust.mounts],
+    extras: [
+      ...shares.mounts.map((mount) => atHome(mount, caller.home, home)),
+      ...trust.mounts,
+      ...secretMounts(spec.secrets ?? []),
+    ],
     nameserver: LINK.gateway4,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });

@@ -6,7 +6,8 @@ import type { AuditEvent } from '../../../audit/event.ts';
 import { auditRoot, type RunPlace, runPlace } from '../../../audit/runs.ts';
 import { askControl } from '../../../controller/control/client.ts';
 import { readRunState } from '../../../controller/run/run-state.ts';
-import { runSession, type SessionRequest } from '../../../controller/run/session.ts';
+import { runSession } from '../../../controller/run/session.ts';
+import type { SessionRequest } from '../../../controller/run/session-request.ts';
 import { createFakeBackend, type FakeOptions } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
 
