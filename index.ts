@@ -3,7 +3,8 @@
  * does beyond them (reading flags, printing) is in `controller/cli`.
  */
 import { planRun, type RunRequest } from './controller/run/plan.ts';
-import { runSession, type SessionResult } from './controller/run/session.ts';
+import { runSession } from './controller/run/session.ts';
+import type { SessionResult } from './controller/run/session-request.ts';
 
 export type { AuditEntry, AuditEvent } from './audit/event.ts';
 export { readAuditLog } from './audit/read.ts';

@@ -7,7 +7,7 @@ import { howOf, rowVerdict } from './summary.ts';
 import { formatAuthority, formatBytes, formatRulePlace, VERDICT_COLOURS, VERDICT_TEXT } from './table.ts';
 import { padEnd } from './width.ts';
 
-/** The longest of `VERDICT_TEXT`. */
+/** The longest of `VERDICT_TEXT`, and `inbound refused`. */
 const LABEL_COLUMNS = 15;
 
 /** One line that ends in a newline. */
@@ -30,6 +30,8 @@ function labelOf(event: AuditEvent): {
       const verdict = rowVerdict(event);
       return { text: VERDICT_TEXT[verdict], colour: VERDICT_COLOURS[verdict] };
     }
+    case 'inbound':
+      return { text: event.disposition === 'forwarded' ? 'inbound' : 'inbound refused', colour: null };
     case 'probe':
       return { text: event.passed ? 'probe passed' : 'probe failed', colour: event.passed ? null : 'red' };
     default:
@@ -56,6 +58,13 @@ function describe(event: AuditEvent): string {
       const reason = event.reason === undefined ? '' : `, ${event.reason}`;
       const bytes = `${formatBytes(event.bytesOut)} out, ${formatBytes(event.bytesIn)} in`;
       return `${formatAuthority(event)} ${bytes}, ${event.durationMs} ms${reason}`;
+    }
+    case 'inbound': {
+      const place = formatAuthority({ host: event.address, port: event.port });
+      const from = event.peer === '' ? '' : ` from ${event.peer}`;
+      const detail = event.detail === undefined ? '' : `: ${event.detail}`;
+      const reason = event.reason === undefined ? '' : `, ${event.reason}${detail}`;
+      return `${place} to guest port ${event.guestPort}${from}${reason}`;
     }
     case 'unplanted': {
       const times = event.count > 1 ? `, ${event.count} times` : '';

@@ -93,6 +93,25 @@ export interface ConnectionClose {
   readonly detail?: string;
 }
 
+/** Somebody on the host came to a published port. Written before a byte passes; the policy has no say in it. */
+export interface InboundConnection {
+  readonly kind: 'inbound';
+  /** Names it in its close; of the same numbers as those of `connection`. */
+  readonly connection: number;
+  /** Address and port of who came; empty where the event stands for several. */
+  readonly peer: string;
+  /** Where it came to on the host. */
+  readonly address: string;
+  readonly port: number;
+  readonly guestPort: number;
+  readonly disposition: 'forwarded' | 'refused';
+  /** Why it was refused. */
+  readonly reason?: Reason;
+  readonly detail?: string;
+  /** How many refusals of a flood the event stands for; absent: itself alone. */
+  readonly count?: number;
+}
+
 /** Ports that nothing listens on: counted by the link, told after the fact. */
 export interface UnplantedAttempt extends DecisionFacts {
   readonly kind: 'unplanted';
@@ -100,6 +119,13 @@ export interface UnplantedAttempt extends DecisionFacts {
   readonly host: string;
   readonly port: number;
   readonly count: number;
+}
+
+export interface ImageFact {
+  /** As it was named. */
+  readonly name: string;
+  /** Of its manifest; null: a folder has none. */
+  readonly digest: string | null;
 }
 
 export interface RunStart {
@@ -113,6 +139,8 @@ export interface RunStart {
   readonly backend: string;
   readonly isolation: string;
   readonly confinement: 'enforced' | 'cooperative';
+  /** What the guest's root is of, where it is not the host's system. */
+  readonly image?: ImageFact;
   /** Arguments with secret-looking values replaced. */
   readonly command: readonly string[];
   readonly policy: {
@@ -127,6 +155,8 @@ export interface RunStart {
   readonly workdir: string;
   /** Shell texts that run in the guest before the command, each of which ends a phase. Redacted like it. */
   readonly before?: readonly string[];
+  /** Names of the secrets that the guest was given as files. */
+  readonly secrets?: readonly string[];
 }
 
 /** A guest begins a later phase of its policy. */
@@ -208,6 +238,7 @@ export type AuditEntry =
   | DnsDecision
   | ConnectionDecision
   | ConnectionClose
+  | InboundConnection
   | UnplantedAttempt
   | PhaseStart
   | ExecStart

@@ -3,7 +3,7 @@
  * hold the tables below: a field that is added there and not here does not compile.
  */
 import { REASONS } from '../policies/reasons.ts';
-import type { AuditEntry, AuditEvent, DecisionFacts, RuleFact } from './event.ts';
+import type { AuditEntry, AuditEvent, DecisionFacts, ImageFact, RuleFact } from './event.ts';
 import { AUDIT_SCHEMA_VERSION } from './event.ts';
 import { type Check, compileCheck, type JsonSchema } from './shape.ts';
 
@@ -89,6 +89,10 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       backend: TEXT,
       isolation: TEXT,
       confinement: { enum: ['enforced', 'cooperative'] },
+      image: objectSchema<ImageFact>(
+        { properties: { name: TEXT, digest: { anyOf: [{ type: 'null' }, TEXT] } }, optional: {} },
+        'what the guest\u2019s root is of, where it is not the host\u2019s system',
+      ),
       command: { ...TEXTS, description: 'arguments with secret-looking values replaced' },
       policy: objectSchema<EntryOf<'run-start'>['policy']>({
         properties: { name: TEXT, digest: TEXT, mode: TEXT, layers: TEXTS, phases: TEXTS, phase: TEXT },
@@ -99,8 +103,9 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
         ...TEXTS,
         description: 'shell texts that run before the command, each in a phase of its own',
       },
+      secrets: { ...TEXTS, description: 'names of the secrets that the guest was given as files' },
     },
-    optional: { before: true, name: true },
+    optional: { before: true, image: true, name: true, secrets: true },
   },
   probe: {
     description: 'one start probe',
@@ -151,7 +156,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
     },
   },
   close: {
-    description: 'the end of a connection that was forwarded',
+    description: 'the end of a connection that was forwarded, out of the guest or into it',
     properties: {
       kind: { const: 'close' },
       connection: COUNT,
@@ -169,6 +174,22 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       },
     },
     optional: { reason: true, status: true, address: true, detail: true },
+  },
+  inbound: {
+    description: 'somebody on the host came to a published port, written before a byte passes',
+    properties: {
+      kind: { const: 'inbound' },
+      connection: COUNT,
+      peer: { type: 'string', description: 'address and port of who came' },
+      address: { type: 'string', description: 'where it came to on the host' },
+      port: PORT,
+      guestPort: PORT,
+      disposition: { enum: ['forwarded', 'refused'] },
+      reason: { ...REASON, description: 'why it was refused' },
+      detail: TEXT,
+      count: FLOOD,
+    },
+    optional: { reason: true, detail: true, count: true },
   },
   unplanted: {
     description: 'attempts on a port that nothing listens on, told after the fact',

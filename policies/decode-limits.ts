@@ -2,6 +2,7 @@
  * A map of limits in a policy file → numbers: counts, bytes and milliseconds, each within the bounds of its key.
  * Which keys stand where, and what holds of several, is for `guest-limits.ts`.
  */
+import { parseByteSize } from './byte-size.ts';
 import type { MapEntry, PolicyNode } from './document-tree.ts';
 import {
   LIMIT_KEYS,
@@ -39,7 +40,6 @@ export function readLimits(entry: MapEntry, table: KeyTable, issues: IssueList):
   return stated;
 }
 
-const UNIT_BYTES: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
 const UNITS: Readonly<
@@ -52,7 +52,7 @@ const UNITS: Readonly<
   bytes: {
     words: 'a number of bytes',
     hint: 'Write it with KiB, MiB or GiB, for example',
-    read: (node) => wholeNumber(node) ?? readUnits(node, /^([1-9]\d{0,14})(KiB|MiB|GiB)$/, UNIT_BYTES),
+    read: (node) => wholeNumber(node) ?? readSize(node),
   },
   time: {
     words: 'a time',
@@ -85,6 +85,10 @@ function readLimit(
     `Write ${key}: ${sample}.`,
   );
   return null;
+}
+
+function readSize(node: PolicyNode): number | null {
+  return node.kind === 'scalar' && typeof node.value === 'string' ? parseByteSize(node.value) : null;
 }
 
 function readUnits(node: PolicyNode, form: RegExp, units: Readonly<Record<string, number>>): number | null {

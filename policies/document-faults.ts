@@ -16,8 +16,8 @@ export function oversized(lexeme: string, count: number, offset: number): Fault 
   if (count > POLICY_LIMITS.tokens) {
     return {
       offset,
-      message: 'the file holds more than any policy needs',
-      hint: 'Split it, or use wildcards.',
+      message: 'the file holds more than any such file needs',
+      hint: 'Make it shorter.',
     };
   }
   return null;
@@ -46,14 +46,14 @@ export function forbidden(type: string | null, lexeme: string, offset: number): 
   if (type === 'anchor') {
     return {
       offset,
-      message: `${lexeme} is a YAML anchor, and a policy has none`,
+      message: `${lexeme} is a YAML anchor, and sand reads none`,
       hint: 'Write the value out where it is needed, or quote it.',
     };
   }
   if (type === 'directive-line') {
     return {
       offset,
-      message: 'a policy has no YAML directives',
+      message: 'sand reads no YAML directives',
       hint: 'Remove the line that begins with "%".',
     };
   }

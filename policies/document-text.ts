@@ -22,7 +22,7 @@ export function decodeText(
   if (bytes > POLICY_LIMITS.fileBytes) {
     return {
       message: `the file is larger than ${POLICY_LIMITS.fileBytes} bytes`,
-      hint: 'Split it, or use wildcards.',
+      hint: 'Make it shorter.',
     };
   }
   if (typeof content === 'string') return content;

@@ -1,6 +1,6 @@
 /**
- * Text of a policy file → a tree of plain values with the line and column of each. Refuses at once what YAML
- * offers and a policy never needs (aliases, tags, directives, several documents) and what a reviewer could not
+ * Text of a policy or project file → a tree of plain values with the line and column of each. Refuses at once what YAML
+ * offers and such a file never needs (aliases, tags, directives, several documents) and what a reviewer could not
  * see (control and bidirectional characters). What the values mean is for `decode.ts`.
  */
 import { createRequire } from 'node:module';
@@ -82,7 +82,7 @@ function readYaml(library: YamlLibrary, text: string, file: string, wantsLayout:
   if (second !== undefined) {
     issues.error(
       lines.at(second.range[0]),
-      'a file holds one policy, and a second begins here',
+      'a file holds one document, and a second begins here',
       'Remove "---".',
     );
   }
@@ -163,7 +163,7 @@ function readTokens(
       return {
         offset,
         message: `values are nested more than ${POLICY_LIMITS.depth} deep`,
-        hint: 'A policy needs four levels; remove brackets or dashes.',
+        hint: 'A few levels are enough; remove brackets or dashes.',
       };
     }
     scalarFollows = type === 'scalar';
@@ -210,7 +210,7 @@ function convertTree(
     return { kind: 'scalar', at, value, source };
   }
   // Fail closed: an alias or any other kind of node that the token pass should have refused.
-  issues.error(at, 'this kind of YAML value has no place in a policy', 'Write plain text, a list or a map.');
+  issues.error(at, 'this kind of YAML value has no place here', 'Write plain text, a list or a map.');
   return nothing;
 }
 
@@ -228,11 +228,11 @@ function convertEntries(
     const at = lines.at(keyNode?.range?.[0] ?? 0);
     const key: unknown = library.isScalar(keyNode) ? keyNode.value : null;
     if (typeof key !== 'string') {
-      issues.error(at, 'a key is a word', 'Write one of the keys of the policy language.');
+      issues.error(at, 'a key is a word', 'Write one of the keys that belong here.');
       continue;
     }
     if (key === '<<') {
-      issues.error(at, 'merge keys have no place in a policy', 'Write the keys out, or use extends.');
+      issues.error(at, 'merge keys have no place here', 'Write the keys out.');
       continue;
     }
     if (seen.has(key)) {

@@ -41,6 +41,7 @@ export const REASONS = {
   'upstream-refused': 'the origin refused or reset the connection',
   'upstream-timeout': 'the origin did not answer in time',
   'upstream-failed': 'the origin or the way to it failed',
+  'guest-port-closed': 'no server in the guest answers on the published port',
   'limit-connections': 'the guest has as many connections open as its policy admits',
   'limit-requests': 'the guest asks more often than its policy admits',
   'limit-bytes': 'the guest has moved as many bytes as its policy admits',

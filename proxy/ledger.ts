@@ -166,6 +166,11 @@ export class Ledger implements FlightBooks {
     this.#write({ kind: 'close', connection: id, host, port, bytesOut, bytesIn, ...end });
   }
 
+  /** For a connection that is on record elsewhere, so that no two of a log share a number. */
+  takeNumber(): number {
+    return this.#next++;
+  }
+
   /** Ends every open flight. */
   cutAll(reason: Reason): void {
     for (const flight of [...this.#flights]) flight.cut(reason);

@@ -46,6 +46,8 @@ export interface GatewayProxy {
    */
   policyChanged(reason?: 'policy-changed' | 'rule-expired'): void;
   stats(): ProxyStats;
+  /** For a connection of the same log that the proxy does not carry. */
+  takeNumber(): number;
   /** Ends every connection at once and records it; idempotent. What arrives later is reset. */
   close(): void;
 }
@@ -131,6 +133,7 @@ export function createProxy(context: ProxyContext): GatewayProxy {
       }
     },
     stats: () => ({ connections: guests.size, accepted, ...ledger.stats() }),
+    takeNumber: () => ledger.takeNumber(),
     close() {
       if (isClosed) return;
       isClosed = true;

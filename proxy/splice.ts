@@ -20,16 +20,24 @@ export interface SpliceOptions {
   readonly halfOpenTimeoutMs: number;
 }
 
+/** What the bytes are told to, and ended by. */
+export type SplicedFlight = Pick<Flight, 'onCut' | 'watch' | 'count' | 'close'>;
+
 /**
  * Owns both sockets from here on, and closes the flight's books once both are closed. Ended by `flight.cut` too.
  * Nobody waits for it: ten thousand idle tunnels would be as many chains of suspended callers.
  */
-export function splice(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions): void {
+export function splice(
+  guest: GuestSocket,
+  upstream: Socket,
+  flight: SplicedFlight,
+  options: SpliceOptions,
+): void {
   new Splice(guest, upstream, flight, options).start(options);
 }
 
 class Splice {
-  readonly flight: Flight;
+  readonly flight: SplicedFlight;
   readonly turns: TurnShare;
   readonly #out: Direction;
   readonly #in: Direction;
@@ -38,7 +46,7 @@ class Splice {
   #ending: Reason | null = null;
   #open = 2;
 
-  constructor(guest: GuestSocket, upstream: Socket, flight: Flight, options: SpliceOptions) {
+  constructor(guest: GuestSocket, upstream: Socket, flight: SplicedFlight, options: SpliceOptions) {
     this.flight = flight;
     this.turns = options.turns;
     this.#halfOpenTimeoutMs = options.halfOpenTimeoutMs;

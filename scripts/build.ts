@@ -1,6 +1,6 @@
 /**
  * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
- * reads few files), the planter and prober apart (they are programs), declarations, policy data, schemas, and
+ * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, and
  * the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { auditLineSchema } from '../audit/schema.ts';
+import { projectJsonSchema } from '../controller/project-file/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -79,6 +80,7 @@ const programs = await build({
     index: 'index.ts',
     planter: 'controller/links/namespace/planter.ts',
     prober: 'controller/links/namespace/prober.ts',
+    dialer: 'controller/links/namespace/dialer.ts',
   },
   outdir: DIST,
   splitting: true,
@@ -102,6 +104,7 @@ cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
+writeSchema('sand', projectJsonSchema());
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
   licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),

@@ -7,6 +7,9 @@ import type { Socket } from 'node:net';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { JournalEntry } from '../guests/journal.ts';
+import type { Dial } from '../links/dial.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
+import type { ResourceEvent } from '../resources/usage.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -20,6 +23,8 @@ export interface Capabilities {
   readonly confinement: 'enforced' | 'cooperative';
   readonly terminal: boolean;
   readonly processAttribution: boolean;
+  /** Whether the link has a way in, so that the host reaches servers of the guest. */
+  readonly publishedPorts: boolean;
 }
 
 /** One doctor check and what it found. */
@@ -39,6 +44,28 @@ export interface MountSpec {
   readonly writable: boolean;
 }
 
+/** A root of the guest's own instead of the host's system folders. */
+export interface GuestImage {
+  /** As the caller wrote it. */
+  readonly name: string;
+  /** Of its configuration; null for a folder. */
+  readonly digest: string | null;
+  /** Folder on the host with its files, never written: what the guest writes is its own and goes with it. */
+  readonly root: string;
+  /** An empty folder on the host, where the guest's root is put together in a mount namespace of its own. */
+  readonly scratch: string;
+  /** Who its commands are; `listed`: whether its passwd has a line for that number. */
+  readonly user: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly user: string;
+    readonly home: string;
+    readonly listed: boolean;
+  };
+  /** The image's own variables. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface GuestSpec {
   /** Unique among the guests of this user; checked before it gets here. */
   readonly name: string;
@@ -56,8 +83,14 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** What stands between the guest and the host's kernel; absent: `namespaces`. */
   readonly isolation?: Isolation;
+  /** What `--secret` gave, as files that the guest alone reads; absent: none. */
+  readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** What it may use of the host; absent: all of it. */
+  readonly resources?: ResourceLimits;
+  /** Absent: the guest sees the host's system, read-only. */
+  readonly image?: GuestImage;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
 }
@@ -113,7 +146,11 @@ export interface ExitStatus {
 
 /** What the guest tried that only shows when it has ended. */
 export interface Observation {
-  readonly code: 'protected-file-created' | 'protected-file-changed' | 'protected-file-replaced';
+  readonly code:
+    | 'protected-file-created'
+    | 'protected-file-changed'
+    | 'protected-file-replaced'
+    | ResourceEvent['code'];
   readonly detail: string;
 }
 
@@ -134,6 +171,10 @@ export interface GatewayPort {
   readonly ports: readonly number[];
   /** Called when a changed policy can allow more ports; resolves when they are planted. */
   onMorePorts(plant: (ports: readonly number[]) => Promise<void>): void;
+  /** Of the guest, that the host reaches; no others may be dialled. */
+  readonly publishedPorts: readonly number[];
+  /** Called once the link is up, where ports are published, with its way in. */
+  onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
   acceptProxy(socket: Socket): void;
   /** A connection whose original destination is known. */

@@ -5,6 +5,8 @@ import { createLinuxBackend } from './linux/backend.ts';
 
 const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = { linux: createLinuxBackend };
 
+export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
+
 /** Raises `usage` for a name that is no backend. */
 export function createBackend(name: string): SandboxBackend {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
@@ -12,7 +14,7 @@ export function createBackend(name: string): SandboxBackend {
     throw new SandError(
       'usage',
       `--backend ${name}: there is no such backend`,
-      `write one of: ${Object.keys(BACKENDS).join(', ')}`,
+      `write one of: ${BACKEND_NAMES.join(', ')}`,
     );
   }
   return create();

@@ -104,7 +104,7 @@ export async function removeGuests(context: ChosenGuests & { readonly force: boo
     );
   for (const guest of guests) {
     if (guest.standing === 'running' || guest.standing === 'starting') await stopGuest(guest, 0);
-    remove(context, viewGuest(guest.record));
+    await remove(context, viewGuest(guest.record));
     if (!context.json) context.write(`${guest.record.name}\n`);
   }
   if (context.json) context.write(`${JSON.stringify({ removed: context.names })}\n`);
@@ -116,15 +116,15 @@ export async function pruneGuests(context: GuestContext): Promise<number> {
   const gone = viewGuests(auditRoot(context.env)).filter(
     ({ standing }) => standing === 'ended' || standing === 'broken',
   );
-  for (const guest of gone) remove(context, guest);
+  for (const guest of gone) await remove(context, guest);
   const removed = gone.map(({ record, standing }) => ({ name: record.name, standing }));
   if (context.json) context.write(`${JSON.stringify({ removed })}\n`);
   else for (const { name, standing } of removed) context.write(`${name} (${standing})\n`);
   return 0;
 }
 
-function remove({ env }: GuestContext, guest: GuestView): void {
-  const left = removeGuest(auditRoot(env), guest);
+async function remove({ env }: GuestContext, guest: GuestView): Promise<void> {
+  const left = await removeGuest(auditRoot(env), guest);
   if (left.length === 0) return;
   throw new SandError(
     'teardown-failed',

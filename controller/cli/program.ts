@@ -41,9 +41,9 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
-  addImage(program, context);
   addPhase(program, context);
   addAsk(program, context);
+  addImage(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   addSupervise(program, context);
@@ -83,6 +83,18 @@ function addRun(program: Command, context: ProgramContext): void {
     )
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
+    .option(
+      '-p, --publish <[ADDR:]HOST:GUEST>',
+      'let the host reach a port of the guest: 8080, 8080:80, 0:80 for any free one (ADDR: 127.0.0.1)',
+      list,
+      [],
+    )
+    .option(
+      '--secret <NAME=FILE>',
+      'a file /run/secrets/NAME for the guest, of a file or, as NAME=env:VARIABLE, of your own variable',
+      list,
+      [],
+    )
     .option('--share <NAMES>', 'give the guest ssh-agent, gitconfig, known-hosts or npmrc', list, [])
     .option(
       '--trust-ca <FILE>',
@@ -101,13 +113,24 @@ function addRun(program: Command, context: ProgramContext): void {
       'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
       false,
     )
-    .option('--cache', 'keep package caches for the next run in this folder', false)
+    .option('--cache', 'keep package caches for the next run in this folder')
+    .option('--no-cache', 'keep none, whatever sand.yaml says')
+    .option(
+      '--image <REF>',
+      'a root of its own for the guest: a folder, an OCI or docker archive, or an image of podman\u2019s store',
+    )
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
+    .option('--cpus <N>', 'processors that the guest may use: 2, 1.5')
+    .option('--memory <SIZE>', 'memory that the guest may use: 512MiB, 2g')
+    .option('--pids <N>', 'processes and threads that the guest may have')
+    .option('--disk <SIZE>', 'what the guest\u2019s private folders may hold together: 1GiB')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
-    .addOption(new Option('--backend <NAME>', 'what launches the guest').default(DEFAULT_BACKEND))
+    .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
+    .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
+    .option('--no-project-file', 'leave a sand.yaml that is found out of it')
     .addOption(
       new Option('--isolation <KIND>', 'what stands between the guest and this kernel')
         .choices(ISOLATIONS)

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
-import type { Isolation } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, type Isolation } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { parseResourceFlags } from '../resources/flags.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -16,10 +17,14 @@ import {
   usage,
 } from '../run/options.ts';
 import { planRun, type RunRequest } from '../run/plan.ts';
-import { runSession, type SessionResult } from '../run/session.ts';
+import { parsePortFlags } from '../run/port-flag.ts';
+import { parseSecretFlags } from '../run/secret-flag.ts';
+import { runSession } from '../run/session.ts';
+import type { SessionResult } from '../run/session-request.ts';
 import { processSignals } from '../run/signals.ts';
 import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';
+import { withProject } from './run-project.ts';
 
 export interface RunFlags {
   readonly detach: boolean;
@@ -30,17 +35,26 @@ export interface RunFlags {
   readonly mount: readonly string[];
   readonly env: readonly string[];
   readonly phaseAfter: readonly string[];
+  readonly publish: readonly string[];
+  readonly secret: readonly string[];
   readonly share: readonly string[];
   readonly trustCa: readonly string[];
   readonly ask: boolean;
-  readonly cache: boolean;
+  readonly cache?: boolean;
+  readonly image?: string;
   readonly isolation: Isolation;
   readonly workdir?: string;
   readonly timeout?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly pids?: string;
+  readonly disk?: string;
   readonly dnsPort?: string;
   readonly dnsUpstream: readonly string[];
   readonly upstreamProxy?: string;
-  readonly backend: string;
+  readonly backend?: string;
+  /** False: `--no-project-file`. */
+  readonly projectFile?: string | false;
   readonly json: boolean;
   readonly verbose: boolean;
 }
@@ -59,12 +73,13 @@ export async function runCommandLine(
   if (flags.detach) return runDetached(flags, commandOf(stray, context.command), context);
   // Only a run that learns loads what writes policies.
   const learning = flags.learn ? await import('./run-learn.ts') : null;
-  learning?.checkPlace(flags.policy);
-  const request = await planRun(readFlags(flags, commandOf(stray, context.command)));
+  const asked = await withProject(readFlags(flags, commandOf(stray, context.command)), flags);
+  learning?.checkPlace(asked.policies);
+  const request = await planRun(asked);
   const result = await runSession(request);
   if (flags.json) context.write(`${JSON.stringify(describeRun(result))}\n`);
   reportEnd(result, (text) => void process.stderr.write(text));
-  await learning?.learnAfter(result.run.id, flags.policy);
+  await learning?.learnAfter(result.run.id, asked.policies);
   const [failed] = result.teardown;
   return result.exitCode === 0 && failed !== undefined ? 125 : result.exitCode;
 }
@@ -79,7 +94,7 @@ async function runDetached(
     const hint = 'learn from its log when it has ended: sand policy learn RUN';
     throw usage('--learn is for a run in the foreground', hint);
   }
-  await planRun({ ...readFlags(flags, command), ready: () => {} });
+  await planRun({ ...(await withProject(readFlags(flags, command), flags)), ready: () => {} });
   const { startSupervisor } = await import('../run/supervisor.ts');
   const { name, run } = await startSupervisor({ flags, command }, (text) => void process.stderr.write(text));
   context.write(flags.json ? `${JSON.stringify({ guest: name, run })}\n` : `${name}\n`);
@@ -91,7 +106,7 @@ export async function superviseRun(context: RunContext): Promise<number> {
   const { formatReply, readSupervisorRequest, replyOf } = await import('../run/supervisor.ts');
   const { flags, command } = await readSupervisorRequest();
   // The text is of this same program's making.
-  const request = readFlags(flags as RunFlags, command as readonly string[]);
+  const said = flags as RunFlags;
   let isUp = false;
   const ready = ({ name, run }: GuestRecord) => {
     isUp = true;
@@ -101,7 +116,7 @@ export async function superviseRun(context: RunContext): Promise<number> {
   process.on('SIGHUP', () => {});
   try {
     const plan = await planRun({
-      ...request,
+      ...(await withProject(readFlags(said, command as readonly string[]), said)),
       stdio: ['ignore', 'pipe', 'pipe'],
       terminal: false,
       signals: processSignals(false, ['SIGHUP']),
@@ -116,10 +131,7 @@ export async function superviseRun(context: RunContext): Promise<number> {
   }
 }
 
-function readFlags(
-  flags: RunFlags,
-  command: readonly string[],
-): Pick<RunRequest, 'command'> & Partial<RunRequest> {
+function readFlags(flags: RunFlags, command: readonly string[]) {
   const variables = flags.env.map((text) => parseEnvFlag(text, process.env));
   const { front, stdio, terminal, free } = planAsking(
     { ask: flags.ask, ci: (process.env.CI ?? '') !== '', json: flags.json },
@@ -138,17 +150,21 @@ function readFlags(
     allow: flags.allow,
     learn: flags.learn,
     mounts: flags.mount.map(parseMountFlag),
+    image: flags.image ?? null,
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
+    ports: parsePortFlags(flags.publish),
+    secrets: parseSecretFlags(flags.secret),
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
-    cache: flags.cache,
+    cache: flags.cache ?? false,
     isolation: flags.isolation,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
+    resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     upstreamProxy: flags.upstreamProxy ?? null,
-    backend: flags.backend,
+    backend: flags.backend ?? DEFAULT_BACKEND,
     ask: front,
     stdio,
     // A question stands alone on the terminal: what the guest prints meanwhile waits.
@@ -163,7 +179,7 @@ function readFlags(
     told: (message) => {
       if (flags.verbose) process.stderr.write(`sand: ${message}\n`);
     },
-  };
+  } satisfies Partial<RunRequest>;
 }
 
 function commandOf(stray: readonly string[], command: readonly string[] | null): readonly string[] {

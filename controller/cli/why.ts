@@ -20,6 +20,7 @@ import type {
 import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { parseRequestPath } from '../../policies/request-path.ts';
 import { SandError } from '../errors.ts';
+import { foundPolicies } from '../project-file/read.ts';
 import { usage } from '../run/options.ts';
 import { choosePolicy } from '../run/policy-choice.ts';
 import { chooseRun } from './run-choice.ts';
@@ -206,7 +207,10 @@ function choose({ cwd, environ, tell }: WhyOptions, policies: readonly string[],
   // An explanation starts nothing: it says what the found policy means, and that a run asks first.
   const unapproved = ({ message }: SandError) =>
     tell(`sand: a run asks before it uses this: ${escapeTerminal(message)}\n`);
-  return choosePolicy({ policies, allows, cwd, home, environ, told: () => {}, unapproved });
+  const project = policies.length > 0 ? null : foundPolicies(cwd);
+  const request = { policies, allows, cwd, home, environ, told: () => {}, unapproved };
+  if (project === null) return choosePolicy(request);
+  return choosePolicy({ ...request, policies: project.names, consented: project.reader });
 }
 
 /** A guest begins in the first phase. Raises `usage` for a phase that the policy does not have. */

@@ -35,6 +35,8 @@ export interface CoreOptions {
   readonly ask?: AskForConsent;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
+  /** Descriptors of this process that others need, so that a guest's connections leave them be. */
+  readonly descriptors?: number;
   /** In the place of the usual ones, part by part. */
   readonly limits?: { readonly proxy?: Partial<ProxyLimits>; readonly dns?: Partial<DnsLimits> };
 }
@@ -65,7 +67,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
   const dns = createDnsServer({ handler: resolver, limits: dnsLimits });
   const { connections } = PROXY_LIMITS;
   const ports = plantedPorts(inForce, options.ask !== undefined || inForce.policy.mode === 'report');
-  const carried = connectionsWithin(readOpenFiles(), ports.length, connections);
+  const carried = connectionsWithin(readOpenFiles(), ports.length + (options.descriptors ?? 0), connections);
   const proxy = createProxy({
     policy,
     lookup: (name, signal, consent) => resolver.lookup(name, signal, consent),

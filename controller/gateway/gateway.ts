@@ -11,8 +11,12 @@ import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Meaning } from '../../proxy/context.ts';
 import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
-import { createGatewayCore, listenError } from './core.ts';
+import type { PortFlag } from '../run/port-flag.ts';
+import { createGatewayCore, type GatewayCore, listenError } from './core.ts';
+import { readOpenFiles } from './open-files.ts';
+import { leadsTo } from './own-place.ts';
 import type { ParentSettings } from './parent-proxy.ts';
+import { inboundWithin, type PublishedPort, type Publisher, publishPorts } from './publish.ts';
 
 const LOOPBACK = '127.0.0.1' as IpAddress;
 
@@ -27,29 +31,37 @@ export interface GatewayOptions {
   readonly parents: ParentSettings | null;
   /** Holds what no rule decides until somebody has answered; null: nobody is asked. */
   readonly ask: AskForConsent | null;
+  /** Ports of the guest that the host reaches; absent: none. */
+  readonly publish?: readonly PortFlag[];
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
 
 export interface Gateway extends GatewayPort {
   readonly dnsPort: number;
+  /** With the ports of the host that were really taken. */
+  readonly published: readonly PublishedPort[];
   hostAddresses(): readonly IpAddress[];
   /** From now on this policy decides; ports that it adds are planted, and what it ends is ended at once. */
   replacePolicy(next: PolicyInForce): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Raises `port-in-use` and `port-refused`. The caller closes it. */
+/** Raises `port-in-use`, `port-refused` and `usage`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit } = options;
+  const { audit, publish = [] } = options;
   let dnsPort = 0;
+  let publisher: Publisher | null = null;
+  const inbound = publish.length === 0 ? 0 : inboundWithin(readOpenFiles());
   const core = createGatewayCore({
     inForce: options.inForce,
     audit,
     dnsUpstreams: options.dnsUpstreams,
     parents: options.parents,
     ...(options.ask === null ? {} : { ask: options.ask }),
-    isOwn: (address, port) => port === dnsPort && (address.startsWith('127.') || address === '::1'),
+    isOwn: (address, port) =>
+      (port === dnsPort && leadsTo(address, LOOPBACK)) || publisher?.isOwn(address, port) === true,
+    descriptors: 2 * inbound + publish.length,
   });
   const { dns, proxy, resolver } = core;
   const bound = await dns.bind(LOOPBACK, options.dnsPort, { asker: 'host', mode: 'vetted' });
@@ -59,6 +71,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     throw listenError('the resolver', place, bound);
   }
   dnsPort = bound.port;
+  publisher = await openPorts(options, publish, inbound, core);
+  const published = publisher?.ports ?? [];
   const guest = { asker: 'guest', mode: 'synthetic' } as const;
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
@@ -70,6 +84,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   let isLost = false;
   return {
     dnsPort,
+    published,
+    publishedPorts: [...new Set(published.map(({ guestPort }) => guestPort))],
+    onDial: (dial) => publisher?.onDial(dial),
     hostAddresses: () => core.hostAddresses(),
     ports: [...planted],
     onMorePorts(listener) {
@@ -82,7 +99,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       if (more.length > 0) await plant(more);
     },
     probe,
-    hostListeners: [{ address: LOOPBACK, port: dnsPort }],
+    hostListeners: [
+      { address: LOOPBACK, port: dnsPort },
+      ...published.map(({ address, hostPort }) => ({ address, port: hostPort })),
+    ],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),
     acceptStream: (socket, destination) => proxy.acceptStream(socket, destination),
     acceptDnsStream: (socket) => dns.attachStream(socket, guest),
@@ -98,8 +118,26 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       isLost = true;
       options.lost(error);
     },
-    close: () => core.close(),
+    async close() {
+      await publisher?.close();
+      await core.close();
+    },
   };
+}
+
+async function openPorts(
+  { audit }: GatewayOptions,
+  ports: readonly PortFlag[],
+  connections: number,
+  core: GatewayCore,
+): Promise<Publisher | null> {
+  if (ports.length === 0) return null;
+  try {
+    return await publishPorts({ ports, audit, takeNumber: () => core.proxy.takeNumber(), connections });
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
 }
 
 function portsOf(inForce: PolicyInForce, usual: boolean): readonly number[] {

@@ -23,8 +23,8 @@ export function viewGuests(runs: string): readonly GuestView[] {
 }
 
 /** Of a guest that does not run: its name, its output, what it owned. The audit log stays. Gives what could not be removed. */
-export function removeGuest(runs: string, { record }: GuestView): readonly string[] {
-  const left = removeJournalled(record.run);
+export async function removeGuest(runs: string, { record }: GuestView): Promise<readonly string[]> {
+  const left = await removeJournalled(record.run);
   if (left.length > 0) return left;
   for (const name of ['control.sock', 'output.jsonl', 'output.1.jsonl', 'run.json.new'])
     rmSync(join(record.run.directory, name), { force: true });
@@ -33,10 +33,9 @@ export function removeGuest(runs: string, { record }: GuestView): readonly strin
 }
 
 /** What supervisors that were killed have left; a start does this first, so that nothing piles up. */
-export function removeBroken(runs: string): readonly string[] {
-  return viewGuests(runs)
-    .filter(({ standing, record }) => standing === 'broken' && !isYoung(record))
-    .flatMap((guest) => removeGuest(runs, guest));
+export async function removeBroken(runs: string): Promise<readonly string[]> {
+  const broken = viewGuests(runs).filter(({ standing, record }) => standing === 'broken' && !isYoung(record));
+  return (await Promise.all(broken.map((guest) => removeGuest(runs, guest)))).flat();
 }
 
 /** Between its name and its first state a run is there for a moment without either being wrong. */

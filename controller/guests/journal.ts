@@ -2,13 +2,16 @@
  * What a run makes outside of its processes, written down before it is made: so that whoever finds the run dead can
  * remove it. Processes are not in it, since they end with their supervisor. Removing is idempotent.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunPlace } from '../../audit/runs.ts';
 
 export type JournalEntry =
   /** A folder of the guest's, with all that is in it. */
-  { readonly kind: 'folder'; readonly path: string };
+  | { readonly kind: 'folder'; readonly path: string }
+  /** A control group, and with it whatever is left in it. */
+  | { readonly kind: 'cgroup'; readonly path: string };
 
 export interface Journal {
   /** On the disk when it returns. */
@@ -50,19 +53,38 @@ export function readJournal(run: RunPlace): readonly JournalEntry[] {
     .filter((entry) => entry !== null);
 }
 
-/** The last that was made first. Gives what could not be removed. */
-export function removeJournalled(run: RunPlace): readonly string[] {
-  return [...readJournal(run)].reverse().flatMap((entry) => remove(entry, run));
+/** Groups first, for what still runs in them may write the folders. Gives what could not be removed. */
+export async function removeJournalled(run: RunPlace): Promise<readonly string[]> {
+  const entries = readJournal(run);
+  const pathsOf = (wanted: JournalEntry['kind']) =>
+    entries.filter(({ kind }) => kind === wanted).map(({ path }) => path);
+  const groups = pathsOf('cgroup');
+  const left = groups.length === 0 ? [] : await failureOf(() => removeGroups(groups));
+  const folders = pathsOf('folder').reverse();
+  return [
+    ...left,
+    ...(await Promise.all(folders.map((path) => failureOf(() => removeFolder(path, run))))).flat(),
+  ];
 }
 
-function remove({ path }: JournalEntry, run: RunPlace): readonly string[] {
+/** Loaded where there are any: most guests have no limits. */
+async function removeGroups(paths: readonly string[]): Promise<void> {
+  const { removeCgroups } = await import('../resources/cgroup.ts');
+  await removeCgroups(paths);
+}
+
+async function removeFolder(path: string, run: RunPlace): Promise<void> {
   // Fail closed: a journal that somebody has written over must not have other folders removed.
-  if (!path.startsWith(`${run.directory}/`) || path.includes('/../')) return [];
+  if (!path.startsWith(`${run.directory}/`) || path.split('/').includes('..')) return;
+  await rm(path, { recursive: true, force: true });
+}
+
+async function failureOf(remove: () => Promise<void>): Promise<readonly string[]> {
   try {
-    rmSync(path, { recursive: true, force: true });
+    await remove();
     return [];
   } catch (error) {
-    return [`${path}: ${error instanceof Error ? error.message : error}`];
+    return [error instanceof Error ? error.message : String(error)];
   }
 }
 
@@ -71,7 +93,8 @@ function parseEntry(line: string): JournalEntry | null {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return null;
     const { kind, path }: Partial<Record<string, unknown>> = { ...value };
-    return kind === 'folder' && typeof path === 'string' ? { kind, path } : null;
+    const isKnown = kind === 'folder' || kind === 'cgroup';
+    return isKnown && typeof path === 'string' ? { kind, path } : null;
   } catch {
     return null;
   }

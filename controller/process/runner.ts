@@ -36,13 +36,19 @@ export interface ToolOutput {
 export async function runTool(
   file: string,
   args: readonly string[],
-  options: { readonly timeoutMs: number; readonly input?: string; readonly signal?: AbortSignal },
+  options: {
+    readonly timeoutMs: number;
+    readonly input?: string;
+    readonly signal?: AbortSignal;
+    /** On top of what every tool gets. */
+    readonly environment?: Readonly<Record<string, string>>;
+  },
 ): Promise<ToolOutput> {
   const { execa } = await import('execa');
   const result = await execa(file, args, {
     reject: false,
     extendEnv: false,
-    env: toolEnvironment(process.env),
+    env: { ...options.environment, ...toolEnvironment(process.env) },
     input: options.input ?? '',
     timeout: options.timeoutMs,
     maxBuffer: TOOL_OUTPUT_BYTES,

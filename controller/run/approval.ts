@@ -1,6 +1,6 @@
 /**
- * Found policies that the user has approved, by the digest of what they resolve to: a change of one host asks
- * again. Kept in the user's configuration folder, which no guest sees.
+ * Found policies and project files that the user has approved, by the digest of what they resolve to: a change of one
+ * host asks again. Kept in the user's configuration folder, which no guest sees.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,15 +27,16 @@ export function rememberApproval(folder: string, path: string, digest: string): 
   renameSync(`${file}.new`, file);
 }
 
-/** False without a person at both ends of a terminal, and in CI: silence is no consent. */
+/** `what` is asked about. False without a person at both ends of a terminal, and in CI: silence is no consent. */
 export async function askOnTerminal(
   path: string,
   because: readonly string[],
   environ: Readonly<Record<string, string | undefined>>,
+  what = 'is wider than strict',
 ): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY || (environ.CI ?? '') !== '') return false;
   const lines = because.map((reason) => `  - ${escapeTerminal(reason)}\n`).join('');
-  process.stderr.write(`sand: ${escapeTerminal(path)} was found here and is wider than strict:\n${lines}`);
+  process.stderr.write(`sand: ${escapeTerminal(path)} was found here and ${what}:\n${lines}`);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await terminal.question('Use it from now on, as long as it does not change? [y/N] ');

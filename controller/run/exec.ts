@@ -8,7 +8,7 @@ import { createBackend } from '../backends/registry.ts';
 import { askControl } from '../control/client.ts';
 import { controlFailed } from '../control/failure.ts';
 import { SandError } from '../errors.ts';
-import type { SignalSource } from './session.ts';
+import type { SignalSource } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { STOP_GRACE_MS } from './way-out.ts';
 

@@ -17,23 +17,29 @@ export interface MountFlag {
 
 /** `SRC[:DST][:ro|:rw]`. A colon cannot be part of a path here. */
 export function parseMountFlag(text: string): MountFlag {
+  return parseMount(text, '--mount ');
+}
+
+/** `word` is what stands before such a text where it is written, for the messages: `--mount `. */
+export function parseMount(text: string, word: string): MountFlag {
   const parts = text.split(':');
   const last = parts.at(-1);
   const access = last === 'ro' || last === 'rw' ? parts.pop() : undefined;
   const [source, target, ...rest] = parts;
   if (source === undefined || source === '' || target === '' || rest.length > 0) {
-    throw usage(
-      `--mount ${text} does not read as SRC[:DST][:ro]`,
-      'write for example --mount ./data:/data:ro',
-    );
+    throw usage(`${word}${text} does not read as SRC[:DST][:ro]`, `write for example ${word}./data:/data:ro`);
   }
   if (target !== undefined && !target.startsWith('/')) {
     throw usage(
-      `--mount ${text}: the place in the guest must be an absolute path`,
-      `write --mount ${source}:/${target}`,
+      `${word}${text}: the place in the guest must be an absolute path`,
+      `write ${word}${source}:/${target}`,
     );
   }
   return { source, target: target ?? null, writable: access !== 'ro' };
+}
+
+export function isVariableName(text: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
 }
 
 /** `K=V`, or `K` for the caller's own value. */
@@ -43,7 +49,7 @@ export function parseEnvFlag(
 ): { readonly name: string; readonly value: string } {
   const equals = text.indexOf('=');
   const name = equals < 0 ? text : text.slice(0, equals);
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+  if (!isVariableName(name)) {
     throw usage(
       `--env ${name}: not a variable name`,
       'write --env NAME=VALUE, or --env NAME to pass your own value',

@@ -15,12 +15,20 @@ import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { type PreparedImage, prepareImage } from '../images/guest-image.ts';
+import { refuseImagePlace } from '../images/image-place.ts';
+import { planImageCommand } from '../images/run-words.ts';
+import type { ProjectInForce } from '../project-file/open.ts';
+import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, usage } from './options.ts';
 import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
-import type { SessionRequest, SignalSource } from './session.ts';
+import type { PortFlag } from './port-flag.ts';
+import type { SecretFlag } from './secret-flag.ts';
+import { readSecrets } from './secret-reading.ts';
+import type { SessionRequest, SignalSource } from './session-request.ts';
 import { planWorkspace, workingFolder } from './workspace.ts';
 
 export interface RunRequest {
@@ -34,6 +42,8 @@ export interface RunRequest {
   readonly phaseAfter: readonly string[];
   /** Presets, `group:NAME` or files; none: the found `sand.policy.yaml`, else `strict`. */
   readonly policies: readonly string[];
+  /** What `sand.yaml` these settings come from; null: none, and none is looked for here. */
+  readonly project: ProjectInForce | null;
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
   /** Whether what no rule allows passes and is recorded, to be learnt. */
@@ -42,12 +52,15 @@ export interface RunRequest {
   readonly mounts: readonly MountFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
   readonly workdir: string | null;
+  /** What `--image` names; null: the guest sees the host's system. */
+  readonly image: string | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
   /** Files with certificate authorities (PEM) that the guest's tools trust besides the system's. */
   readonly trustCa: readonly string[];
   /** Whether package caches are kept for the next run in this folder. */
   readonly cache: boolean;
+  readonly resources: ResourceLimits;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -57,6 +70,10 @@ export interface RunRequest {
   readonly upstreamProxy: string | null;
   readonly backend: string;
   readonly isolation: Isolation;
+  /** Ports of the guest that the host reaches. */
+  readonly ports: readonly PortFlag[];
+  /** Files for the guest that are in no environment, on no command line and in no log. */
+  readonly secrets: readonly SecretFlag[];
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -75,15 +92,20 @@ export const RUN_DEFAULTS = {
   ready: null,
   phaseAfter: [],
   ask: null,
+  project: null,
+  ports: [],
+  secrets: [],
   policies: [],
   allow: [],
   learn: false,
   mounts: [],
   workdir: null,
+  image: null,
   environment: {},
   shares: [],
   trustCa: [],
   cache: false,
+  resources: NO_RESOURCES,
   timeoutMs: null,
   dnsPort: 0,
   dnsUpstreams: [],
@@ -104,18 +126,33 @@ export async function planRun(
   const request: RunRequest = { ...RUN_DEFAULTS, cwd: workingFolder(), environ: process.env, ...asked };
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
-  const command = checkCommand(request.command, request.ready !== null);
+  if (request.image === null) checkCommand(request.command, request.ready !== null);
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
+  const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
     choosePolicy({ policies, allows, cwd, home, environ, told });
-  const chosen = await choose(request.policies, request.allow);
+  const chosen = await choosePolicy({
+    policies: request.policies,
+    allows: request.allow,
+    cwd,
+    home,
+    environ,
+    told,
+    ...(consented === null ? {} : { consented }),
+  });
+  const image =
+    request.image === null ? null : await prepareImage({ ...request, text: request.image, user: null, home });
+  if (image !== null) refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    ...workspace,
+    mounts: workspace.mounts,
+    workdir: imageWorkdir(request, image) ?? workspace.workdir,
+    ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
-    command,
+    ...(request.project === null ? {} : { projectFile: request.project.path }),
+    command: commandOf(request, image),
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,
     choosePolicy: async (policies) => {
@@ -128,6 +165,9 @@ export async function planRun(
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    resources: request.resources,
+    ports: request.ports,
+    secrets: readSecrets(request.secrets, { cwd, environ, uid: process.getuid?.() ?? null }),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,
@@ -140,6 +180,18 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** An image may name one; a guest that stays needs none. */
+function commandOf(request: RunRequest, image: PreparedImage | null): readonly string[] {
+  const mayBeNone = request.ready !== null;
+  if (image === null) return checkCommand(request.command, mayBeNone);
+  return checkCommand(planImageCommand(image.config, request.command, mayBeNone), mayBeNone);
+}
+
+/** An image's own holds where the caller names none. */
+function imageWorkdir({ workdir }: RunRequest, image: PreparedImage | null): string | null {
+  return workdir === null ? (image?.config.workdir ?? null) : null;
 }
 
 /** The same policy, then and whenever it is read again, with what it does not allow reported. */
@@ -161,7 +213,7 @@ function checkCommand(command: readonly string[], mayBeNone: boolean): readonly 
   const [program] = command;
   if (program === undefined && mayBeNone) return command;
   if (program === undefined || program === '') {
-    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...]');
+    throw usage('no command to run', 'write sand run [FLAGS] -- CMD [ARG...], or give sand.yaml a command');
   }
   if (command.some((word) => word.includes('\0'))) throw usage('the command holds a NUL', 'leave it out');
   return command;

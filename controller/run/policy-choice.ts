@@ -3,8 +3,8 @@
  * found applies when it is no wider than `strict` or was approved by its content; the owner's ceiling holds
  * for everybody. Every layer is read once, here.
  */
-import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import {
   type CompileOptions,
   compilePolicy,
@@ -14,6 +14,7 @@ import {
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
+import { findUpward } from './found-file.ts';
 import { createPolicyReader } from './policy-reader.ts';
 
 export const FOUND_NAME = 'sand.policy.yaml';
@@ -26,6 +27,11 @@ export interface PolicyChoiceRequest {
   readonly home: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly told: (message: string) => void;
+  /**
+   * Reads `policies` where a project file that was merely found names them: what was consented to is the content that
+   * it gives, so this holds for the whole run.
+   */
+  readonly consented?: PolicyReader;
   /** Given by what starts no guest: told instead of raised, and nobody is asked. */
   readonly unapproved?: (refusal: SandError) => void;
 }
@@ -66,7 +72,9 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const allows = request.allows.map((host) => ({ kind: 'allow', host }) as const);
   const named = request.policies.map((name) => ({ kind: 'named', name }) as const);
   const found = named.length > 0 ? null : findPolicy(request);
-  const reader = createPolicyReader(request.cwd, found === null ? null : found.repository);
+  const reader = request.consented ?? createPolicyReader(request.cwd, found?.repository ?? null);
+  // A ceiling is the owner's word, and lies where no repository does.
+  const ownersReader = createPolicyReader(request.cwd);
   if (found !== null) await requireConsent(found.path, reader, request);
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
   const notices: PolicyNotice[] = [];
@@ -74,7 +82,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const compileAll = (): PolicyInForce => ({
     policy: compileOrRefuse([...base, ...allows], reader, 'policy', heed),
     ceilings: ceilingPaths(request.environ).map((path) =>
-      compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling', heed),
+      compileOrRefuse([{ kind: 'named', name: path }], ownersReader, 'ceiling', heed),
     ),
   });
   const inForce = compileAll();
@@ -88,7 +96,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     inForce,
     layers,
     file,
-    reread: found === null ? () => rereadOf(compileAll) : null,
+    reread: found === null && request.consented === undefined ? () => rereadOf(compileAll) : null,
     notices: [...notices],
   };
 }
@@ -116,29 +124,13 @@ function staleLocks(warnings: readonly PolicyIssue[]): readonly PolicyNotice[] {
 export function findPolicy(
   request: Pick<PolicyChoiceRequest, 'cwd'>,
 ): { readonly path: string; readonly repository: string } | null {
-  const start = resolve(request.cwd);
-  const root = repositoryRoot(start);
-  for (let folder = start; ; folder = dirname(folder)) {
-    const path = join(folder, FOUND_NAME);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat !== undefined) {
-      if (stat.uid === process.getuid?.()) return { path, repository: realpathSync(root) };
-      throw new SandError(
-        'policy-unapproved',
-        `${path} belongs to another user, so it is not used unasked`,
-        `name it with --policy ${path}, or name another policy`,
-      );
-    }
-    if (folder === root) return null;
-  }
-}
-
-/** The folder that holds `.git`, at or above this one; outside a repository, the folder itself. */
-function repositoryRoot(start: string): string {
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (lstatSync(join(folder, '.git'), { throwIfNoEntry: false }) !== undefined) return folder;
-    if (dirname(folder) === folder) return start;
-  }
+  const found = findUpward(request.cwd, FOUND_NAME);
+  if (found === null || found.isOwn) return found;
+  throw new SandError(
+    'policy-unapproved',
+    `${found.path} belongs to another user, so it is not used unasked`,
+    `name it with --policy ${found.path}, or name another policy`,
+  );
 }
 
 /** A found policy is a stranger's word until it asks for no more than `strict`, or the user has said yes. */

@@ -2,7 +2,7 @@
  * What a run says of itself: the first line of its log, what `--verbose` tells; and whether its backend
  * offers what its policy requires. Decides no policy.
  */
-import { AUDIT_SCHEMA_VERSION, type AuditEntry } from '../../audit/event.ts';
+import { AUDIT_SCHEMA_VERSION, type AuditEntry, type ImageFact } from '../../audit/event.ts';
 import { redactCommand, redactText } from '../../audit/redact.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import type { SandboxBackend } from '../backends/backend.ts';
@@ -12,7 +12,8 @@ import { describeParents } from '../gateway/parent-proxy.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import { VERSION } from '../version.ts';
 import type { PolicyCourse } from './policy-course.ts';
-import type { SessionRequest } from './session.ts';
+import { formatPlace } from './port-flag.ts';
+import type { SessionRequest } from './session-request.ts';
 
 export function runStart(
   request: SessionRequest,
@@ -32,6 +33,7 @@ export function runStart(
     backend: name,
     isolation: request.isolation,
     confinement: capabilities.confinement,
+    ...imageFact(request),
     command: redactCommand(request.command),
     policy: {
       name: policy.name,
@@ -41,8 +43,16 @@ export function runStart(
       ...(phase === null ? {} : { phases, phase }),
     },
     workdir: request.workdir,
+    ...((request.secrets ?? []).length === 0
+      ? {}
+      : { secrets: request.secrets?.map(({ name }) => name) ?? [] }),
     ...(request.before.length === 0 ? {} : { before: request.before.map(redactText) }),
   };
+}
+
+/** Nothing where the guest sees the host's system. */
+export function imageFact({ image }: Pick<SessionRequest, 'image'>): { readonly image?: ImageFact } {
+  return image === undefined ? {} : { image: { name: image.name, digest: image.digest } };
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
@@ -58,9 +68,21 @@ export function requireConfinement(inForce: PolicyInForce, backend: SandboxBacke
   );
 }
 
+/** Fail closed: who wants to be reached is not started where nobody can. */
+export function requireWayIn({ backend, ports = [] }: SessionRequest): void {
+  if (ports.length === 0 || backend.capabilities.publishedPorts) return;
+  throw new SandError(
+    'backend-unavailable',
+    `the link of the ${backend.name} backend has no way in, so -p cannot publish a port`,
+    'use another backend, or leave out -p',
+  );
+}
+
 export function tellGateway(request: SessionRequest, gateway: Gateway): void {
   request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
   for (const place of request.parents === null ? [] : describeParents(request.parents))
     request.told(`parent proxy ${place}`);
+  for (const { address, hostPort, guestPort } of gateway.published)
+    request.told(`published ${formatPlace(address, hostPort)} to port ${guestPort} of the guest`);
   request.told(`ports planted for the guest: ${gateway.ports.join(', ')}`);
 }

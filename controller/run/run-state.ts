@@ -1,6 +1,6 @@
 /** `run.json` of a run: what is worth knowing of it, written whenever that changes, and how it ended. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import type { RunEnd } from '../../audit/event.ts';
+import type { ImageFact, RunEnd } from '../../audit/event.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
 
@@ -30,8 +30,15 @@ export interface RunState {
   readonly pidStart: string;
   readonly backend: string;
   readonly isolation: string;
+  readonly image?: ImageFact;
   readonly confinement: string;
   readonly dnsPort: number;
+  /** Published ports, with the host's real ones; absent: none. */
+  readonly ports?: readonly {
+    readonly address: string;
+    readonly hostPort: number;
+    readonly guestPort: number;
+  }[];
   /** Digest of what decides now. */
   readonly policy: string;
   /** Where the guest stands; absent: the policy has no phases. */

@@ -1,5 +1,5 @@
 /** The caller's signals during a run, and which of them the terminal has given to the guest's command as well. */
-import type { SignalSource } from './session.ts';
+import type { SignalSource } from './session-request.ts';
 
 const KEYBOARD: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];

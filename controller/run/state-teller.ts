@@ -5,14 +5,15 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import type { Ending } from './ending.ts';
 import type { PolicyCourse } from './policy-course.ts';
+import { imageFact } from './run-facts.ts';
 import { type RunState, writeRunState } from './run-state.ts';
-import type { SessionRequest } from './session.ts';
+import type { SessionRequest } from './session-request.ts';
 
 export interface StateTeller {
   /** Before anything is made. */
   begun(): void;
   /** The guest is there; called again when its policy has changed. */
-  up(gateway: Pick<Gateway, 'dnsPort'>, guest: Inspection['details']): void;
+  up(gateway: Pick<Gateway, 'dnsPort' | 'published'>, guest: Inspection['details']): void;
   /** Commands can run. */
   running(): void;
   ended(ending: Ending): void;
@@ -35,10 +36,11 @@ export function createStateTeller(
     backend: backend.name,
     isolation,
     confinement,
+    ...imageFact(request),
     mounts,
     workdir,
   };
-  let changing: Pick<Told, 'status' | 'dnsPort' | 'guest' | 'end'> = {
+  let changing: Pick<Told, 'status' | 'dnsPort' | 'ports' | 'guest' | 'end'> = {
     status: 'starting',
     dnsPort: 0,
     guest: {},
@@ -51,7 +53,8 @@ export function createStateTeller(
   };
   return {
     begun: () => tell({}),
-    up: ({ dnsPort }, guest) => tell({ dnsPort, guest }),
+    up: ({ dnsPort, published }, guest) =>
+      tell({ dnsPort, guest, ...(published.length === 0 ? {} : { ports: published }) }),
     running: () => tell({ status: 'running' }),
     ended: ({ exitCode, cause, error }) => {
       const at = new Date().toISOString();

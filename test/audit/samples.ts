@@ -10,6 +10,7 @@ import type {
   ConnectionDecision,
   DecisionFacts,
   DnsDecision,
+  InboundConnection,
   RunEnd,
   RunStart,
   UnplantedAttempt,
@@ -94,6 +95,19 @@ export function close(more: Partial<ConnectionClose> = {}): ConnectionClose {
   };
 }
 
+export function inbound(more: Partial<InboundConnection> = {}): InboundConnection {
+  return {
+    kind: 'inbound',
+    connection: 7,
+    peer: '127.0.0.1:51234',
+    address: '127.0.0.1',
+    port: 8080,
+    guestPort: 80,
+    disposition: 'forwarded',
+    ...more,
+  };
+}
+
 export function unplanted(more: Partial<UnplantedAttempt> = {}): UnplantedAttempt {
   return {
     kind: 'unplanted',
@@ -113,7 +127,12 @@ export function runEnd(more: Partial<RunEnd> = {}): RunEnd {
 
 /** Every kind, each once with all its optional fields. */
 export const FULL_ENTRIES: readonly AuditEntry[] = [
-  runStart({ before: ['npm ci --token=[redacted]'] }),
+  runStart({
+    name: 'web',
+    image: { name: './app.tar', digest: 'sha256:0a' },
+    before: ['npm ci --token=[redacted]'],
+    secrets: ['deploy-key'],
+  }),
   { kind: 'probe', name: 'raw-ip-tcp', passed: true, detail: 'refused by the gateway' },
   dns({
     muted: true,
@@ -138,6 +157,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
   }),
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),
+  inbound({ disposition: 'refused', reason: 'guest-port-closed', detail: 'd', count: 1 }),
   { kind: 'phase', phase: 'run', number: 2, policy: POLICY, by: 'control' },
   { kind: 'exec', exec: 1, command: ['sh', '-c', 'ls'] },
   { kind: 'exec-end', exec: 1, exitCode: 3, durationMs: 250 },

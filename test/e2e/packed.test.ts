@@ -60,6 +60,7 @@ it('brings the schemas, the policy data, the declarations and the licences', () 
   for (const name of [
     'schemas/policy.schema.json',
     'schemas/audit.schema.json',
+    'schemas/sand.schema.json',
     'presets/strict.yaml',
     'index.d.ts',
     'THIRD-PARTY-LICENSES.txt',

@@ -27,7 +27,7 @@ describe('files', () => {
     expect(tree.flatMap(checkOpening)).toEqual([]);
   });
 
-  it('end the process in the entry, the planter and the prober alone', () => {
+  it('end the process in the entry, the planter, the prober and the dialer alone', () => {
     expect(tree.flatMap(checkExit)).toEqual([]);
   });
 

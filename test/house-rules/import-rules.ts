@@ -122,6 +122,7 @@ const NODE_FORBIDDEN: Readonly<Record<SourceArea, readonly string[]>> = {
 
 /** Hands over handles, or is the program that does: execa can do neither. */
 const SPAWNERS: readonly string[] = [
+  'controller/links/namespace/dialling.ts',
   'controller/links/namespace/link.ts',
   'controller/links/namespace/planter.ts',
 ];

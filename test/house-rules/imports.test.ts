@@ -85,7 +85,7 @@ describe('each import rule goes red', () => {
   it.each([
     ['policies/a.ts', "import { log } from '../audit/log.ts';"],
     ['policies/a.ts', "import type { AuditEvent } from '../audit/event.ts';"],
-    ['audit/a.ts', "import { run } from '../controller/run/session.ts';"],
+    ['audit/a.ts', "import type { run } from '../controller/run/session-request.ts';"],
     ['dns/a.ts', "import { dial } from '../proxy/dial.ts';"],
     ['dns/a.ts', "import { escapeJson } from '../audit/escape.ts';"],
     ['dns/a.ts', "const { dial } = await import('../proxy/dial.ts');"],

@@ -17,7 +17,7 @@ export function isValid(schema: unknown, value: unknown): boolean {
 }
 
 const KEYWORDS: Readonly<Record<string, (wanted: unknown, value: unknown, schema: Schema) => boolean>> = {
-  type: (wanted, value) => typeOf(value, wanted) === wanted,
+  type: (wanted, value) => [wanted].flat().some((one) => typeOf(value, one) === one),
   const: (wanted, value) => value === wanted,
   enum: (wanted, value) => (wanted as unknown[]).includes(value),
   anyOf: (wanted, value) => (wanted as unknown[]).some((one) => isValid(one, value)),

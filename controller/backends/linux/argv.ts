@@ -2,6 +2,7 @@
  * A guest's specification as arguments: what `nsenter` and `bwrap` are told, and which bytes they are handed
  * on which descriptor. Pure.
  */
+import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
 import type { GuestIdentity, Mount } from './mounts.ts';
 import { GUEST_HOSTNAME } from './mounts.ts';
 
@@ -12,6 +13,11 @@ export interface InitSpec {
   readonly mounts: readonly Mount[];
   readonly identity: GuestIdentity;
   readonly filter: Buffer;
+  /** What puts the processes under the guest's limits before anything else; none without limits. */
+  readonly joining: readonly string[];
+  readonly launcher: Launcher;
+  /** Puts the guest's root together first; null where that is of the host's folders, and read-only. */
+  readonly overlay: readonly string[] | null;
 }
 
 /** A command in it. */
@@ -27,7 +33,10 @@ export interface CommandSpec {
   readonly filter: Buffer;
   /** Kept in the command's own user namespace, where they count alone; absent: none. */
   readonly capabilities?: readonly string[];
+  readonly launcher: Launcher;
   readonly command: readonly string[];
+  /** As for the init. */
+  readonly joining: readonly string[];
 }
 
 export interface Launch {
@@ -47,19 +56,25 @@ const INIT_DATA_DESCRIPTOR = STATUS_DESCRIPTOR + 1;
 const COMMAND_DATA_DESCRIPTOR = GO_DESCRIPTOR + 1;
 
 /**
- * The guest's first process. It ignores its children's ends, so that the kernel reaps what is orphaned in the guest;
- * as pid 1 no signal from inside ends it; when sand dies its input ends, and the guest with it. POSIX sh.
+ * The guest's first process. It ignores its children's ends, so that the kernel reaps what is orphaned in the guest: a
+ * shell cannot say so of itself, `env` can, and where the host's cannot, what is orphaned stays listed. As pid 1 no signal
+ * from inside ends it; when sand dies its input ends, and the guest with it. POSIX sh.
  */
-const INIT = `trap '' CHLD; echo ready >&3; exec 3>&-; exec cat <&4 >/dev/null 2>&1`;
+const initText = ({ cat, env, shell }: Launcher) => {
+  const [ignoring, holding] = [`${env.join(' ')} --ignore-signal=CHLD`, cat.join(' ')];
+  return `echo ready >&3; exec 3>&- <&4 >/dev/null 2>&1
+${ignoring} ${shell.join(' ')} -c : && exec ${ignoring} ${holding}
+exec ${holding}`;
+};
 
 /**
  * Runs in the guest before the command, as the process that becomes it, under the very filter, capabilities
  * and mounts that the command will have: reports them, waits for leave, then replaces itself. When sand dies
  * first, the read ends and so does the guest. POSIX sh.
  */
-const PRELUDE = `
+const preludeText = ({ cat, readlink }: Launcher) => `
 PATH_WAS=$PATH; PATH=/usr/bin:/bin
-{ cat /proc/self/status; echo; cat /proc/self/mountinfo; echo; readlink /proc/self/ns/net
+{ ${cat.join(' ')} /proc/self/status; echo; ${cat.join(' ')} /proc/self/mountinfo; echo; ${readlink.join(' ')} /proc/self/ns/net
 if ( : >/proc/sys/kernel/core_pattern ) 2>/dev/null; then echo writable; else echo read-only; fi
 PATH=$PATH_WAS
 if command -v -- "$1" >/dev/null 2>&1; then echo found; else echo missing; fi
@@ -79,11 +94,36 @@ const GROUP_SIGNALS = 'HUP,INT,QUIT,TERM';
  * command gets its own dispositions back; a shell cannot give back what it was started with, `env` can.
  * Where the host's `env` cannot, everything keeps the dispositions that it has.
  */
-const CAN_RESTORE = `/usr/bin/env --default-signal=${GROUP_SIGNALS} /bin/sh -c : 2>/dev/null`;
-const OUTLIVE_GROUP_SIGNALS = `${CAN_RESTORE} && trap '' HUP INT QUIT TERM; exec "$@"`;
-const RUN = 'exec "$@"\n';
-const RUN_RESTORED = `${CAN_RESTORE} && exec /usr/bin/env --default-signal=${GROUP_SIGNALS} /bin/sh -c 'exec "$@"' sand "$@"
-${RUN}`;
+const canRestore = ({ env, shell }: Launcher) =>
+  `${env.join(' ')} --default-signal=${GROUP_SIGNALS} ${shell.join(' ')} -c : 2>/dev/null`;
+const OUTLIVE_GROUP_SIGNALS = `${canRestore(HOST_LAUNCHER)} && trap '' HUP INT QUIT TERM; exec "$@"`;
+const runText = (release: string) => `${release}exec "$@"\n`;
+const runRestored = (launcher: Launcher, release: string) => {
+  const [env, shell] = [launcher.env.join(' '), launcher.shell.join(' ')];
+  const run = `${release}exec "$@"`;
+  return `${canRestore(launcher)} && exec ${env} --default-signal=${GROUP_SIGNALS} ${shell} -c '${run}' sand "$@"
+${runText(release)}`;
+};
+
+/**
+ * These change what the shell or the loader of the prelude itself does, so that they would speak in its report: the
+ * command alone gets them. Until then they have another name.
+ */
+const HELD_BACK = /^(LD_[A-Z0-9_]+|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4)$/;
+const HELD_NAME = 'SAND_HELD_';
+
+function holdBack(environment: Readonly<Record<string, string>>): {
+  readonly variables: readonly (readonly [string, string])[];
+  readonly release: string;
+} {
+  const names = Object.keys(environment).filter((name) => HELD_BACK.test(name));
+  const variables = Object.entries(environment).map(([name, value]): readonly [string, string] => [
+    names.includes(name) ? `${HELD_NAME}${name}` : name,
+    value,
+  ]);
+  const release = names.map((name) => `export ${name}="$${HELD_NAME}${name}"; unset ${HELD_NAME}${name}\n`);
+  return { variables, release: release.join('') };
+}
 
 /** What a guest is made of, once. Nothing of the caller's choosing runs in it. */
 export function planInit(spec: InitSpec): Launch {
@@ -95,14 +135,17 @@ export function planInit(spec: InitSpec): Launch {
     ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid), '--hostname', GUEST_HOSTNAME],
     ...['--json-status-fd', String(STATUS_DESCRIPTOR), '--seccomp', give(spec.filter)],
     ...spec.mounts.flatMap((mount) => mountArguments(mount, give)),
-    ...['--remount-ro', '/', '--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
+    ...(spec.overlay === null ? ['--remount-ro', '/'] : []),
+    ...['--chdir', '/', '--clearenv', '--setenv', 'PATH', '/usr/bin:/bin'],
   ];
   const handed = give(lines(options));
   const namespaces = enter(spec.holderPid, ['user', 'net']);
-  return launch(['nsenter', ...namespaces, '--preserve-credentials', '--'], {
+  const overlay = spec.overlay ?? [];
+  return launch([...spec.joining, 'nsenter', ...namespaces, '--preserve-credentials', '--', ...overlay], {
+    bubblewrap: HOST_LAUNCHER.bubblewrap,
     handed,
     data,
-    program: ['/bin/sh', '-c', INIT],
+    program: [...spec.launcher.shell, '-c', initText(spec.launcher)],
   });
 }
 
@@ -113,6 +156,8 @@ export function planInit(spec: InitSpec): Launch {
 export function planCommand(spec: CommandSpec): Launch {
   const data: Buffer[] = [];
   const give = giver(data, COMMAND_DATA_DESCRIPTOR);
+  const { launcher } = spec;
+  const { variables, release } = holdBack(spec.environment);
   const options = [
     ...['--unshare-user', '--unshare-cgroup-try', '--disable-userns', '--cap-drop', 'ALL'],
     ...(spec.capabilities ?? []).flatMap((name) => ['--cap-add', name]),
@@ -120,10 +165,10 @@ export function planCommand(spec: CommandSpec): Launch {
     ...(spec.terminal ? [] : ['--new-session']),
     ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid)],
     ...['--seccomp', give(spec.filter), '--dev-bind', '/', '/', '--chdir', spec.workdir, '--clearenv'],
-    ...Object.entries(spec.environment).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...variables.flatMap(([name, value]) => ['--setenv', name, value]),
   ];
   const handed = give(lines(options));
-  const prelude = PRELUDE + (spec.terminal ? RUN_RESTORED : RUN);
+  const prelude = preludeText(launcher) + (spec.terminal ? runRestored(launcher, release) : runText(release));
   const outliving = spec.terminal ? ['/bin/sh', '-c', OUTLIVE_GROUP_SIGNALS, 'sand'] : [];
   const owner = ['nsenter', ...enter(spec.holderPid, ['user']), '--preserve-credentials', '--'];
   const guest = [
@@ -132,19 +177,34 @@ export function planCommand(spec: CommandSpec): Launch {
     ...enter(spec.initPid, ['mnt', 'pid', 'ipc', 'uts']),
     '--',
   ];
-  return launch([...outliving, ...owner, ...guest], {
+  return launch([...spec.joining, ...outliving, ...owner, ...guest], {
+    bubblewrap: launcher.bubblewrap,
     handed,
     data,
-    program: ['/bin/sh', '-c', prelude, 'sand', ...spec.command],
+    program: [...launcher.shell, '-c', prelude, 'sand', ...spec.command],
   });
 }
 
 function launch(
   entering: readonly string[],
-  inside: { readonly handed: string; readonly data: readonly Buffer[]; readonly program: readonly string[] },
+  inside: {
+    readonly bubblewrap: readonly string[];
+    readonly handed: string;
+    readonly data: readonly Buffer[];
+    readonly program: readonly string[];
+  },
 ): Launch {
   // Until bubblewrap's own --die-with-parent holds, this one does.
-  const args = ['--pdeathsig', 'KILL', '--', ...entering, 'bwrap', '--args', inside.handed, '--'];
+  const args = [
+    '--pdeathsig',
+    'KILL',
+    '--',
+    ...entering,
+    ...inside.bubblewrap,
+    '--args',
+    inside.handed,
+    '--',
+  ];
   return { file: 'setpriv', args: [...args, ...inside.program], data: inside.data };
 }
 
@@ -172,22 +232,32 @@ function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly
     case 'device':
       return ['--dev-bind', mount.source, mount.target];
     case 'tmpfs':
-      return ['--perms', mount.mode, '--tmpfs', mount.target];
+      return [
+        ...['--perms', mount.mode],
+        ...(mount.sizeBytes === undefined ? [] : ['--size', String(mount.sizeBytes)]),
+        ...['--tmpfs', mount.target],
+      ];
+    case 'read-only':
+      return ['--remount-ro', mount.target];
     case 'symlink':
       return ['--symlink', mount.value, mount.target];
     case 'data':
-      return [
-        '--ro-bind-data',
-        give(typeof mount.content === 'string' ? Buffer.from(mount.content) : mount.content),
-        mount.target,
-      ];
-    case 'file':
-      return ['--file', give(Buffer.from(mount.content)), mount.target];
+      return ['--ro-bind-data', give(bytesOf(mount.content)), mount.target];
+    case 'file': {
+      const perms = mount.mode === undefined ? [] : ['--perms', mount.mode];
+      return [...perms, '--file', give(bytesOf(mount.content)), mount.target];
+    }
     case 'directory':
       return ['--perms', mount.mode, '--dir', mount.target];
+    case 'seal':
+      return ['--remount-ro', mount.target];
     case 'proc':
       return ['--proc', '/proc'];
     case 'dev':
       return ['--dev', '/dev'];
   }
+}
+
+function bytesOf(content: string | Buffer): Buffer {
+  return typeof content === 'string' ? Buffer.from(content) : content;
 }

@@ -6,7 +6,7 @@ import { type HostFiles, isWithin } from './mounts.ts';
 import type { AuthorityLists } from './trust.ts';
 
 /** Where distributions keep the one file of all authorities, the first that exists counts. */
-const BUNDLES: readonly string[] = [
+export const BUNDLES: readonly string[] = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
   '/etc/ssl/ca-bundle.pem',
@@ -14,22 +14,22 @@ const BUNDLES: readonly string[] = [
 ];
 
 /** Where distributions keep one list for all JVMs. */
-const JAVA_LISTS: readonly string[] = [
+export const JAVA_LISTS: readonly string[] = [
   '/etc/ssl/certs/java/cacerts',
   '/etc/pki/java/cacerts',
   '/var/lib/ca-certificates/java-cacerts',
 ];
 /** Folders with a JVM in each of their folders. */
-const JVM_FOLDERS: readonly string[] = ['/usr/lib/jvm', '/usr/java', '/opt', '/opt/java'];
+export const JVM_FOLDERS: readonly string[] = ['/usr/lib/jvm', '/usr/java', '/opt', '/opt/java'];
 /** Likewise, in a home. */
 const HOME_JVM_FOLDERS: readonly string[] = [
   '.sdkman/candidates/java',
   '.asdf/installs/java',
   '.local/share/mise/installs/java',
 ];
-const LIST_IN_JVM: readonly string[] = ['lib/security/cacerts', 'jre/lib/security/cacerts'];
+export const LIST_IN_JVM: readonly string[] = ['lib/security/cacerts', 'jre/lib/security/cacerts'];
 /** More JVMs than anybody installs; each costs a mount of a few hundred kilobytes. */
-const MAX_JAVA_LISTS = 32;
+export const MAX_JAVA_LISTS = 32;
 
 /** Only what lies in the system's folders and toolchains: a workspace is the guest's own to write. */
 export function readAuthorityLists(

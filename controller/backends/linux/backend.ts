@@ -13,6 +13,18 @@ import type { ProbePlan } from '../../links/namespace/messages.ts';
 import { judgeObservations, withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import { preloadRunner } from '../../process/runner.ts';
+import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';
+import { NO_RESOURCES } from '../../resources/flags.ts';
+import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
+import { joiningArguments } from '../../resources/join.ts';
+import {
+  type CgroupPlan,
+  cgroupPaths,
+  NO_CGROUPS,
+  planCgroups,
+  requirePlanned,
+} from '../../resources/plan.ts';
+import { describeEvents } from '../../resources/usage.ts';
 import type {
   ExitStatus,
   Finding,
@@ -32,12 +44,17 @@ import { askToEnd } from './guest-processes.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
+import { planImageGuest } from './image-guest.ts';
 import { type GuestInit, startInit } from './init.ts';
+import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
+import { readLauncher } from './launcher-files.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
+import { planOverlay } from './overlay.ts';
 import { requirePassed } from './probe-failure.ts';
 import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { writablePlaces } from './report.ts';
 import { type Architecture, seccompFilter } from './seccomp.ts';
+import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
 import { machineLost, planVm, probeVm, startVm } from './vm/guest.ts';
@@ -59,6 +76,9 @@ interface GuestPlan {
   readonly watched: readonly ProtectedFile[];
   readonly environment: Readonly<Record<string, string>>;
   readonly identity: GuestIdentity;
+  readonly launcher: Launcher;
+  /** Of an image; null where the guest sees the host's system. */
+  readonly overlay: readonly string[] | null;
 }
 
 /** A guest whose link is up. */
@@ -80,6 +100,9 @@ interface StartedGuest {
 interface LinuxGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
+  readonly cgroups: CgroupPlan;
+  /** Whether its groups are made: until then what bears their names is somebody else's. */
+  limited: boolean;
   started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
@@ -102,6 +125,7 @@ export function createLinuxBackend(): SandboxBackend {
       confinement: 'enforced',
       terminal: true,
       processAttribution: false,
+      publishedPorts: true,
     },
     async probe() {
       const { checkLinux } = await import('./checks.ts');
@@ -109,12 +133,21 @@ export function createLinuxBackend(): SandboxBackend {
     },
     async create(spec) {
       const ref = { name: spec.name };
-      if (!guests.has(spec.name)) guests.set(spec.name, { ref, spec, started: null, running: new Set() });
+      if (guests.has(spec.name)) return ref;
+      const cgroups = planLimits(spec);
+      guests.set(spec.name, { ref, spec, cgroups, limited: false, started: null, running: new Set() });
       return ref;
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
-      const started = await startGuest(guest.spec, gateway, signal);
+      const { cgroups, spec } = guest;
+      if (cgroups !== NO_CGROUPS) {
+        requireFree(cgroups);
+        for (const path of cgroupPaths(cgroups)) spec.place.note({ kind: 'cgroup', path });
+        await createCgroups(cgroups);
+        guest.limited = true;
+      }
+      const started = await startGuest(spec, cgroups.procsFiles, gateway, signal);
       guest.started = started;
       return { name: ref.name, handle: formatHandle(started.handle), confined: started.confined };
     },
@@ -131,7 +164,7 @@ export function createLinuxBackend(): SandboxBackend {
       return { running: true, details: { holder, planter: link.planterPid, init, namespace } };
     },
     async stop(ref, graceMs): Promise<readonly Observation[]> {
-      const { running, started } = known(ref);
+      const { running, started, spec, cgroups } = known(ref);
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
@@ -145,20 +178,46 @@ export function createLinuxBackend(): SandboxBackend {
       started.gateway.refused(
         withoutProbes(await counting, started.probes, started.machine === null ? 1 : 2),
       );
-      return observations;
+      const limits = describeEvents(readUsage(cgroups.directories), spec.resources ?? NO_RESOURCES);
+      return [...observations, ...limits];
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
-      if (guest?.started == null) return;
-      guest.started.ending = true;
-      await guest.started.init.end().finally(() => guest.started?.link.close());
+      if (guest === undefined) return;
+      try {
+        if (guest.started !== null) await endGuest(guest.started);
+      } finally {
+        if (guest.limited) await removePlanned(guest.cgroups);
+      }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
 }
 
-function planGuest(spec: GuestSpec): GuestPlan {
+/** Raises `resources-unavailable`; makes nothing. */
+function planLimits(spec: GuestSpec): CgroupPlan {
+  const limits = spec.resources ?? NO_RESOURCES;
+  if (limits.cpus === null && limits.memoryMiB === null && limits.pids === null) return NO_CGROUPS;
+  const facts = readCgroupFacts(systemResourceHost(process.env));
+  return requirePlanned(planCgroups(facts, limits, spec.name));
+}
+
+async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
+  const { image } = spec;
+  if (image === undefined) return { ...planHostGuest(spec), launcher: HOST_LAUNCHER, overlay: null };
+  const launcher = await readLauncher();
+  const { folders, ...plan } = planImageGuest(spec, image, launcher);
+  const overlay = planOverlay({
+    root: image.root,
+    scratch: image.scratch,
+    diskMiB: spec.resources?.diskMiB ?? null,
+    folders,
+  });
+  return { ...plan, launcher: launcher.launcher, overlay };
+}
+
+function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {
   const identity = callerIdentity();
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
@@ -170,8 +229,9 @@ function planGuest(spec: GuestSpec): GuestPlan {
     identity,
     workspaces: spec.mounts,
     guards: protection.mounts,
-    extras: [...shares.mounts, ...trust.mounts],
+    extras: [...shares.mounts, ...trust.mounts, ...secretMounts(spec.secrets ?? [])],
     nameserver: LINK.gateway4,
+    diskMiB: spec.resources?.diskMiB ?? null,
     ...(spec.lookupSeconds === undefined ? {} : { lookupSeconds: spec.lookupSeconds }),
   });
   const shown = mounts.filter((mount) => mount.kind === 'bind').map((mount) => mount.target);
@@ -189,22 +249,32 @@ function planGuest(spec: GuestSpec): GuestPlan {
 }
 
 /** The planter needs longest, so it is started first and the rest is done while it comes up. */
-async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSignal): Promise<StartedGuest> {
+async function startGuest(
+  spec: GuestSpec,
+  procsFiles: readonly string[],
+  gateway: GatewayPort,
+  signal: AbortSignal,
+): Promise<StartedGuest> {
   const consumer = createGuestLinkConsumer(gateway);
   const linking = createNamespaceLink(gateway.ports, consumer, signal);
   // Its failure is awaited below; until then it is nobody's.
   linking.catch(() => {});
   preloadRunner();
   try {
-    const plan = planGuest(spec);
+    const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
     gateway.onMorePorts((ports) => link.plant(ports));
+    if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
     const confining = confine(link, gateway, probes, namespace, signal);
     confining.catch(() => {});
-    const machinePlan = await planVm(spec, architecture(), plan);
-    const { init, plan: held } = await holdGuest(spec, plan, link, machinePlan?.mounts ?? [], signal);
+    const machinePlan = await planVm(spec, architecture(), gateway.publishedPorts, plan);
+    const { init, plan: held } = await holdGuest(
+      { spec, procsFiles, link, machine: machinePlan?.mounts ?? [] },
+      plan,
+      signal,
+    );
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -216,6 +286,8 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
       workdir: spec.workdir,
       isolation: spec.isolation ?? 'namespaces',
       writable: writablePlaces(mounts),
+      procsFiles,
+      launcher: held.launcher,
     };
     const inSandbox: SandboxRunner = (command, capabilities) =>
       runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
@@ -243,35 +315,49 @@ async function startGuest(spec: GuestSpec, gateway: GatewayPort, signal: AbortSi
   }
 }
 
+interface HeldGuest {
+  readonly spec: GuestSpec;
+  readonly procsFiles: readonly string[];
+  readonly link: NamespaceLink;
+  /** Behind all other mounts. */
+  readonly machine: readonly Mount[];
+}
+
 /**
  * Between a look at the host's files and their mounts some go away: another program's socket in the workspace, a
  * temporary file. Then the guest does not come up, and the files are looked at again.
  */
 async function holdGuest(
-  spec: GuestSpec,
+  { spec, procsFiles, link, machine }: HeldGuest,
   first: GuestPlan,
-  link: NamespaceLink,
-  machine: readonly Mount[],
   signal: AbortSignal,
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
   for (let attempt = 1; ; attempt++) {
-    const { identity } = plan;
+    const { identity, launcher, overlay } = plan;
     const mounts = [...plan.mounts, ...machine];
     const launch = planInit({
       holderPid: link.holderPid,
+      joining: joiningArguments(procsFiles),
       mounts,
       identity,
       filter: seccompFilter(architecture()),
+      launcher,
+      overlay,
     });
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
       const again = error instanceof SandError && error.code === 'guest-failed' && !signal.aborted;
       if (!again || attempt >= HOLD_ATTEMPTS) throw error;
-      plan = planGuest(spec);
+      plan = await planGuest(spec);
     }
   }
+}
+
+async function endGuest(started: StartedGuest): Promise<void> {
+  started.ending = true;
+  await started.init.end().finally(() => started.link.close());
 }
 
 function initLost(): SandError {
@@ -401,7 +487,9 @@ function runInSandbox(
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     capabilities,
+    launcher: handle.launcher,
     command: command.argv,
+    joining: joiningArguments(handle.procsFiles),
   });
   const { namespace, writable } = handle;
   const kept = capabilities.length === 0 ? {} : { capabilities: MACHINE_CAPABILITY_MASK };

@@ -7,6 +7,9 @@ import { type Attempt, attemptTool } from '../../doctor/attempt.ts';
 import { failed, ok } from '../../doctor/finding.ts';
 import { type Install, planInstall } from '../../doctor/packages.ts';
 import { gatewayRuleset, LINK } from '../../links/namespace/topology.ts';
+import { judgeResources } from '../../resources/doctor.ts';
+import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
+import type { CgroupFacts } from '../../resources/plan.ts';
 import type { Finding } from '../backend.ts';
 import {
   joinVerdicts,
@@ -37,6 +40,7 @@ export interface LinuxHost {
   exists(path: string): boolean;
   /** Never rejects, and always ends. */
   attempt(file: string, args: readonly string[], input?: string): Promise<Attempt>;
+  cgroups(): CgroupFacts;
 }
 
 /** What the planter enters, less its own program. */
@@ -85,6 +89,7 @@ export function systemHost(timeoutMs?: number): LinuxHost {
     },
     exists: existsSync,
     attempt: (file, args, input) => attemptTool(file, args, input, timeoutMs),
+    cgroups: () => readCgroupFacts(systemResourceHost(process.env)),
   };
 }
 
@@ -121,6 +126,7 @@ export async function checkLinux(host: LinuxHost = systemHost()): Promise<readon
     )),
     ...(await run(TRIALS.veth, ['ip'], inNamespace('ip', '-batch', '-'), VETH_COMMANDS)),
     ...(await run(TRIALS.ipv6, ['ip'], inNamespace('ip', '-6', '-batch', '-'), IPV6_COMMANDS)),
+    ...judgeResources(host.cgroups()),
   ];
 }
 

@@ -39,6 +39,8 @@ const PASSED_WHEN_VISIBLE: readonly string[] = [
 export interface EnvironmentRequest {
   readonly caller: Readonly<Record<string, string | undefined>>;
   readonly identity: GuestIdentity;
+  /** An image's own variables; they stand before the caller's, and its search path instead of the caller's. */
+  readonly image?: Readonly<Record<string, string>>;
   /** `--env`, and what shares need. */
   readonly named: Readonly<Record<string, string>>;
   readonly visible: (path: string) => boolean;
@@ -54,6 +56,7 @@ export function planEnvironment(request: EnvironmentRequest): Readonly<Record<st
   }
   return {
     ...planned,
+    ...request.image,
     HOME: identity.home,
     USER: identity.user,
     LOGNAME: identity.user,

@@ -1,10 +1,10 @@
 /** The processes of a guest as the host sees them, and asking them to end. Each wait is bounded. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 50;
 
-/** Of the guest whose first process this is, without that one; none when it has ended. */
+/** Of the guest whose first process this is, without that one and without zombies; none when it has ended. */
 export function guestProcesses(initPid: number): readonly number[] {
   const namespace = pidNamespace(initPid);
   // Fail closed: what stands in sand's own namespace is the host, and none of it a guest's.
@@ -12,7 +12,7 @@ export function guestProcesses(initPid: number): readonly number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => pid !== initPid && pidNamespace(pid) === namespace);
+    .filter((pid) => pid !== initPid && pidNamespace(pid) === namespace && !isZombie(pid));
 }
 
 /** SIGTERM to each, and time to end; what does not is for the end of the guest. */
@@ -27,6 +27,14 @@ function pidNamespace(pid: number | 'self'): string | null {
     return readlinkSync(`/proc/${pid}/ns/pid`);
   } catch {
     return null;
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    return / Z \d/.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, ''));
+  } catch {
+    return true;
   }
 }
 

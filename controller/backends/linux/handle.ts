@@ -4,6 +4,7 @@
  */
 import { SandError } from '../../errors.ts';
 import { type GuestHandle, ISOLATIONS, type Isolation } from '../backend.ts';
+import type { Launcher } from './launcher.ts';
 
 export interface LinuxHandle {
   /** A process in the link's user namespace and the guest's network namespace. */
@@ -19,6 +20,10 @@ export interface LinuxHandle {
   readonly isolation: Isolation;
   /** Where the guest may write, by its own paths. */
   readonly writable: readonly string[];
+  /** Of the control groups that every process of the guest joins. */
+  readonly procsFiles: readonly string[];
+  /** What commands are started with in it. */
+  readonly launcher: Launcher;
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -27,7 +32,8 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
-  const { holderPid, initPid, namespace, uid, gid, environment, workdir, isolation, writable } = handle;
+  const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
+  const { procsFiles, launcher, isolation } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -37,9 +43,23 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
     isIsolation(isolation) &&
-    isTextList(writable)
+    isTextList(writable) &&
+    isTextList(procsFiles) &&
+    isLauncher(launcher)
   ) {
-    return { holderPid, initPid, namespace, uid, gid, environment, workdir, isolation, writable };
+    const identity = { uid, gid };
+    return {
+      holderPid,
+      initPid,
+      namespace,
+      ...identity,
+      environment,
+      workdir,
+      isolation,
+      writable,
+      procsFiles,
+      launcher,
+    };
   }
   // Fail closed: a command is not started by half of what it needs.
   throw new SandError(
@@ -51,6 +71,12 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
 
 function isIsolation(value: unknown): value is Isolation {
   return ISOLATIONS.some((isolation) => isolation === value);
+}
+
+function isLauncher(value: unknown): value is Launcher {
+  if (typeof value !== 'object' || value === null) return false;
+  const words: Readonly<Record<string, unknown>> = { ...value };
+  return ['bubblewrap', 'shell', 'cat', 'readlink', 'env'].every((name) => isTextList(words[name]));
 }
 
 function isCount(value: unknown): value is number {

@@ -4,14 +4,31 @@
  * that it can write. Pure; `argv.ts` turns the list into bubblewrap's arguments.
  */
 
+import { tmpfsBytes } from '../../resources/disk.ts';
+
 export type Mount =
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly writable: boolean }
   | { readonly kind: 'device'; readonly source: string; readonly target: string }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly mode: string }
+  | {
+      readonly kind: 'tmpfs';
+      readonly target: string;
+      readonly mode: string;
+      /** Absent: what the kernel lets it hold. */
+      readonly sizeBytes?: number;
+    }
+  | { readonly kind: 'read-only'; readonly target: string }
   | { readonly kind: 'symlink'; readonly value: string; readonly target: string }
   | { readonly kind: 'data'; readonly target: string; readonly content: string | Buffer }
-  | { readonly kind: 'file'; readonly target: string; readonly content: string }
+  /** Written into the guest's own file system; `mode` absent: bubblewrap's own, 0666 less the umask. */
+  | {
+      readonly kind: 'file';
+      readonly target: string;
+      readonly content: string | Buffer;
+      readonly mode?: string;
+    }
   | { readonly kind: 'directory'; readonly target: string; readonly mode: string }
+  /** What was mounted there becomes read-only, once all before it has been put in. */
+  | { readonly kind: 'seal'; readonly target: string }
   | { readonly kind: 'proc' }
   | { readonly kind: 'dev' };
 
@@ -60,6 +77,8 @@ export interface FilesRequest {
   /** Package caches and shares, as plain mounts in the guest's home and /run. */
   readonly extras: readonly Mount[];
   readonly nameserver: string;
+  /** Bounds what all private folders together hold; absent: nothing does. */
+  readonly diskMiB?: number | null;
   /** How long the guest's resolver waits for an answer; absent: `LOOKUP_SECONDS`. */
   readonly lookupSeconds?: number;
 }
@@ -126,7 +145,7 @@ export const TOOLCHAIN_FOLDERS: readonly string[] = [
 /** Later mounts cover earlier ones, so the order is part of the decision. */
 export function planMounts(request: FilesRequest): readonly Mount[] {
   const { host, identity } = request;
-  return [
+  return withinDisk(request, [
     ...systemMounts(host),
     ...procMounts(host),
     { kind: 'dev' },
@@ -141,7 +160,17 @@ export function planMounts(request: FilesRequest): readonly Mount[] {
     ...request.guards,
     ...maskSockets(request),
     ...identityFiles(request),
-  ];
+  ]);
+}
+
+/** bubblewrap makes /dev a folder in memory as well, and its size cannot be set: devices work on a read-only one. */
+function withinDisk({ diskMiB = null, identity }: FilesRequest, mounts: readonly Mount[]): readonly Mount[] {
+  if (diskMiB === null) return mounts;
+  const sized = mounts.map((mount): Mount => {
+    const sizeBytes = mount.kind === 'tmpfs' ? tmpfsBytes(diskMiB, mount.target, identity.home) : null;
+    return mount.kind === 'tmpfs' && sizeBytes !== null ? { ...mount, sizeBytes } : mount;
+  });
+  return [...sized, { kind: 'read-only', target: '/dev' }];
 }
 
 function systemMounts(host: HostFiles): readonly Mount[] {
@@ -164,7 +193,7 @@ function systemMount(entry: HostFiles['system'][number]): Mount {
  * A guest of a root caller is the host's uid 0 to procfs, and its namespaces do not stop it from writing
  * the kernel's settings there.
  */
-function procMounts(host: HostFiles): readonly Mount[] {
+export function procMounts(host: Pick<HostFiles, 'procWritable' | 'procHidden'>): readonly Mount[] {
   const settings = host.procWritable.map(
     (path): Mount => ({ kind: 'bind', source: path, target: path, writable: false }),
   );
@@ -191,7 +220,10 @@ function homeMounts(host: HostFiles, identity: GuestIdentity): readonly Mount[] 
 }
 
 /** A socket can be connected to through a read-only mount, and system call filters cannot see a path. */
-function maskSockets(request: FilesRequest): readonly Mount[] {
+export function maskSockets(request: {
+  readonly host: Pick<HostFiles, 'system' | 'toolchains' | 'sockets'>;
+  readonly workspaces: readonly Workspace[];
+}): readonly Mount[] {
   const visible = [
     ...request.host.system
       .filter(({ link }) => link === null)
@@ -215,10 +247,7 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
   const file = (target: string | null, content: string): readonly Mount[] =>
     target === null ? [] : [{ kind: 'data', target, content }];
   return [
-    ...file(
-      host.resolvConf,
-      `nameserver ${request.nameserver}\noptions timeout:${request.lookupSeconds ?? LOOKUP_SECONDS} attempts:2\n`,
-    ),
+    ...file(host.resolvConf, resolverText(request.nameserver, request.lookupSeconds)),
     ...file(host.hosts, `127.0.0.1 localhost ${GUEST_HOSTNAME}\n::1 localhost ip6-localhost ip6-loopback\n`),
     ...file(
       host.nsswitch,
@@ -237,6 +266,11 @@ function identityFiles(request: FilesRequest): readonly Mount[] {
       `root:x:0:\n${identity.gid === 0 ? '' : `${identity.user}:x:${identity.gid}:\n`}nogroup:x:65534:\n`,
     ),
   ];
+}
+
+/** The guest's resolv.conf. */
+export function resolverText(nameserver: string, lookupSeconds = LOOKUP_SECONDS): string {
+  return `nameserver ${nameserver}\noptions timeout:${lookupSeconds} attempts:2\n`;
 }
 
 /** Whether `path` is `folder` or lies below it; both absolute and normalised. */

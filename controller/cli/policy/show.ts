@@ -9,6 +9,7 @@ import type { CompiledPolicy, Origin, Rule } from '../../../policies/model.ts';
 import { formatPortRange, PROTOCOLS } from '../../../policies/port-range.ts';
 import { formatSubject } from '../../../policies/subject.ts';
 import { widerThanStrict } from '../../../policies/widening.ts';
+import { foundPolicies } from '../../project-file/read.ts';
 import { isApproved } from '../../run/approval.ts';
 import { compileOrRefuse, configFolder, findPolicy } from '../../run/policy-choice.ts';
 import { createPolicyReader } from '../../run/policy-reader.ts';
@@ -40,6 +41,8 @@ export function showPolicy(flags: ShowFlags, surroundings: Surroundings): number
 
 function readShown({ policies, allow }: ShowFlags, surroundings: Surroundings): Shown {
   const { cwd, environ, home } = surroundings;
+  const project = policies.length > 0 ? null : foundPolicies(cwd);
+  if (project !== null) return readProjectShown(project, allow, surroundings);
   const found = policies.length > 0 ? null : findPolicy({ cwd });
   const reader = createPolicyReader(cwd, found?.repository ?? null);
   const names = found !== null ? [found.path] : policies.length > 0 ? policies : ['strict'];
@@ -54,6 +57,24 @@ function readShown({ policies, allow }: ShowFlags, surroundings: Surroundings): 
     ceilings: readCeilings(surroundings),
     from: [...(found === null ? namedAs : foundAs), ...allow.map((host) => `--allow ${host}`)],
     unapproved: found === null ? [] : reasonsToAsk(base, reader, configFolder(environ, home)),
+  };
+}
+
+/** The policies of a project file that is found: consent is to that file, and a run says what else it asks for. */
+function readProjectShown(
+  { path, names, reader }: NonNullable<ReturnType<typeof foundPolicies>>,
+  allow: readonly string[],
+  surroundings: Surroundings,
+): Shown {
+  const base = names.map((name): PolicyRequest => ({ kind: 'named', name }));
+  const requests = [...base, ...allow.map((host): PolicyRequest => ({ kind: 'allow', host }))];
+  const { cwd, environ, home } = surroundings;
+  return {
+    policy: compileOrRefuse(requests, reader),
+    layers: resolveLayers(requests, reader),
+    ceilings: readCeilings(surroundings),
+    from: [`${relative(cwd, path)} (found)`, ...allow.map((host) => `--allow ${host}`)],
+    unapproved: reasonsToAsk(base, reader, configFolder(environ, home)),
   };
 }
 

@@ -8,14 +8,16 @@ import { Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { SandError } from '../../errors.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
+import type { Dial } from '../dial.ts';
+import { createDialling, type Dialling } from './dialling.ts';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
+import { endProcess } from './process-end.ts';
 import type { TriedDestination } from './topology.ts';
 
 /** Starting takes a fifth of a second; a machine under load several; past this something hangs. */
 const START_TIMEOUT_MS = 30_000;
 /** The planter answers a question within its own tools' bound; this is a little longer. */
 const ANSWER_TIMEOUT_MS = 20_000;
-const STOP_TIMEOUT_MS = 2_000;
 /** How long after the channel's end the exit is waited for: it says more, but does not come from a stopped `unshare`. */
 const EXIT_AFTER_MS = 500;
 /** What is kept of a failing planter's standard error, for the message. */
@@ -41,7 +43,9 @@ export interface NamespaceLink {
   probe(plan: ProbePlan, signal: AbortSignal): Promise<ProbeObservations>;
   /** Destinations that the kernel refused because nothing is planted there; counters since the start. */
   tried(): Promise<readonly TriedDestination[]>;
-  /** Ends the planter and every listener. Idempotent. */
+  /** Opens the way in to these ports of the guest, and to no others. To be called once. */
+  openWayIn(ports: readonly number[]): Dial;
+  /** Ends the planter, the way in and every listener. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -62,6 +66,7 @@ export async function createNamespaceLink(
   const connections = new Set<Socket>();
   const mailbox = createMailbox(planter);
   let closing = false;
+  let dialling: Dialling | null = null;
   let stderr = '';
   planter.stderr?.on('data', (chunk: Buffer) => {
     if (stderr.length < STDERR_BYTES) stderr += chunk.toString();
@@ -73,7 +78,7 @@ export async function createNamespaceLink(
     for (const socket of sockets) closeDatagram(socket);
     // A guest that was killed acknowledges no end: what is still being said to it would keep this process.
     for (const socket of connections) socket.destroy();
-    await endProcess(planter);
+    await Promise.all([dialling?.close(), endProcess(planter)]);
   };
 
   planter.on('message', (message: FromPlanter, handle: unknown) => {
@@ -128,6 +133,10 @@ export async function createNamespaceLink(
       async tried() {
         mailbox.send({ type: 'tried' });
         return (await mailbox.wait('tried', ANSWER_TIMEOUT_MS)).tried;
+      },
+      openWayIn(published) {
+        dialling = createDialling(ready.holderPid, published);
+        return dialling.dial;
       },
       close,
     };
@@ -209,25 +218,6 @@ function createMailbox(planter: ChildProcess) {
       });
     },
   };
-}
-
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-  // With its standard error, everything that inherited it has ended: the holder, and the planter itself.
-  const ended = new Promise<boolean>((resolve) => child.once('close', () => resolve(true)));
-  // The end of its input is for a planter that `unshare` had not tied to itself yet when the signal came.
-  child.stdin?.destroy();
-  child.kill('SIGKILL');
-  const { promise: late, resolve: give } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(give, STOP_TIMEOUT_MS, false);
-  const inTime = await Promise.race([ended, late]);
-  clearTimeout(timer);
-  if (inTime) return;
-  throw new SandError(
-    'teardown-failed',
-    `the link\u2019s processes did not end within ${STOP_TIMEOUT_MS} ms (${child.pid})`,
-    'look at that process and what it started, and end them',
-  );
 }
 
 function closeDatagram(socket: DatagramSocket): void {

@@ -1,4 +1,4 @@
-/** What the gateway's process and the planter say to each other over their IPC channel. Types only. */
+/** What the gateway's process says with the planter and the dialer over their IPC channels. Types only. */
 import type { TriedDestination } from './topology.ts';
 
 export type ToPlanter =
@@ -56,3 +56,22 @@ export interface ProbeObservations {
   readonly connects: readonly ConnectObservation[];
   readonly asks: readonly AskObservation[];
 }
+
+/** What a dialer is started with. */
+export interface DialerPlan {
+  /** `net:[inode]` of the guest. */
+  readonly namespace: string;
+  /** Of the guest, that may be dialled. */
+  readonly ports: readonly number[];
+}
+
+export interface ToDialer {
+  readonly type: 'dial';
+  readonly id: number;
+  readonly port: number;
+}
+
+export type FromDialer =
+  /** Comes with a `net.Socket` handle, unless the guest has reset the connection meanwhile. */
+  | { readonly type: 'dialled'; readonly id: number }
+  | { readonly type: 'refused'; readonly id: number; readonly detail: string };

@@ -50,6 +50,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       confinement: options.confinement ?? 'enforced',
       terminal: true,
       processAttribution: false,
+      publishedPorts: true,
     },
     probe: async () => [],
     async create(spec) {

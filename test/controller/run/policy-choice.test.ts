@@ -75,6 +75,13 @@ describe('choosePolicy', () => {
     await expect(choose()).rejects.toMatchObject({ code: 'policy-unapproved' });
   });
 
+  it('holds a found policy to a ceiling that lies outside the repository', async () => {
+    writeFileSync(join(root, 'repo/sand.policy.yaml'), NARROW);
+    writeFileSync(join(root, 'ceiling.yaml'), 'version: 1\nrules:\n  - allow: "**.example.com"\n');
+    const { inForce } = await choose({ environ: { SAND_CEILING: join(root, 'ceiling.yaml') } });
+    expect(inForce.ceilings.map(({ name }) => name)).toEqual(['ceiling']);
+  });
+
   it('adds the ceiling that SAND_CEILING names', async () => {
     writeFileSync(join(root, 'ceiling.yaml'), 'version: 1\nrules:\n  - allow: "**.example.com"\n');
     const { inForce } = await choose({ environ: { SAND_CEILING: join(root, 'ceiling.yaml') } });

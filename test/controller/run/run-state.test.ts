@@ -6,6 +6,11 @@ import { createRunDirectory } from '../../../controller/run/run-directory.ts';
 import { isAlive, isRunAlive, readRunState, writeRunState } from '../../../controller/run/run-state.ts';
 
 const STATE = {
+  name: 'web',
+  status: 'running',
+  startedAt: '2026-11-21T20:15:00.000Z',
+  command: ['true'],
+  detached: false,
   backend: 'linux',
   isolation: 'namespaces',
   confinement: 'enforced',
@@ -14,7 +19,7 @@ const STATE = {
   mounts: [],
   workdir: '/project',
   guest: { holder: 7 },
-};
+} as const;
 
 let root: string;
 let run: RunPlace;

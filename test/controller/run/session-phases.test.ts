@@ -6,7 +6,8 @@ import type { AuditEvent } from '../../../audit/event.ts';
 import { auditRoot, type RunPlace, runPlace } from '../../../audit/runs.ts';
 import { askControl } from '../../../controller/control/client.ts';
 import { readRunState } from '../../../controller/run/run-state.ts';
-import { runSession, type SessionRequest } from '../../../controller/run/session.ts';
+import { runSession } from '../../../controller/run/session.ts';
+import type { SessionRequest } from '../../../controller/run/session-request.ts';
 import { createFakeBackend, type FakeOptions } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
 
@@ -51,6 +52,9 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     dnsUpstreams: [],
     parents: null,
     before: [],
+    name: null,
+    ready: null,
+    choosePolicy: () => Promise.reject(new Error('not asked')),
     ask: null,
     command: ['main'],
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -185,16 +189,74 @@ describe('the control socket of a run', () => {
     expect(ran).toEqual(['first in one', 'main in two']);
   });
 
-  it('is not there for a policy without phases', async () => {
-    const { result } = await run(
+  it('of a policy without phases has none to move to', async () => {
+    await run(
       async () => {
-        await expect(askControl(place(), { do: 'phase-next' })).rejects.toMatchObject({
-          code: 'control-missing',
-        });
+        await expect(askControl(place(), { do: 'phase-next' })).rejects.toMatchObject({ code: 'phase-last' });
         return { code: 0 };
       },
       { inForce: policyOf('version: 1\n') },
     );
-    expect(result.error).toBe(null);
+  });
+
+  it('gives the guest to who runs a command in it, and has that command on record before it runs', async () => {
+    const probe = { kind: 'probe', name: 'guest-seccomp', passed: true, detail: 'Seccomp: 2' } as const;
+    const { events } = await run(async () => {
+      expect(await askControl(place(), { do: 'guest' })).toMatchObject({
+        backend: 'fake',
+        guest: { handle: {} },
+      });
+      const command = ['sh', '-c', 'curl --header "Authorization: Bearer hush"'];
+      expect(await askControl(place(), { do: 'exec', command, probes: [probe] })).toEqual({ exec: 1 });
+      await askControl(place(), { do: 'exec-end', exec: 1, exitCode: 3, durationMs: 5 });
+      return { code: 0 };
+    });
+    const at = events.findIndex(({ kind }) => kind === 'exec');
+    expect(events[at - 1]).toMatchObject(probe);
+    expect(JSON.stringify(events[at])).not.toContain('hush');
+    expect(events[at + 1]).toMatchObject({ kind: 'exec-end', exec: 1, exitCode: 3 });
+  });
+
+  it('ends the guest, and its log says by whom', async () => {
+    const { result, events } = await run(
+      (command) =>
+        new Promise((resolve) => {
+          command.signal.addEventListener('abort', () => resolve({ code: 143 }));
+          void askControl(place(), { do: 'stop', graceMs: 1_000 });
+        }),
+    );
+    expect(result).toMatchObject({ exitCode: 143, cause: 'stop', error: null });
+    expect(events.at(-1)).toMatchObject({ kind: 'run-end', cause: 'stop' });
+    expect(readRunState(place())?.end).toMatchObject({ exitCode: 143, cause: 'stop' });
+  });
+
+  it('puts another policy in the place of the first, on record before it decides', async () => {
+    const chosen: unknown[] = [];
+    const next = policyOf('version: 1\nphases: {one: {rules: [allow: b.example]}, two: {}, three: {}}\n');
+    const { events } = await run(
+      async () => {
+        const answer = await askControl(place(), { do: 'policy', policies: ['/etc/other.yaml'] });
+        expect(answer).toEqual({ policy: readRunState(place())?.policy });
+        return { code: 0 };
+      },
+      {
+        choosePolicy: async (policies) => {
+          chosen.push(policies);
+          return { inForce: next, layers: ['other'], file: null, reread: null, notices: [] };
+        },
+      },
+    );
+    expect(chosen).toEqual([['/etc/other.yaml']]);
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'notice', code: 'policy-replaced' }));
+  });
+
+  it('keeps the policy where the next one cannot be had', async () => {
+    const { events } = await run(async () => {
+      await expect(askControl(place(), { do: 'policy', policies: ['x'] })).rejects.toMatchObject({
+        message: expect.stringContaining('not asked'),
+      });
+      return { code: 0 };
+    });
+    expect(events.some((event) => event.kind === 'notice')).toBe(false);
   });
 });

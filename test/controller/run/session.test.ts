@@ -17,7 +17,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../audit/event.ts';
 import { verifyAuditLog } from '../../../audit/verify.ts';
 import { SandError } from '../../../controller/errors.ts';
-import { runSession, type SessionRequest } from '../../../controller/run/session.ts';
+import { runSession } from '../../../controller/run/session.ts';
+import type { SessionRequest } from '../../../controller/run/session-request.ts';
 import { FORCE_AFTER_SIGNALS } from '../../../controller/run/signal-relay.ts';
 import { createFakeBackend, type FakeOptions, type Step } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
@@ -93,6 +94,9 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     dnsUpstreams: [],
     parents: null,
     before: [],
+    name: null,
+    ready: null,
+    choosePolicy: () => Promise.reject(new Error('not asked')),
     ask: null,
     command: ['true'],
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -5,6 +5,7 @@
 
 import { SandError } from '../../../errors.ts';
 import type { ProbePlan } from '../../../links/namespace/messages.ts';
+import { NO_RESOURCES } from '../../../resources/flags.ts';
 import type { GatewayPort, GuestSpec } from '../../backend.ts';
 import type { GuestInit } from '../init.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
@@ -19,16 +20,22 @@ import {
   startMachine,
 } from './start.ts';
 
+/** Of a limit on the guest's memory, what QEMU and virtiofsd need beside the machine's. */
+const OWN_MEMORY_MIB = 192;
+/** Below it no kernel with what it boots from comes up. */
+const LEAST_MEMORY_MIB = 192;
+
 export interface VmGuest {
   readonly identity: GuestIdentity;
   readonly environment: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
 }
 
-/** Null for a guest without a machine. Raises `share-unavailable` for what cannot be shared with one. */
+/** Null for a guest without a machine. Raises `share-unavailable` and `backend-unavailable` for what cannot be had with one. */
 export async function planVm(
-  spec: Pick<GuestSpec, 'isolation' | 'shares'>,
+  spec: Pick<GuestSpec, 'isolation' | 'shares' | 'image' | 'resources'>,
   architecture: Architecture,
+  publishedPorts: readonly number[],
   { identity, environment, mounts }: VmGuest,
 ): Promise<MachinePlan | null> {
   if (spec.isolation !== 'vm') return null;
@@ -39,7 +46,23 @@ export async function planVm(
       'leave out `--share ssh-agent`, or `--isolation vm`',
     );
   }
-  return planMachine({ architecture, identity, environment, mounts, memoryMiB: null, processors: null });
+  if (spec.image !== undefined) {
+    throw new SandError(
+      'backend-unavailable',
+      'a guest of an image cannot have a machine of its own yet',
+      'leave out `--image`, or `--isolation vm`',
+    );
+  }
+  const { cpus, memoryMiB } = spec.resources ?? NO_RESOURCES;
+  return planMachine({
+    architecture,
+    identity,
+    environment,
+    mounts,
+    publishedPorts,
+    memoryMiB: memoryMiB === null ? null : Math.max(memoryMiB - OWN_MEMORY_MIB, LEAST_MEMORY_MIB),
+    processors: cpus === null ? null : Math.ceil(cpus),
+  });
 }
 
 /** A machine that does not come up takes the sandbox along. */

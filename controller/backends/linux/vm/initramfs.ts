@@ -104,7 +104,12 @@ PidFile none
 PrintMotd no
 PrintLastLog no
 UseDNS no
-DisableForwarding yes
+AllowTcpForwarding local
+PermitOpen 127.0.0.1:*
+AllowStreamLocalForwarding no
+AllowAgentForwarding no
+X11Forwarding no
+PermitTunnel no
 PermitUserRC no
 MaxSessions 1024
 LogLevel ERROR

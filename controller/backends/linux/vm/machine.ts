@@ -20,6 +20,8 @@ export interface MachineSpec {
   readonly virtiofsd: string;
   /** Whether the system's programs are a share of their own. */
   readonly sharesSystem: boolean;
+  /** Of the machine's loopback, shown at the same ports of the sandbox's: there the way in of the link ends. */
+  readonly publishedPorts: readonly number[];
 }
 
 /** In the sandbox, less the guest's files; each is there before anything runs. */
@@ -186,7 +188,8 @@ export function planHolder(spec: MachineSpec): readonly string[] {
     '--bounding-set=-all',
     ...planEmulator(spec),
   ];
-  const client = ['ssh', '-F', SANDBOX.clientConfig, '-f', '-N', '-M', 'guest'];
+  const ways = spec.publishedPorts.flatMap((port) => ['-L', `127.0.0.1:${port}:127.0.0.1:${port}`]);
+  const client = ['ssh', '-F', SANDBOX.clientConfig, ...ways, '-f', '-N', '-M', 'guest'];
   return [
     '/bin/sh',
     '-c',
@@ -233,6 +236,7 @@ const CLIENT_CONFIG = `Host guest
   PreferredAuthentications publickey
   BatchMode yes
   ControlMaster no
+  ExitOnForwardFailure yes
   ControlPath ${SANDBOX.control}
   ConnectTimeout 30
   EscapeChar none

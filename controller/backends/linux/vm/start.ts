@@ -56,6 +56,8 @@ export interface MachineRequest {
   readonly environment: Readonly<Record<string, string>>;
   /** The guest's, without the machine's own. */
   readonly mounts: readonly Mount[];
+  /** Of the guest, that the host reaches. */
+  readonly publishedPorts: readonly number[];
   /** Null: as `USUAL_…` say. */
   readonly memoryMiB: number | null;
   readonly processors: number | null;
@@ -128,6 +130,7 @@ export async function planMachine(request: MachineRequest): Promise<MachinePlan>
     acceleration,
     virtiofsd,
     sharesSystem,
+    publishedPorts: request.publishedPorts,
     processors: request.processors ?? Math.min(USUAL_PROCESSORS[acceleration], availableParallelism()),
     memoryMiB: request.memoryMiB ?? Math.min(USUAL_MEMORY_MIB, Math.floor(totalmem() / MIB / MEMORY_SHARE)),
   });

@@ -36,6 +36,64 @@ const initOptions = () => handedOptions(planInit(initSpec()), FIRST.init);
 const commandOptions = (terminal = false) =>
   handedOptions(planCommand(commandSpec({ terminal })), FIRST.command);
 
+describe('variables that change a shell or a loader', () => {
+  const environment = { LD_PRELOAD: '/evil.so', BASH_ENV: '/evil', PLAIN: 'x' };
+
+  it.each([false, true])(
+    'reach the command alone, and not what reports on its sandbox (terminal: %s)',
+    (terminal) => {
+      const launch = planCommand(commandSpec({ environment, terminal }));
+      const options = handedOptions(launch, FIRST.command);
+      expect(options).toEqual(
+        expect.arrayContaining(['SAND_HELD_LD_PRELOAD', 'SAND_HELD_BASH_ENV', 'PLAIN']),
+      );
+      expect(options).not.toContain('LD_PRELOAD');
+      expect(options).not.toContain('BASH_ENV');
+    },
+  );
+
+  it('have their names and values again when it runs', () => {
+    const { args } = planCommand(commandSpec({ environment: { LD_PRELOAD: '/a "b" $c' } }));
+    const prelude = args.find((word) => word.includes('export LD_PRELOAD')) ?? '';
+    const run = prelude.slice(prelude.indexOf('export LD_PRELOAD'));
+    const command = ['-c', run, 'sand', '/usr/bin/env'];
+    const shown = execFileSync('/bin/sh', command, {
+      env: { SAND_HELD_LD_PRELOAD: '/a "b" $c' },
+      stdio: 'pipe',
+    });
+    expect(shown.toString()).toContain('LD_PRELOAD=/a "b" $c\n');
+    expect(shown.toString()).not.toContain('HELD');
+  });
+});
+
+describe('a guest of an image', () => {
+  const launcher = {
+    bubblewrap: ['/l/bwrap'],
+    shell: ['/l/sh'],
+    cat: ['/l/cat'],
+    readlink: ['/l/rl'],
+    env: ['/l/env'],
+  };
+
+  it('has its root put together before bubblewrap of the host starts, and stays writable', () => {
+    const launch = planInit(initSpec({ launcher, overlay: ['unshare', '--mount', '--'] }));
+    const words = launch.args.slice(launch.args.indexOf('unshare'));
+    expect(words.slice(0, 4)).toEqual(['unshare', '--mount', '--', 'bwrap']);
+    expect(words).toContain('/l/sh');
+    expect(handedOptions(launch, FIRST.init)).not.toContain('--remount-ro');
+  });
+
+  it('starts commands by the launcher, and by nothing of the image', () => {
+    for (const terminal of [false, true]) {
+      const { args } = planCommand(commandSpec({ launcher, terminal }));
+      const inside = args.slice(args.lastIndexOf('nsenter')).join(' ');
+      expect(inside).toContain('-- /l/bwrap --args');
+      expect(inside).toContain('/l/cat /proc/self/status');
+      expect(inside).not.toMatch(/\/bin\/sh|\/usr\/bin\/env/);
+    }
+  });
+});
+
 describe('the guest\u2019s init', () => {
   it('is planned as before', () => {
     expectGolden('init.txt', formatLaunch(planInit(initSpec()), FIRST.init));
@@ -76,7 +134,7 @@ describe('the guest\u2019s init', () => {
       stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
     });
     expect(said.toString()).toBe('');
-    expect(program).toContain("trap '' CHLD");
+    expect(program).toContain('--ignore-signal=CHLD');
   });
 });
 

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkLinux, type LinuxHost, systemHost } from '../../../../controller/backends/linux/checks.ts';
 import type { Attempt } from '../../../../controller/doctor/attempt.ts';
 import { toolPath } from '../../../../controller/process/tool-path.ts';
+import type { CgroupFacts } from '../../../../controller/resources/plan.ts';
 
 const ran = (stdout: string, exitCode = 0, stderr = ''): Attempt => ({
   kind: 'ran',
@@ -39,6 +40,27 @@ const VERSIONS: Readonly<Record<string, string>> = {
   nft: 'nftables v1.0.9 (Old Doc Yak #3)\n',
 };
 
+const CGROUPS: CgroupFacts = {
+  root: false,
+  places: [
+    {
+      version: 2,
+      directory: '/sys/fs/cgroup/user.slice/sand.scope',
+      inLeaf: false,
+      controllers: ['cpu', 'memory', 'pids'],
+      enabled: [],
+      top: false,
+      processes: [7],
+      writable: true,
+      readOnly: false,
+    },
+  ],
+  lineage: [7],
+  userManager: true,
+  systemManager: true,
+  swap: false,
+};
+
 interface StubOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Asked first, with the whole command; undefined for "fine". */
@@ -58,6 +80,7 @@ function stubHost({
     root: false,
     readText: (path) => all[path] ?? null,
     exists: (path) => path in all,
+    cgroups: () => CGROUPS,
     async attempt(file, args) {
       const command = [file, ...args].join(' ');
       commands.push(command);
@@ -82,6 +105,7 @@ describe('the checks of the linux backend', () => {
       'nftables ruleset',
       'veth',
       'IPv6 in the namespace',
+      'resources',
     ]);
     expect(findings.every(({ state, remedy }) => state === 'ok' && remedy === null)).toBe(true);
   });

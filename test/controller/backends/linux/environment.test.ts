@@ -45,6 +45,32 @@ describe('planEnvironment', () => {
     expect(plan({}, named)).toMatchObject(named);
   });
 
+  it('puts an image\u2019s variables before the caller\u2019s, and sand\u2019s own and --env before them', () => {
+    const image = {
+      PATH: '/image',
+      HOME: '/x',
+      http_proxy: 'http://198.51.100.1:1',
+      NAMED: 'image',
+      LANG: 'C',
+    };
+    const caller = { PATH: '/bin', LANG: 'de_DE', TERM: 'xterm' };
+    const planned = planEnvironment({
+      caller,
+      identity: CALLER,
+      image,
+      named: { NAMED: 'mine' },
+      visible: () => false,
+    });
+    expect(planned).toMatchObject({
+      PATH: '/image',
+      LANG: 'C',
+      TERM: 'xterm',
+      HOME: CALLER.home,
+      NAMED: 'mine',
+    });
+    expect(planned.http_proxy).toBe(planned.HTTP_PROXY);
+  });
+
   it('carries no value of the caller by a name that is not listed', () => {
     const name = fc.stringMatching(/^[A-Z]{3,12}$/).filter((text) => !(text in plan({ [text]: 'probe' })));
     fc.assert(

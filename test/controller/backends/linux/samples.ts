@@ -1,5 +1,6 @@
 /** A guest and a host as plain values, for the tests of the linux backend's plans. */
 import type { CommandSpec, InitSpec } from '../../../../controller/backends/linux/argv.ts';
+import { HOST_LAUNCHER } from '../../../../controller/backends/linux/launcher.ts';
 import type { FilesRequest, GuestIdentity, HostFiles } from '../../../../controller/backends/linux/mounts.ts';
 import { planMounts } from '../../../../controller/backends/linux/mounts.ts';
 
@@ -45,6 +46,9 @@ export function initSpec(changes: Partial<InitSpec> = {}): InitSpec {
     mounts: planMounts(filesRequest()),
     identity: CALLER,
     filter: Buffer.from('filter'),
+    joining: [],
+    launcher: HOST_LAUNCHER,
+    overlay: null,
     ...changes,
   };
 }
@@ -58,7 +62,9 @@ export function commandSpec(changes: Partial<CommandSpec> = {}): CommandSpec {
     workdir: '/home/ada/project',
     terminal: false,
     filter: Buffer.from('filter'),
+    launcher: HOST_LAUNCHER,
     command: ['npm', 'view', 'express', 'version'],
+    joining: [],
     ...changes,
   };
 }

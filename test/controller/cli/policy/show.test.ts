@@ -56,6 +56,22 @@ describe('sand policy show', () => {
     expectGolden('show.golden.json', `${JSON.stringify(json, null, 2)}\n`);
   });
 
+  it('shows what the found sand.yaml names, and why a run would ask', () => {
+    project = createProject({
+      'sand.yaml': 'version: 1\npolicy: [offline, ./p.yaml]\n',
+      'p.yaml': 'version: 1\nrules:\n  - allow: wide.example.com\n',
+      'sand.policy.yaml': 'version: 1\nrules:\n  - allow: other.example.com\n',
+    });
+    const shown = show();
+    expect(shown).toContain('# from sand.yaml (found)\n');
+    expect(shown).toContain('# a run uses it only when it is named or approved');
+    expect(shown).toContain('wide.example.com');
+    expect(shown).not.toContain('other.example.com');
+    expect(show({ policies: ['strict'] })).toContain('# from strict\n');
+    project.write('sand.yaml', 'version: 1\n');
+    expect(show()).toContain('other.example.com');
+  });
+
   it.each([false, true])('prints a policy that is the same (resolved: %s)', (resolved) => {
     project = createProject({ 'sand.policy.yaml': POLICY, 'team.yaml': TEAM });
     const allow = ['extra.example.com:8443', 'a.example.com'];

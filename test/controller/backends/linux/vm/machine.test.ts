@@ -16,6 +16,7 @@ const SPEC: MachineSpec = {
   memoryMiB: 1024,
   virtiofsd: '/usr/lib/qemu/virtiofsd',
   sharesSystem: true,
+  publishedPorts: [],
 };
 const FILES = {
   kernel: '/k',
@@ -91,6 +92,12 @@ describe('planHolder', () => {
     expect(line).toMatch(
       /^'setpriv' '--inh-caps=-all' '--ambient-caps=-all' '--bounding-set=-all' 'qemu-system/,
     );
+  });
+
+  it('shows the published ports, on loopback alone', () => {
+    const [, , text = ''] = planHolder({ ...SPEC, publishedPorts: [3000] });
+    expect(text).toContain("'-L' '127.0.0.1:3000:127.0.0.1:3000' '-f'");
+    expect(script).not.toContain("'-L'");
   });
 
   it('lets virtiofsd keep no capability', () => {

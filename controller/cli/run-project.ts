@@ -1,0 +1,127 @@
+/**
+ * The `sand.yaml` of a `sand run`: found or named, joined with its flags, and told with the place of each setting. What a
+ * key of it does is the run's; a key that this version does not do is refused by name.
+ */
+import { homedir } from 'node:os';
+import { SandError } from '../errors.ts';
+import { locateProject } from '../project-file/locate.ts';
+import type { AskedSettings } from '../project-file/merge.ts';
+import { formatPlace, type Placed, type ProjectFile } from '../project-file/model.ts';
+import { parseResourceFlags } from '../resources/flags.ts';
+import type { RunRequest } from '../run/plan.ts';
+import { parsePortFlags } from '../run/port-flag.ts';
+import { parseSecretFlags } from '../run/secret-flag.ts';
+import { workingFolder } from '../run/workspace.ts';
+import type { RunFlags } from './run.ts';
+
+/** The settings of a run that a project file may say as well. */
+type FileSettings = Pick<
+  RunRequest,
+  | 'backend'
+  | 'policies'
+  | 'mounts'
+  | 'workdir'
+  | 'environment'
+  | 'shares'
+  | 'trustCa'
+  | 'cache'
+  | 'timeoutMs'
+  | 'phaseAfter'
+  | 'command'
+  | 'name'
+  | 'image'
+  | 'ports'
+  | 'secrets'
+  | 'resources'
+>;
+
+/** `request` as it is where there is no project file. Raises what `locateProject` and `openProject` do. */
+export async function withProject<T extends FileSettings & Pick<RunRequest, 'told'>>(
+  request: T,
+  flags: FlagTexts & Pick<RunFlags, 'projectFile'>,
+): Promise<T & Pick<RunRequest, 'project'>> {
+  const cwd = workingFolder();
+  const located = locateProject(flags.projectFile, cwd);
+  if (located === null) return { ...request, project: null };
+  // A run without such a file loads nothing of what reads one.
+  const { openProject } = await import('../project-file/open.ts');
+  const home = process.env.HOME ?? homedir();
+  const context = { cwd, home, environ: process.env, supported: refuseUnsupported };
+  const said = saidBy(request, flags);
+  const { asked, origins, inForce } = await openProject(located, said, context);
+  request.told(`project file: ${located.path}`);
+  for (const { setting, from } of origins) request.told(`  ${setting}: ${from}`);
+  return {
+    ...request,
+    project: inForce,
+    backend: asked.backend ?? request.backend,
+    policies: asked.policies,
+    mounts: asked.mounts,
+    workdir: asked.workdir,
+    environment: asked.environment,
+    shares: asked.shares,
+    trustCa: asked.trustCa,
+    cache: asked.cache ?? false,
+    timeoutMs: asked.timeoutMs,
+    phaseAfter: asked.phaseAfter,
+    command: asked.command,
+    name: asked.name,
+    image: asked.image,
+    ports: parsePortFlags(asked.ports),
+    secrets: parseSecretFlags(asked.secrets),
+    resources: parseResourceFlags(known(asked.resources)),
+  };
+}
+
+/** The flags whose text a project file may say in the same words. */
+type FlagTexts = Pick<
+  RunFlags,
+  'backend' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
+>;
+
+function known(texts: AskedSettings['resources']): Parameters<typeof parseResourceFlags>[0] {
+  return Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== null));
+}
+
+function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
+  const { policies, mounts, workdir, environment, shares, trustCa, timeoutMs, phaseAfter, command } = request;
+  return {
+    ...{ policies, mounts, workdir, environment, shares, trustCa, timeoutMs, phaseAfter, command },
+    backend: flags.backend ?? null,
+    cache: flags.cache ?? null,
+    name: request.name,
+    image: request.image,
+    ports: flags.publish,
+    secrets: flags.secret,
+    resources: {
+      cpus: flags.cpus ?? null,
+      memory: flags.memory ?? null,
+      pids: flags.pids ?? null,
+      disk: flags.disk ?? null,
+    },
+    ...NO_FLAG_YET,
+  };
+}
+
+const NO_FLAG_YET = {
+  isolation: null,
+  user: null,
+  readOnly: null,
+} as const satisfies Partial<AskedSettings>;
+
+/** Fail closed: a guest without what the file says would not be the one that was reviewed. */
+function refuseUnsupported(file: ProjectFile): void {
+  const { isolation, user, readOnly } = file;
+  const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
+    ...{ isolation, user, readOnly },
+  };
+  const [first] = Object.entries(keys).flatMap(([key, placed]) =>
+    placed === null || placed === undefined ? [] : [{ key, at: placed.at }],
+  );
+  if (first === undefined) return;
+  throw new SandError(
+    'file-invalid',
+    `${formatPlace(first.at)}: "${first.key}" is not supported by this version of sand`,
+    'remove the key, or leave the file out with --no-project-file',
+  );
+}

@@ -1,0 +1,58 @@
+/**
+ * Which policy a guest is under as time passes: the one of its files as they change, or another that a person on the host
+ * puts in its place. What a policy does is the gateway's.
+ */
+import type { AuditEntry } from '../../audit/event.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
+import { SandError } from '../errors.ts';
+import type { PolicyChoice } from './policy-choice.ts';
+import type { PolicyCourse } from './policy-course.ts';
+import { describeReload, watchPolicy } from './policy-watch.ts';
+import { requireConfinement } from './run-facts.ts';
+import type { SessionRequest } from './session-request.ts';
+
+interface FollowedRun {
+  readonly course: PolicyCourse;
+  readonly record: (entry: AuditEntry) => number;
+  readonly enforce: (next: PolicyInForce) => Promise<void>;
+}
+
+/**
+ * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
+ * nothing, and is told with its line. A person on the host can put another policy in its place.
+ */
+export function followPolicy(request: SessionRequest, { course, record, enforce }: FollowedRun) {
+  const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
+    if (reread === null) return () => {};
+    return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
+      const held = course.reload(change);
+      if (held.ok) await enforce(held.inForce);
+      const { code, detail } = describeReload(held);
+      record({ kind: 'notice', code, detail });
+    });
+  };
+  let unwatch = watch(request);
+  return {
+    close: () => unwatch(),
+    /** Raises what choosing raises, and `policy-invalid` where the guest cannot go on under it. */
+    async replace(policies: readonly string[]): Promise<string> {
+      const choice = await request.choosePolicy(policies);
+      requireConfinement(choice.inForce, request.backend);
+      const held = course.reload({ ok: true, inForce: choice.inForce });
+      if (!held.ok)
+        throw new SandError(
+          'policy-invalid',
+          held.problem,
+          'name a policy whose phases begin as those of the guest',
+        );
+      const { digest } = held.inForce.policy;
+      const detail = `the policy was replaced from the host: ${choice.layers.join(' + ')} (${digest})`;
+      // On record before it decides anything.
+      record({ kind: 'notice', code: 'policy-replaced', detail });
+      unwatch();
+      await enforce(held.inForce);
+      unwatch = watch(choice);
+      return digest;
+    },
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * Reads what `--secret` names, once, before the guest is made: files of the caller's own and variables of the caller's
+ * environment. Keeps the bytes in memory and says nothing of them but their name.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { SandError } from '../errors.ts';
+import type { SecretFlag } from './secret-flag.ts';
+
+/** Of one secret. Keys, tokens and certificate chains stay under it; and one fits into a pipe while bubblewrap starts. */
+export const SECRET_BYTES = 64 * 1024;
+
+export interface Secret {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+export interface SecretSurroundings {
+  readonly cwd: string;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  /** Of the caller; null where the system has none. */
+  readonly uid: number | null;
+}
+
+/** Raises `secret-unavailable`: a guest is not started with less than was asked for. */
+export function readSecrets(
+  flags: readonly SecretFlag[],
+  surroundings: SecretSurroundings,
+): readonly Secret[] {
+  return flags.map(({ name, source }) => {
+    const content =
+      source.kind === 'variable'
+        ? readVariable(name, source.name, surroundings)
+        : readSecretFile(name, source.path, surroundings);
+    return { name, content };
+  });
+}
+
+function readVariable(name: string, variable: string, { environ }: SecretSurroundings): Buffer {
+  const value = environ[variable];
+  if (value === undefined)
+    throw unavailable(name, `the variable ${variable} is not set here`, 'set it, or name a file');
+  const content = Buffer.from(value);
+  if (content.length > SECRET_BYTES) throw tooLarge(name, `the variable ${variable}`);
+  return content;
+}
+
+function readSecretFile(name: string, path: string, surroundings: SecretSurroundings): Buffer {
+  const { cwd, uid } = surroundings;
+  const named = resolve(cwd, path);
+  const real = realOrRefuse(name, named);
+  refuseLinkOut(name, named, real, cwd);
+  let descriptor: number | null = null;
+  try {
+    // Never waits: a FIFO is opened without blocking, and then refused.
+    descriptor = openSync(
+      real,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+    );
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile()) throw unavailable(name, `${named} is not a file`, 'name a regular file');
+    if (uid !== null && uid !== 0 && stat.uid !== uid && stat.uid !== 0) {
+      throw unavailable(name, `${named} belongs to another user`, 'name a file of your own');
+    }
+    if (stat.size > SECRET_BYTES) throw tooLarge(name, named);
+    return readBounded(name, named, descriptor);
+  } catch (error) {
+    if (error instanceof SandError) throw error;
+    throw unreadable(name, named, error);
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+/** One byte more than the bound at the most: the file may grow meanwhile. */
+function readBounded(name: string, named: string, descriptor: number): Buffer {
+  const bytes = Buffer.alloc(SECRET_BYTES + 1);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const read = readSync(descriptor, bytes, filled, bytes.length - filled, filled);
+    if (read === 0) return bytes.subarray(0, filled);
+    filled += read;
+  }
+  throw tooLarge(name, named);
+}
+
+/** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
+function refuseLinkOut(name: string, named: string, real: string, cwd: string): void {
+  const isBelow = named.startsWith(`${resolve(cwd)}/`);
+  if (!isBelow || real.startsWith(`${realpathSync(cwd)}/`)) return;
+  throw unavailable(
+    name,
+    `${named} is a link that leads out of the working directory, to ${real}`,
+    `if that is what you mean, name the file itself: --secret ${name}=${real}`,
+  );
+}
+
+function realOrRefuse(name: string, path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw unreadable(name, path, error);
+  }
+}
+
+function unreadable(name: string, path: string, error: unknown): SandError {
+  const code = error instanceof Error ? String(Reflect.get(error, 'code')) : '';
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return unavailable(name, `${path} does not exist`, 'name a file that exists');
+  return unavailable(name, `${path} cannot be read (${code})`, 'name a file that you can read');
+}
+
+function tooLarge(name: string, what: string): SandError {
+  return unavailable(
+    name,
+    `${what} holds more than ${SECRET_BYTES / 1024} KiB`,
+    'give such data to the guest with --mount FILE:/place/FILE:ro',
+  );
+}
+
+function unavailable(name: string, why: string, hint: string): SandError {
+  return new SandError('secret-unavailable', `--secret ${name}: ${why}`, hint);
+}

@@ -1,0 +1,107 @@
+/** What a run is asked for, settled, and what comes of it. Types only; `plan.ts` makes the one, `session.ts` the other. */
+import type { AuditEntry, RunEnd } from '../../audit/event.ts';
+import type { RunPlace } from '../../audit/runs.ts';
+import type { Row } from '../../audit/summary.ts';
+import type { DnsUpstream } from '../../dns/context.ts';
+import type { PolicyInForce } from '../../policies/model.ts';
+import type {
+  GuestCommand,
+  GuestImage,
+  Isolation,
+  MountSpec,
+  SandboxBackend,
+  Share,
+} from '../backends/backend.ts';
+import type { SandError } from '../errors.ts';
+import type { ParentSettings } from '../gateway/parent-proxy.ts';
+import type { GuestName } from '../guests/name.ts';
+import type { GuestRecord } from '../guests/registry.ts';
+import type { ResourceLimits } from '../resources/flags.ts';
+import type { AskSettings } from './asking.ts';
+import type { PolicyChoice, PolicyNotice, PolicyReread } from './policy-choice.ts';
+import type { PolicyCourse } from './policy-course.ts';
+import type { PortFlag } from './port-flag.ts';
+import type { Secret } from './secret-reading.ts';
+import type { StateTeller } from './state-teller.ts';
+
+export interface SessionRequest {
+  readonly backend: SandboxBackend;
+  /** With all its phases; the guest begins in the first. */
+  readonly inForce: PolicyInForce;
+  /** Reads the policy's files again; null where they are read once. */
+  readonly reread: (() => PolicyReread) | null;
+  /** Where each layer of the policy came from, for the header of the log. */
+  readonly layers: readonly string[];
+  /** What is to be told of the policy. */
+  readonly notices?: readonly PolicyNotice[];
+  /** The `sand.yaml` that the run is described by. */
+  readonly projectFile?: string;
+  readonly mounts: readonly MountSpec[];
+  readonly workdir: string;
+  /** Absent: the guest sees the host's system. */
+  readonly image?: GuestImage;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly shares: readonly Share[];
+  /** PEM text of each. */
+  readonly authorities: readonly string[];
+  readonly cache: string | null;
+  readonly isolation: Isolation;
+  readonly resources?: ResourceLimits;
+  /** Ports of the guest that the host reaches; absent: none. */
+  readonly ports?: readonly PortFlag[];
+  /** Files for the guest; absent: none. */
+  readonly secrets?: readonly Secret[];
+  readonly timeoutMs: number | null;
+  readonly dnsPort: number;
+  readonly dnsUpstreams: readonly DnsUpstream[];
+  /** The proxies that this host itself needs; null: none. */
+  readonly parents: ParentSettings | null;
+  /** What people call the guest; null: the run's id. */
+  readonly name: GuestName | null;
+  /** Of a guest in the background: told once, when commands can run in it; its output is kept beside the log. Null: in the foreground. */
+  readonly ready: ((guest: GuestRecord) => void) | null;
+  /** The policy that these names mean, as with `--policy`. */
+  readonly choosePolicy: (policies: readonly string[]) => Promise<PolicyChoice>;
+  /** Shell texts that run in the guest before the command; the end of each, with 0, moves it into the next phase. */
+  readonly before: readonly string[];
+  /** None: the guest is held until somebody ends it. */
+  readonly command: readonly string[];
+  /** Who is asked about what no rule decides; null: nobody. */
+  readonly ask: AskSettings | null;
+  readonly stdio: GuestCommand['stdio'];
+  readonly terminal: boolean;
+  readonly output?: GuestCommand['output'];
+  /** Signals of the caller, to be passed on to the command. */
+  readonly signals: SignalSource;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  /** Told as things happen, for `--verbose`. */
+  readonly told: (message: string) => void;
+}
+
+export interface SignalSource {
+  /** `shared`: the terminal gives that signal to a running command by itself. Gives what ends the listening. */
+  listen(receive: (signal: NodeJS.Signals, shared: boolean) => void): () => void;
+}
+
+export interface SessionResult {
+  readonly run: RunPlace;
+  readonly exitCode: number;
+  readonly cause: RunEnd['cause'];
+  readonly durationMs: number;
+  readonly rows: readonly Row[];
+  readonly notices: readonly string[];
+  /** What went wrong in sand, if anything; the command's own failure is an exit code. */
+  readonly error: SandError | null;
+  /** Steps of the teardown that failed. */
+  readonly teardown: readonly SandError[];
+}
+
+/** A run on its way. */
+export interface Session {
+  readonly guest: GuestRecord;
+  readonly course: PolicyCourse;
+  readonly record: (entry: AuditEntry) => number;
+  readonly state: StateTeller;
+  /** Aborted when the log cannot be written any more. */
+  readonly broken: AbortSignal;
+}
