@@ -25,6 +25,7 @@ const REPORT_BYTES = 64 * 1024;
 export interface GvisorCommandSpec extends Omit<CommandSpec, 'command'> {
   readonly holderPid: number;
   readonly initPid: number;
+  readonly joining: readonly string[];
   /** A name that only this guest's gateway knows. */
   readonly reservedName: string;
   readonly expected: GvisorExpectations;
@@ -89,6 +90,7 @@ async function admit(
   const launch = planExec({
     holderPid: spec.holderPid,
     initPid: spec.initPid,
+    joining: spec.joining,
     id: newId(),
     process: planReportProcess(whole, spec.reservedName),
     terminal: false,
@@ -144,10 +146,11 @@ async function start(
   plan: { readonly spec: GvisorCommandSpec; readonly process: string; readonly terminal: boolean },
   command: GuestCommand,
 ): Promise<{ readonly guest: GuestProcess; readonly drained: Promise<unknown> }> {
-  const { holderPid, initPid } = plan.spec;
+  const { holderPid, initPid, joining } = plan.spec;
   const launch = planExec({
     holderPid,
     initPid,
+    joining,
     id: newId(),
     process: plan.process,
     terminal: command.terminal,

@@ -12,19 +12,22 @@ import type { Launch } from '../argv.ts';
 import { type Mount, SYSTEM_FOLDERS } from '../mounts.ts';
 import { parseMountInfo } from '../report.ts';
 import { planConfig } from './bundle.ts';
-import { planAskToEnd, planHolder, planListing } from './launch.ts';
+import { type HolderSpec, planAskToEnd, planHolder, planListing } from './launch.ts';
 import { countProcesses, type HeldProcess, type OutsideReport, parseStatus } from './report.ts';
 import { planBundleMounts, planOuterMounts } from './view.ts';
 
 /** Raises `tool-missing`. */
-export function planGvisorInit(linkPid: number, mounts: readonly Mount[]): Launch {
+export function planGvisorInit({
+  mounts,
+  ...place
+}: Omit<HolderSpec, 'mounts'> & { readonly mounts: readonly Mount[] }): Launch {
   const outer = planOuterMounts({
     mounts,
     system: SYSTEM_FOLDERS.flatMap(systemEntry),
     runsc: findRunsc(),
     config: planConfig(planBundleMounts(mounts)),
   });
-  return planHolder({ linkPid, mounts: outer });
+  return planHolder({ ...place, mounts: outer });
 }
 
 /** Where `runsc` is looked for: as for every tool, never in the caller's PATH. */

@@ -47,6 +47,8 @@ exec "$@" </dev/null >${OWN_FOLDER}/up ${GO_DESCRIPTOR}<&-`;
 export interface HolderSpec {
   /** A process in the guest's user and network namespaces. */
   readonly linkPid: number;
+  /** What puts the processes under the guest's limits before anything else; none without limits. */
+  readonly joining: readonly string[];
   /** The outer sandbox's, bundle included. */
   readonly mounts: readonly Mount[];
 }
@@ -71,7 +73,7 @@ export function planHolder(spec: HolderSpec): Launch {
   return {
     file: 'setpriv',
     args: [
-      ...['--pdeathsig', 'KILL', '--', ...entering, 'bwrap', '--args', handed, '--'],
+      ...['--pdeathsig', 'KILL', '--', ...spec.joining, ...entering, 'bwrap', '--args', handed, '--'],
       ...['/bin/sh', '-c', HOLD, 'sand', ...run],
     ],
     data,
@@ -122,6 +124,8 @@ export interface ExecSpec {
   /** The process document; see `bundle.ts`. On a descriptor, since every user of the host reads arguments. */
   readonly process: string;
   readonly terminal: boolean;
+  /** As for the holder. */
+  readonly joining: readonly string[];
 }
 
 export function planExec(spec: ExecSpec): Launch {
@@ -129,7 +133,7 @@ export function planExec(spec: ExecSpec): Launch {
   const run = ['/bin/sh', '-c', EXEC, 'sand', spec.id, RUNSC, ...RUNSC_FLAGS];
   return {
     file: 'setpriv',
-    args: ['--pdeathsig', 'KILL', '--', ...outlive, ...join(spec), ...run],
+    args: ['--pdeathsig', 'KILL', '--', ...spec.joining, ...outlive, ...join(spec), ...run],
     data: [Buffer.from(spec.process)],
   };
 }
