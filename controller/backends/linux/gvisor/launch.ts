@@ -25,14 +25,14 @@ const PROCESS_DESCRIPTOR = 4;
  * For every version alike: writes go where the view has them, never to an overlay, and sockets of the host stay
  * out of reach. The network is that of the namespaces in which it is started: the guest's own.
  */
-const RUNSC_FLAGS: readonly string[] = [
-  `--root=${STATE}`,
+export const TRIAL_FLAGS: readonly string[] = [
   '--network=host',
   '--rootless=true',
   '--ignore-cgroups=true',
   '--overlay2=none',
   '--host-uds=none',
 ];
+const RUNSC_FLAGS: readonly string[] = [`--root=${STATE}`, ...TRIAL_FLAGS];
 
 /**
  * In the outer sandbox, POSIX sh: becomes `runsc`. Beside it one process carries the guest's first word, and one
