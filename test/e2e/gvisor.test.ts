@@ -280,6 +280,33 @@ describe.skipIf(!HAS_RUNSC).each(CALLERS)('a gVisor guest of the %s', (who) => {
   );
 
   it(
+    'takes commands of other processes, ends what is left of one whose process is killed, and asks before it ends',
+    async () => {
+      const name = `gvisor-${process.pid}`;
+      const script = 'trap "echo asked >asked; exit" TERM; while :; do sleep 0.1; done';
+      const begun = await world.sand([...GUEST, '--detach', '--name', name, '--', 'sh', '-c', script]);
+      expect(begun).toMatchObject({ code: 0 });
+      const exec = (...argv: readonly string[]) => world.sand(['exec', name, '--', ...argv]);
+      expect((await exec('sh', '-c', 'echo kept >/tmp/kept; exit 5')).code).toBe(5);
+      expect((await exec('cat', '/tmp/kept')).stdout).toBe('kept\n');
+      const child = world.start(['exec', name, '--', 'sh', '-c', 'echo up; sleep 7777 & sleep 7778; :']);
+      await new Promise((resolve) => child.stdout?.once('data', resolve));
+      const both = (await exec('ps', '-ef')).stdout;
+      expect([both.includes('sleep 7777'), both.includes('sleep 7778')]).toEqual([true, true]);
+      process.kill(child.pid ?? 0, 'SIGKILL');
+      let left = '';
+      for (let tries = 0; tries < 10; tries += 1) {
+        left = (await exec('ps', '-ef')).stdout;
+        if (!/sleep 777/.test(left)) break;
+      }
+      expect(left).not.toMatch(/sleep 777/);
+      expect((await world.sand(['stop', name])).code).toBe(0);
+      expect(readFileSync(join(world.workspace, 'asked'), 'utf8')).toBe('asked\n');
+    },
+    DEADLINE_MS,
+  );
+
+  it(
     'is refused in plain words where runsc is not installed',
     async () => {
       const tools = join(world.root, 'tools');

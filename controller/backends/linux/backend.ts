@@ -41,7 +41,7 @@ import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { askToEnd } from './guest-processes.ts';
 import { runGvisorCommand } from './gvisor/command.ts';
-import { askGvisorToEnd, planGvisorInit } from './gvisor/holder.ts';
+import { askGvisorToEnd, planGvisorInit, refuseSockets } from './gvisor/holder.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
@@ -262,6 +262,7 @@ async function startGuest(
   linking.catch(() => {});
   preloadRunner();
   try {
+    if (spec.isolation === 'gvisor') refuseSockets(spec.shares);
     const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SandError } from '../../../errors.ts';
 import { runTool } from '../../../process/runner.ts';
 import { toolPath } from '../../../process/tool-path.ts';
+import type { Share } from '../../backend.ts';
 import type { Launch } from '../argv.ts';
 import { type Mount, SYSTEM_FOLDERS } from '../mounts.ts';
 import { parseMountInfo } from '../report.ts';
@@ -15,6 +16,16 @@ import { planConfig } from './bundle.ts';
 import { type HolderSpec, planAskToEnd, planHolder, planListing } from './launch.ts';
 import { countProcesses, type HeldProcess, type OutsideReport, parseStatus } from './report.ts';
 import { planBundleMounts, planOuterMounts } from './view.ts';
+
+/** Raises `share-unavailable`: gVisor opens no socket of the host, and a guest is not started with less than it was promised. */
+export function refuseSockets(shares: readonly Share[]): void {
+  if (!shares.includes('ssh-agent')) return;
+  throw new SandError(
+    'share-unavailable',
+    '--share ssh-agent: a guest in gVisor reaches no socket of the host',
+    'leave out --share ssh-agent, or --isolation gvisor',
+  );
+}
 
 /** Raises `tool-missing`. */
 export function planGvisorInit({

@@ -136,21 +136,30 @@ describe('a gVisor guest\u2019s documents', () => {
 });
 
 describe('launches of gVisor', () => {
-  const EXEC = { holderPid: 10, initPid: 20, id: 'abc', process: planCommandProcess(COMMAND, false) };
+  const EXEC = {
+    holderPid: 10,
+    initPid: 20,
+    joining: [],
+    id: 'abc',
+    process: planCommandProcess(COMMAND, false),
+  };
 
   it('are planned', () => {
-    expectGolden('holder.txt', formatLaunch(planHolder({ linkPid: 10, mounts: outer() })));
+    expectGolden('holder.txt', formatLaunch(planHolder({ linkPid: 10, joining: [], mounts: outer() })));
     expectGolden('exec.txt', formatLaunch(planExec({ ...EXEC, terminal: false })));
     expectGolden('exec-terminal.txt', formatLaunch(planExec({ ...EXEC, terminal: true })));
   });
 
   it('end with sand from their first moment on', () => {
-    for (const { args } of [planHolder({ linkPid: 1, mounts: [] }), planExec({ ...EXEC, terminal: true })])
+    for (const { args } of [
+      planHolder({ linkPid: 1, joining: [], mounts: [] }),
+      planExec({ ...EXEC, terminal: true }),
+    ])
       expect(args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
   });
 
   it('start gVisor in the link\u2019s namespaces, and in a PID namespace that ends with bubblewrap', () => {
-    const launch = planHolder({ linkPid: 99, mounts: outer() });
+    const launch = planHolder({ linkPid: 99, joining: [], mounts: outer() });
     expect(launch.args).toEqual(expect.arrayContaining(['--user=/proc/99/ns/user', '--net=/proc/99/ns/net']));
     const at = Number(launch.args[launch.args.indexOf('--args') + 1]) - INIT_DATA_DESCRIPTOR;
     const options = launch.data[at]?.toString().split('\0') ?? [];
@@ -159,7 +168,7 @@ describe('launches of gVisor', () => {
   });
 
   it('open no socket of the host, and write to no overlay', () => {
-    const { args } = planHolder({ linkPid: 1, mounts: [] });
+    const { args } = planHolder({ linkPid: 1, joining: [], mounts: [] });
     expect(args).toEqual(expect.arrayContaining(['--host-uds=none', '--overlay2=none', '--network=host']));
   });
 
@@ -168,7 +177,10 @@ describe('launches of gVisor', () => {
   });
 
   it('have scripts that sh can read', () => {
-    for (const { args } of [planHolder({ linkPid: 1, mounts: [] }), planExec({ ...EXEC, terminal: true })]) {
+    for (const { args } of [
+      planHolder({ linkPid: 1, joining: [], mounts: [] }),
+      planExec({ ...EXEC, terminal: true }),
+    ]) {
       const script = args[args.lastIndexOf('-c') + 1] ?? '';
       expect(() => execFileSync('sh', ['-n', '-c', script])).not.toThrow();
     }
