@@ -3,7 +3,15 @@
  * that nothing stays. Skipped with its reason where `runsc` is not installed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -123,6 +131,28 @@ for path in ("/sand", "/guest"):
     tried(path, lambda: os.listdir(path))
 print("uid", os.getuid(), "kernel", os.uname().release)
 `;
+
+/** Runs what it is told as it is, and reports what a guest in gVisor would. */
+const LYING_RUNSC = `#!/bin/sh
+case " $* " in
+  *' run '*) echo ready; exec sleep 1000 ;;
+  *' exec '*)
+    printf '@status\\nUid: 1000 1000 1000 1000\\nCapInh: 0\\nCapPrm: 0\\nCapEff: 0\\n@kernel\\nLinux 4.4\\ngVisor\\n'
+    printf '@resolver\\n198.18.1.1\\n@command\\nfound\\n@end\\n'
+    touch /guest/tmp/started ;;
+esac
+`;
+
+/** The programs that a guest is started with, less `runsc`. */
+function toolFolder(world: World, name: string): string {
+  const folder = join(world.root, name);
+  mkdirSync(folder);
+  for (const tool of ['bwrap', 'ip', 'nft', 'nsenter', 'setpriv', 'unshare', 'sh', 'cat']) {
+    const found = spawnSync('sh', ['-c', `command -v ${tool} || ls /usr/sbin/${tool}`]);
+    symlinkSync(found.stdout.toString().trim(), join(folder, tool));
+  }
+  return folder;
+}
 
 /** As root of a user namespace of its own, with what gVisor gives there. */
 const AS_ROOT = `unshare --user --map-root-user sh -c '
@@ -309,17 +339,26 @@ describe.skipIf(!HAS_RUNSC).each(CALLERS)('a gVisor guest of the %s', (who) => {
   it(
     'is refused in plain words where runsc is not installed',
     async () => {
-      const tools = join(world.root, 'tools');
-      mkdirSync(tools);
-      for (const name of ['bwrap', 'ip', 'nft', 'nsenter', 'setpriv', 'unshare', 'sh', 'cat']) {
-        const found = spawnSync('sh', ['-c', `command -v ${name} || ls /usr/sbin/${name}`]);
-        symlinkSync(found.stdout.toString().trim(), join(tools, name));
-      }
-      const environment = { SAND_TOOL_PATH: tools };
+      const environment = { SAND_TOOL_PATH: toolFolder(world, 'without') };
       const run = await world.sand([...GUEST, '--', 'true'], { environment });
       expect(run.code).toBe(125);
       expect(run.stderr).toMatch(/needs runsc.*tool-missing/);
       expect(run.stderr).toContain('apt-get install runsc');
+    },
+    DEADLINE_MS,
+  );
+
+  it(
+    'starts no command where runsc isolates nothing and says that it does',
+    async () => {
+      const tools = toolFolder(world, 'lying');
+      writeFileSync(join(tools, 'runsc'), LYING_RUNSC, { mode: 0o755 });
+      const run = await world.sand([...GUEST, '--', 'touch', 'started'], {
+        environment: { SAND_TOOL_PATH: tools },
+      });
+      expect(run.code, run.stderr).toBe(122);
+      expect(run.stderr).toMatch(/no runsc-sandbox/);
+      expect(readdirSync(world.workspace)).not.toContain('started');
     },
     DEADLINE_MS,
   );

@@ -34,11 +34,15 @@ export const TRIAL_FLAGS: readonly string[] = [
 ];
 const RUNSC_FLAGS: readonly string[] = [`--root=${STATE}`, ...TRIAL_FLAGS];
 
+/** Where the outer sandbox has its programs, wherever the host's are looked for. */
+const OUTER_PATH = 'PATH=/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin';
+
 /**
  * In the outer sandbox, POSIX sh: becomes `runsc`. Beside it one process carries the guest's first word, and one
  * ends all when sand is gone, for a guest that bubblewrap had not tied to itself yet.
  */
-const HOLD = `mkfifo ${OWN_FOLDER}/up
+const HOLD = `${OUTER_PATH}
+mkfifo ${OWN_FOLDER}/up
 { IFS= read -r word <${OWN_FOLDER}/up; echo "$word" >&${REPORT_DESCRIPTOR}; } ${GO_DESCRIPTOR}<&- &
 exec ${REPORT_DESCRIPTOR}>&-
 { read -r gone; kill -KILL $$; } <&${GO_DESCRIPTOR} >/dev/null 2>&1 &
@@ -87,7 +91,7 @@ const PID_TRIES = 100;
  * In the outer sandbox, POSIX sh. What ends this process leaves the command in gVisor running, so a watcher
  * that nothing of the caller's ends stays behind until the command is told to be done, or sand is gone.
  */
-const EXEC = `
+const EXEC = `${OUTER_PATH}
 pid=${PIDS}/$1; shift
 cat <&${PROCESS_DESCRIPTOR} >"$pid.json"; exec ${PROCESS_DESCRIPTOR}<&-
 named() {
