@@ -83,6 +83,8 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** What `--secret` gave, as files that the guest alone reads; absent: none. */
   readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
+  /** What stands between the guest and the host's kernel; absent: `namespaces`. */
+  readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
@@ -99,6 +101,12 @@ export interface GuestPlace {
   /** What is noted is removed at the end of the run, or of a run that was killed, by whoever finds it. */
   note(entry: JournalEntry): void;
 }
+
+/** What stands between a guest and the host's kernel, from the weakest to the strongest. */
+export const ISOLATIONS = ['namespaces', 'gvisor', 'vm'] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+/** Of backends that have several. */
+export const DEFAULT_ISOLATION: Isolation = 'namespaces';
 
 export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
 export type Share = (typeof SHARES)[number];

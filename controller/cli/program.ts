@@ -129,6 +129,10 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
     .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
+    .option(
+      '--isolation <KIND>',
+      'what stands between the guest and this kernel: namespaces, gvisor (default: namespaces)',
+    )
     .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
     .option('--no-project-file', 'leave a sand.yaml that is found out of it')
     .option(

@@ -10,7 +10,13 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
-import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
+import {
+  DEFAULT_BACKEND,
+  DEFAULT_ISOLATION,
+  type GuestCommand,
+  type Isolation,
+  type Share,
+} from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
@@ -73,6 +79,7 @@ export interface RunRequest {
   readonly ports: readonly PortFlag[];
   /** Files for the guest that are in no environment, on no command line and in no log. */
   readonly secrets: readonly SecretFlag[];
+  readonly isolation: Isolation;
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -110,6 +117,7 @@ export const RUN_DEFAULTS = {
   dnsUpstreams: [],
   upstreamProxy: null,
   backend: DEFAULT_BACKEND,
+  isolation: DEFAULT_ISOLATION,
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
   terminal: false,
@@ -158,6 +166,7 @@ export async function planRun(
       return request.learn ? observed(next) : next;
     },
     backend: createBackend(request.backend),
+    isolation: request.isolation,
     environment: request.environment,
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),

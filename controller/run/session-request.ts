@@ -4,7 +4,14 @@ import type { RunPlace } from '../../audit/runs.ts';
 import type { Row } from '../../audit/summary.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { GuestCommand, GuestImage, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import type {
+  GuestCommand,
+  GuestImage,
+  Isolation,
+  MountSpec,
+  SandboxBackend,
+  Share,
+} from '../backends/backend.ts';
 import type { SandError } from '../errors.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
 import type { GuestName } from '../guests/name.ts';
@@ -38,6 +45,7 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  readonly isolation: Isolation;
   readonly resources?: ResourceLimits;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly ports?: readonly PortFlag[];

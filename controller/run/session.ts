@@ -201,6 +201,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     shares: request.shares,
     authorities: request.authorities,
     cache: request.cache,
+    isolation: request.isolation,
     ...(request.resources === undefined ? {} : { resources: request.resources }),
     secrets: request.secrets ?? [],
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),

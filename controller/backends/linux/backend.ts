@@ -2,7 +2,7 @@
  * The linux backend: a guest is a pair of network namespaces joined by the namespace link, and each command
  * in it a bubblewrap of its own. Runs what `argv.ts` plans; whoever created the guest destroys it.
  */
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ProbeResult } from '../../../audit/event.ts';
@@ -24,14 +24,15 @@ import {
   requirePlanned,
 } from '../../resources/plan.ts';
 import { describeEvents } from '../../resources/usage.ts';
-import type {
-  ExitStatus,
-  GatewayPort,
-  GuestCommand,
-  GuestRef,
-  GuestSpec,
-  Observation,
-  SandboxBackend,
+import {
+  DEFAULT_ISOLATION,
+  type ExitStatus,
+  type GatewayPort,
+  type GuestCommand,
+  type GuestRef,
+  type GuestSpec,
+  type Observation,
+  type SandboxBackend,
 } from '../backend.ts';
 import { planCommand, planInit } from './argv.ts';
 import { readAuthorityLists } from './authority-lists.ts';
@@ -39,6 +40,8 @@ import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { askToEnd } from './guest-processes.ts';
+import { runGvisorCommand } from './gvisor/command.ts';
+import { askGvisorToEnd, planGvisorInit, refuseSockets } from './gvisor/holder.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
@@ -120,6 +123,20 @@ export function createLinuxBackend(): SandboxBackend {
     },
     probe: async () => (await import('./checks.ts')).checkLinux(),
     async create(spec) {
+      if (spec.isolation === 'gvisor' && spec.image !== undefined) {
+        throw new SandError(
+          'backend-unavailable',
+          'this version runs no image in gVisor',
+          'leave out --image, or --isolation gvisor',
+        );
+      }
+      if (spec.isolation === 'vm') {
+        throw new SandError(
+          'backend-unavailable',
+          'this version has no --isolation vm',
+          'write --isolation gvisor, or leave it out',
+        );
+      }
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
       const cgroups = planLimits(spec);
@@ -156,7 +173,7 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
-      if (graceMs > 0) await askToEnd(started.handle.initPid, graceMs);
+      if (graceMs > 0) await askGuestToEnd(started.handle, graceMs);
       await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
@@ -245,6 +262,7 @@ async function startGuest(
   linking.catch(() => {});
   preloadRunner();
   try {
+    if (spec.isolation === 'gvisor') refuseSockets(spec.shares);
     const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
@@ -266,6 +284,8 @@ async function startGuest(
       writable: writablePlaces(mounts),
       procsFiles,
       launcher: held.launcher,
+      isolation: spec.isolation ?? DEFAULT_ISOLATION,
+      reservedName: gateway.probe.reservedName,
     };
     const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
     void init.ended.then(() => {
@@ -299,15 +319,18 @@ async function holdGuest(
   let plan = first;
   for (let attempt = 1; ; attempt++) {
     const { mounts, identity, launcher, overlay } = plan;
-    const launch = planInit({
-      holderPid: link.holderPid,
-      joining: joiningArguments(procsFiles),
-      mounts,
-      identity,
-      filter: seccompFilter(architecture()),
-      launcher,
-      overlay,
-    });
+    const shared = { joining: joiningArguments(procsFiles), mounts };
+    const init = () =>
+      planInit({
+        ...shared,
+        holderPid: link.holderPid,
+        identity,
+        filter: seccompFilter(architecture()),
+        launcher,
+        overlay,
+      });
+    const launch =
+      spec.isolation === 'gvisor' ? planGvisorInit({ ...shared, linkPid: link.holderPid }) : init();
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
@@ -354,11 +377,15 @@ async function confine(
   const results = judgeObservations(seen, {
     plan,
     greeting: gateway.probe.greeting,
-    isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
+    isSynthetic,
   });
   const all = [...results, namespaceResult(seen.namespace, namespace)];
   for (const result of all) gateway.record(result);
   requirePassed(all);
+}
+
+function isSynthetic(address: string): boolean {
+  return isIPv4(address) && /^198\.1[89]\./.test(address);
 }
 
 function namespaceResult(seen: string, expected: string): ProbeResult {
@@ -409,20 +436,37 @@ function runIn(
   command: GuestCommand,
   signal: AbortSignal,
 ): Promise<ExitStatus> {
-  const launch = planCommand({
-    holderPid: handle.holderPid,
-    initPid: handle.initPid,
-    identity: { uid: handle.uid, gid: handle.gid },
+  const { holderPid, initPid, uid, gid, namespace, writable } = handle;
+  const shared = {
+    holderPid,
+    initPid,
+    identity: { uid, gid },
     environment: { ...handle.environment, ...command.environment },
     workdir: command.workdir ?? handle.workdir,
+    joining: joiningArguments(handle.procsFiles),
+  };
+  if (handle.isolation === 'gvisor') {
+    const { reservedName } = handle;
+    const expected = { uid, hostKernel: hostKernel(), namespace, writable, isSynthetic };
+    return runGvisorCommand({ ...shared, reservedName, expected, confined }, command, signal);
+  }
+  const launch = planCommand({
+    ...shared,
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     launcher: handle.launcher,
     command: command.argv,
-    joining: joiningArguments(handle.procsFiles),
   });
-  const { namespace, writable } = handle;
   return runCommand(launch, command, signal, { namespace, writable, confined });
+}
+
+function hostKernel(): string {
+  return readFileSync('/proc/version', 'utf8').trim();
+}
+
+function askGuestToEnd(handle: LinuxHandle, graceMs: number): Promise<void> {
+  if (handle.isolation === 'gvisor') return askGvisorToEnd(handle, graceMs);
+  return askToEnd(handle.initPid, graceMs);
 }
 
 function architecture(): Architecture {

@@ -46,6 +46,7 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     shares: [],
     authorities: [],
     cache: null,
+    isolation: 'namespaces',
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],

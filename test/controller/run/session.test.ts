@@ -88,6 +88,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     shares: [],
     authorities: [],
     cache: null,
+    isolation: 'namespaces',
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],
