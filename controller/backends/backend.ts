@@ -81,10 +81,10 @@ export interface GuestSpec {
   readonly cache: string | null;
   /** How long the guest's own resolver waits for an answer; absent: what clients are used to. */
   readonly lookupSeconds?: number;
-  /** What stands between the guest and the host's kernel; absent: `namespaces`. */
-  readonly isolation?: Isolation;
   /** What `--secret` gave, as files that the guest alone reads; absent: none. */
   readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
+  /** What stands between the guest and the host's kernel; absent: `namespaces`. */
+  readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
@@ -102,8 +102,11 @@ export interface GuestPlace {
   note(entry: JournalEntry): void;
 }
 
-export const ISOLATIONS = ['namespaces', 'vm'] as const;
+/** What stands between a guest and the host's kernel, from the weakest to the strongest. */
+export const ISOLATIONS = ['namespaces', 'gvisor', 'vm'] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
+/** Of backends that have several. */
+export const DEFAULT_ISOLATION: Isolation = 'namespaces';
 
 export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
 export type Share = (typeof SHARES)[number];

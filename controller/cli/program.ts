@@ -2,9 +2,9 @@
  * The command tree, built on commander: names, flags and help texts. What a command does is in the file of its
  * name, loaded when it is called, so that `sand run` waits for nothing that it does not use.
  */
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
-import { DEFAULT_BACKEND, ISOLATIONS } from '../backends/backend.ts';
+import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
 import type { GatewayFlags } from './gateway.ts';
@@ -129,13 +129,12 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
     .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
+    .option(
+      '--isolation <KIND>',
+      'what stands between the guest and this kernel: namespaces, gvisor (default: namespaces)',
+    )
     .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
     .option('--no-project-file', 'leave a sand.yaml that is found out of it')
-    .addOption(
-      new Option('--isolation <KIND>', 'what stands between the guest and this kernel')
-        .choices(ISOLATIONS)
-        .default('namespaces'),
-    )
     .option(
       '--json',
       'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',

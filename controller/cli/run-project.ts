@@ -18,6 +18,7 @@ import type { RunFlags } from './run.ts';
 type FileSettings = Pick<
   RunRequest,
   | 'backend'
+  | 'isolation'
   | 'policies'
   | 'mounts'
   | 'workdir'
@@ -55,6 +56,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     ...request,
     project: inForce,
     backend: asked.backend ?? request.backend,
+    isolation: asked.isolation ?? request.isolation,
     policies: asked.policies,
     mounts: asked.mounts,
     workdir: asked.workdir,
@@ -76,7 +78,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
 /** The flags whose text a project file may say in the same words. */
 type FlagTexts = Pick<
   RunFlags,
-  'backend' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
+  'backend' | 'isolation' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
 >;
 
 function known(texts: AskedSettings['resources']): Parameters<typeof parseResourceFlags>[0] {
@@ -99,21 +101,21 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
       pids: flags.pids ?? null,
       disk: flags.disk ?? null,
     },
+    isolation: flags.isolation === undefined ? null : request.isolation,
     ...NO_FLAG_YET,
   };
 }
 
 const NO_FLAG_YET = {
-  isolation: null,
   user: null,
   readOnly: null,
 } as const satisfies Partial<AskedSettings>;
 
 /** Fail closed: a guest without what the file says would not be the one that was reviewed. */
 function refuseUnsupported(file: ProjectFile): void {
-  const { isolation, user, readOnly } = file;
+  const { user, readOnly } = file;
   const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
-    ...{ isolation, user, readOnly },
+    ...{ user, readOnly },
   };
   const [first] = Object.entries(keys).flatMap(([key, placed]) =>
     placed === null || placed === undefined ? [] : [{ key, at: placed.at }],

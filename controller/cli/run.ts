@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
-import { DEFAULT_BACKEND, type Isolation } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, DEFAULT_ISOLATION } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
@@ -11,6 +11,7 @@ import {
   parseDnsPort,
   parseDuration,
   parseEnvFlag,
+  parseIsolation,
   parseMountFlag,
   parseShares,
   parseUpstreams,
@@ -42,7 +43,7 @@ export interface RunFlags {
   readonly ask: boolean;
   readonly cache?: boolean;
   readonly image?: string;
-  readonly isolation: Isolation;
+  readonly isolation?: string;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly cpus?: string;
@@ -158,7 +159,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,
-    isolation: flags.isolation,
+    isolation: parseIsolation(flags.isolation ?? DEFAULT_ISOLATION),
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),

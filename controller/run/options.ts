@@ -4,7 +4,7 @@
 import type { DnsUpstream } from '../../dns/context.ts';
 import { REFUSED_PORTS } from '../../dns/limits.ts';
 import { parseUpstreamFlags } from '../../dns/upstream-flag.ts';
-import { SHARES, type Share } from '../backends/backend.ts';
+import { ISOLATIONS, type Isolation, SHARES, type Share } from '../backends/backend.ts';
 import { LONGEST_GRACE_MS } from '../control/protocol.ts';
 import { SandError } from '../errors.ts';
 
@@ -36,6 +36,12 @@ export function parseMount(text: string, word: string): MountFlag {
     );
   }
   return { source, target: target ?? null, writable: access !== 'ro' };
+}
+
+export function parseIsolation(text: string): Isolation {
+  const isolation = ISOLATIONS.find((one) => one === text);
+  if (isolation !== undefined) return isolation;
+  throw usage(`--isolation ${text}: there is no such isolation`, `write one of: ${ISOLATIONS.join(', ')}`);
 }
 
 export function isVariableName(text: string): boolean {

@@ -10,7 +10,13 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
-import { DEFAULT_BACKEND, type GuestCommand, type Isolation, type Share } from '../backends/backend.ts';
+import {
+  DEFAULT_BACKEND,
+  DEFAULT_ISOLATION,
+  type GuestCommand,
+  type Isolation,
+  type Share,
+} from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
@@ -69,11 +75,11 @@ export interface RunRequest {
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
   readonly backend: string;
-  readonly isolation: Isolation;
   /** Ports of the guest that the host reaches. */
   readonly ports: readonly PortFlag[];
   /** Files for the guest that are in no environment, on no command line and in no log. */
   readonly secrets: readonly SecretFlag[];
+  readonly isolation: Isolation;
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -111,7 +117,7 @@ export const RUN_DEFAULTS = {
   dnsUpstreams: [],
   upstreamProxy: null,
   backend: DEFAULT_BACKEND,
-  isolation: 'namespaces',
+  isolation: DEFAULT_ISOLATION,
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
   terminal: false,

@@ -31,7 +31,7 @@ export function runStart(
     sand: VERSION,
     node: process.version,
     backend: name,
-    isolation: request.isolation,
+    isolation: isolationOf(request),
     confinement: capabilities.confinement,
     ...imageFact(request),
     command: redactCommand(request.command),
@@ -53,6 +53,11 @@ export function runStart(
 /** Nothing where the guest sees the host's system. */
 export function imageFact({ image }: Pick<SessionRequest, 'image'>): { readonly image?: ImageFact } {
   return image === undefined ? {} : { image: { name: image.name, digest: image.digest } };
+}
+
+/** What stands between its guest and the host's kernel: what was asked for, else what the backend's guests have. */
+export function isolationOf({ isolation, backend }: Pick<SessionRequest, 'isolation' | 'backend'>): string {
+  return isolation === 'namespaces' ? backend.capabilities.isolation : isolation;
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */

@@ -5,7 +5,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import type { Ending } from './ending.ts';
 import type { PolicyCourse } from './policy-course.ts';
-import { imageFact } from './run-facts.ts';
+import { imageFact, isolationOf } from './run-facts.ts';
 import { type RunState, writeRunState } from './run-state.ts';
 import type { SessionRequest } from './session-request.ts';
 
@@ -26,7 +26,7 @@ export function createStateTeller(
   { name, run }: GuestRecord,
   course: PolicyCourse,
 ): StateTeller {
-  const { backend, isolation, mounts, workdir } = request;
+  const { backend, mounts, workdir } = request;
   const { confinement } = backend.capabilities;
   const fixed = {
     name,
@@ -34,7 +34,7 @@ export function createStateTeller(
     command: redactCommand(request.command),
     detached: request.ready !== null,
     backend: backend.name,
-    isolation,
+    isolation: isolationOf(request),
     confinement,
     ...imageFact(request),
     mounts,

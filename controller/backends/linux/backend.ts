@@ -3,7 +3,7 @@
  * in it a bubblewrap of its own. Runs what `argv.ts` plans; whoever created the guest destroys it.
  */
 import { randomUUID } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ProbeResult } from '../../../audit/event.ts';
@@ -25,15 +25,16 @@ import {
   requirePlanned,
 } from '../../resources/plan.ts';
 import { describeEvents } from '../../resources/usage.ts';
-import type {
-  ExitStatus,
-  Finding,
-  GatewayPort,
-  GuestCommand,
-  GuestRef,
-  GuestSpec,
-  Observation,
-  SandboxBackend,
+import {
+  DEFAULT_ISOLATION,
+  type ExitStatus,
+  type Finding,
+  type GatewayPort,
+  type GuestCommand,
+  type GuestRef,
+  type GuestSpec,
+  type Observation,
+  type SandboxBackend,
 } from '../backend.ts';
 import { planCommand, planInit } from './argv.ts';
 import { readAuthorityLists } from './authority-lists.ts';
@@ -41,6 +42,8 @@ import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { askToEnd } from './guest-processes.ts';
+import { runGvisorCommand } from './gvisor/command.ts';
+import { askGvisorToEnd, planGvisorInit, refuseSockets } from './gvisor/holder.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
 import { callerIdentity } from './identity.ts';
@@ -132,6 +135,13 @@ export function createLinuxBackend(): SandboxBackend {
       return [...(await checkLinux()), ...checkMachine()];
     },
     async create(spec) {
+      if (spec.isolation === 'gvisor' && spec.image !== undefined) {
+        throw new SandError(
+          'backend-unavailable',
+          'this version runs no image in gVisor',
+          'leave out --image, or --isolation gvisor',
+        );
+      }
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
       const cgroups = planLimits(spec);
@@ -168,9 +178,7 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
-      if (graceMs > 0) {
-        await (started.machine?.askToEnd(graceMs) ?? askToEnd(started.handle.initPid, graceMs));
-      }
+      if (graceMs > 0) await (started.machine?.askToEnd(graceMs) ?? askGuestToEnd(started.handle, graceMs));
       await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
@@ -193,6 +201,13 @@ export function createLinuxBackend(): SandboxBackend {
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
+}
+
+/** Nothing to say where no guest of any kind runs. */
+function checkMachine(): readonly Finding[] {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) return [];
+  return [judgeParts(findParts(arch, kernelCache(process.env)))];
 }
 
 /** Raises `resources-unavailable`; makes nothing. */
@@ -261,6 +276,7 @@ async function startGuest(
   linking.catch(() => {});
   preloadRunner();
   try {
+    if (spec.isolation === 'gvisor') refuseSockets(spec.shares);
     const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
@@ -270,11 +286,8 @@ async function startGuest(
     const confining = confine(link, gateway, probes, namespace, signal);
     confining.catch(() => {});
     const machinePlan = await planVm(spec, architecture(), gateway.publishedPorts, plan);
-    const { init, plan: held } = await holdGuest(
-      { spec, procsFiles, link, machine: machinePlan?.mounts ?? [] },
-      plan,
-      signal,
-    );
+    const holding = { spec, procsFiles, link, machine: machinePlan?.mounts ?? [] };
+    const { init, plan: held } = await holdGuest(holding, plan, signal);
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -284,10 +297,11 @@ async function startGuest(
       gid: identity.gid,
       environment,
       workdir: spec.workdir,
-      isolation: spec.isolation ?? 'namespaces',
       writable: writablePlaces(mounts),
       procsFiles,
       launcher: held.launcher,
+      isolation: spec.isolation ?? DEFAULT_ISOLATION,
+      reservedName: gateway.probe.reservedName,
     };
     const inSandbox: SandboxRunner = (command, capabilities) =>
       runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
@@ -336,15 +350,18 @@ async function holdGuest(
   for (let attempt = 1; ; attempt++) {
     const { identity, launcher, overlay } = plan;
     const mounts = [...plan.mounts, ...machine];
-    const launch = planInit({
-      holderPid: link.holderPid,
-      joining: joiningArguments(procsFiles),
-      mounts,
-      identity,
-      filter: seccompFilter(architecture()),
-      launcher,
-      overlay,
-    });
+    const shared = { joining: joiningArguments(procsFiles), mounts };
+    const init = () =>
+      planInit({
+        ...shared,
+        holderPid: link.holderPid,
+        identity,
+        filter: seccompFilter(architecture()),
+        launcher,
+        overlay,
+      });
+    const launch =
+      spec.isolation === 'gvisor' ? planGvisorInit({ ...shared, linkPid: link.holderPid }) : init();
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
@@ -402,13 +419,6 @@ function isSynthetic(address: string): boolean {
   return isIPv4(address) && /^198\.1[89]\./.test(address);
 }
 
-/** Nothing to say where no guest of any kind runs. */
-function checkMachine(): readonly Finding[] {
-  const { platform, arch } = process;
-  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) return [];
-  return [judgeParts(findParts(arch, kernelCache(process.env)))];
-}
-
 function namespaceResult(seen: string, expected: string): ProbeResult {
   const passed = seen === expected;
   return { kind: 'probe', name: 'namespace', passed, detail: `looked from ${seen}` };
@@ -452,9 +462,8 @@ async function execIn({ started, running }: LinuxGuest, command: GuestCommand): 
 }
 
 /** In a guest of another process, which goes on when the command has ended. */
-async function execAlone(handle: LinuxHandle, command: GuestCommand): Promise<ExitStatus> {
-  if (handle.isolation === 'namespaces')
-    return runInSandbox(handle, Promise.resolve(), command, command.signal, []);
+function execAlone(handle: LinuxHandle, command: GuestCommand): Promise<ExitStatus> {
+  if (handle.isolation !== 'vm') return runIn(handle, Promise.resolve(), command, command.signal);
   return runInMachine(handle.workdir, command, (access) =>
     runInSandbox(handle, Promise.resolve(), access, access.signal, []),
   );
@@ -466,11 +475,28 @@ function runIn(
   command: GuestCommand,
   signal: AbortSignal,
 ): Promise<ExitStatus> {
-  if (handle.isolation === 'namespaces') return runInSandbox(handle, confined, command, signal, []);
-  const access = accessMachine(randomUUID(), handle.workdir, command);
-  return runInSandbox(handle, confined, access, signal, []);
+  if (handle.isolation === 'vm') {
+    const access = accessMachine(randomUUID(), handle.workdir, command);
+    return runInSandbox(handle, confined, access, signal, []);
+  }
+  const { holderPid, initPid, uid, gid, namespace, writable } = handle;
+  if (handle.isolation === 'gvisor') {
+    const shared = {
+      holderPid,
+      initPid,
+      identity: { uid, gid },
+      environment: { ...handle.environment, ...command.environment },
+      workdir: command.workdir ?? handle.workdir,
+      joining: joiningArguments(handle.procsFiles),
+    };
+    const { reservedName } = handle;
+    const expected = { uid, hostKernel: hostKernel(), namespace, writable, isSynthetic };
+    return runGvisorCommand({ ...shared, reservedName, expected, confined }, command, signal);
+  }
+  return runInSandbox(handle, confined, command, signal, []);
 }
 
+/** `capabilities` count in the command's own user namespace alone. */
 function runInSandbox(
   handle: LinuxHandle,
   confined: Promise<void>,
@@ -478,22 +504,32 @@ function runInSandbox(
   signal: AbortSignal,
   capabilities: readonly string[],
 ): Promise<ExitStatus> {
+  const { holderPid, initPid, uid, gid, namespace, writable } = handle;
   const launch = planCommand({
-    holderPid: handle.holderPid,
-    initPid: handle.initPid,
-    identity: { uid: handle.uid, gid: handle.gid },
+    holderPid,
+    initPid,
+    identity: { uid, gid },
+    // What reaches a machine is no command of the guest's: that has its variables in the machine.
     environment: { ...(handle.isolation === 'vm' ? {} : handle.environment), ...command.environment },
     workdir: command.workdir ?? handle.workdir,
+    joining: joiningArguments(handle.procsFiles),
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
-    capabilities,
     launcher: handle.launcher,
+    capabilities,
     command: command.argv,
-    joining: joiningArguments(handle.procsFiles),
   });
-  const { namespace, writable } = handle;
   const kept = capabilities.length === 0 ? {} : { capabilities: MACHINE_CAPABILITY_MASK };
   return runCommand(launch, command, signal, { namespace, writable, confined, ...kept });
+}
+
+function hostKernel(): string {
+  return readFileSync('/proc/version', 'utf8').trim();
+}
+
+function askGuestToEnd(handle: LinuxHandle, graceMs: number): Promise<void> {
+  if (handle.isolation === 'gvisor') return askGvisorToEnd(handle, graceMs);
+  return askToEnd(handle.initPid, graceMs);
 }
 
 function architecture(): Architecture {

@@ -17,13 +17,15 @@ export interface LinuxHandle {
   readonly gid: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly workdir: string;
-  readonly isolation: Isolation;
   /** Where the guest may write, by its own paths. */
   readonly writable: readonly string[];
   /** Of the control groups that every process of the guest joins. */
   readonly procsFiles: readonly string[];
   /** What commands are started with in it. */
   readonly launcher: Launcher;
+  readonly isolation: Isolation;
+  /** A name that only this guest's gateway knows. */
+  readonly reservedName: string;
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -33,7 +35,7 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
   const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
-  const { procsFiles, launcher, isolation } = handle;
+  const { procsFiles, launcher, isolation, reservedName } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -42,10 +44,11 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     isCount(gid) &&
     isTextRecord(environment) &&
     typeof workdir === 'string' &&
-    isIsolation(isolation) &&
     isTextList(writable) &&
     isTextList(procsFiles) &&
-    isLauncher(launcher)
+    isLauncher(launcher) &&
+    isIsolation(isolation) &&
+    typeof reservedName === 'string'
   ) {
     const identity = { uid, gid };
     return {
@@ -55,10 +58,11 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
       ...identity,
       environment,
       workdir,
-      isolation,
       writable,
       procsFiles,
       launcher,
+      isolation,
+      reservedName,
     };
   }
   // Fail closed: a command is not started by half of what it needs.
@@ -69,14 +73,14 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
   );
 }
 
-function isIsolation(value: unknown): value is Isolation {
-  return ISOLATIONS.some((isolation) => isolation === value);
-}
-
 function isLauncher(value: unknown): value is Launcher {
   if (typeof value !== 'object' || value === null) return false;
   const words: Readonly<Record<string, unknown>> = { ...value };
   return ['bubblewrap', 'shell', 'cat', 'readlink', 'env'].every((name) => isTextList(words[name]));
+}
+
+function isIsolation(value: unknown): value is Isolation {
+  return ISOLATIONS.some((one) => one === value);
 }
 
 function isCount(value: unknown): value is number {

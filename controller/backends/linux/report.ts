@@ -30,13 +30,13 @@ export function parseReport(text: string): GuestReport | null {
   };
 }
 
-function splitStatus(line: string): readonly [string, string] {
+export function splitStatus(line: string): readonly [string, string] {
   const colon = line.indexOf(':');
   return [line.slice(0, colon), line.slice(colon + 1).trim()];
 }
 
 /** proc(5), /proc/pid/mountinfo: the fifth field is the mount point, the sixth its options, after `-` the type. */
-function parseMountInfo(line: string): GuestReport['mounts'][number] {
+export function parseMountInfo(line: string): GuestReport['mounts'][number] {
   const fields = line.split(' ');
   const target = (fields[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
