@@ -113,7 +113,7 @@ export function runEnd(more: Partial<RunEnd> = {}): RunEnd {
 
 /** Every kind, each once with all its optional fields. */
 export const FULL_ENTRIES: readonly AuditEntry[] = [
-  runStart({ before: ['npm ci --token=[redacted]'] }),
+  runStart({ name: 'web', before: ['npm ci --token=[redacted]'] }),
   { kind: 'probe', name: 'raw-ip-tcp', passed: true, detail: 'refused by the gateway' },
   dns({
     muted: true,
