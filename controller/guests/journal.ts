@@ -2,8 +2,17 @@
  * What a run makes outside of its processes, written down before it is made: so that whoever finds the run dead can
  * remove it. Processes are not in it, since they end with their supervisor. Removing is idempotent.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { RunPlace } from '../../audit/runs.ts';
 
 export type JournalEntry =
@@ -56,14 +65,22 @@ export function removeJournalled(run: RunPlace): readonly string[] {
 }
 
 function remove({ path }: JournalEntry, run: RunPlace): readonly string[] {
-  // Fail closed: a journal that somebody has written over must not have other folders removed.
-  if (!path.startsWith(`${run.directory}/`) || path.includes('/../')) return [];
   try {
+    if (!isWithin(run, path)) return [];
     rmSync(path, { recursive: true, force: true });
     return [];
   } catch (error) {
     return [`${path}: ${error instanceof Error ? error.message : error}`];
   }
+}
+
+/** Fail closed: a journal that somebody has written over, or a link in the way, must not have other folders removed. */
+function isWithin(run: RunPlace, path: string): boolean {
+  if (resolve(path) !== path || !path.startsWith(`${run.directory}/`)) return false;
+  const parent = dirname(path);
+  if (!existsSync(parent)) return false;
+  const own = realpathSync(run.directory);
+  return realpathSync(parent) === `${own}${parent.slice(run.directory.length)}`;
 }
 
 function parseEntry(line: string): JournalEntry | null {

@@ -25,6 +25,7 @@ import { createControlServer } from '../control/server.ts';
 import { SandError } from '../errors.ts';
 import { createGateway, type Gateway } from '../gateway/gateway.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
+import { removeBroken } from '../guests/guests.ts';
 import { createJournal, guestFolder, type Journal, removeJournalled } from '../guests/journal.ts';
 import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
@@ -110,6 +111,7 @@ export interface SessionResult {
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
   const runs = auditRoot(request.environ);
+  for (const left of removeBroken(runs)) request.told(`left of a killed guest: ${left}`);
   const run = createRunDirectory(runs);
   const guest = register(runs, run, request.name);
   const log = openLog(run);
