@@ -8,6 +8,14 @@ import { findGuest, registerGuest } from '../../../controller/guests/registry.ts
 import { name, placeIn, runsFolder, writeKilledState, writeState } from './places.ts';
 
 const END = { exitCode: 0, cause: 'exit', at: '2026-11-21T20:16:00.000Z' } as const;
+const PARTIAL = JSON.stringify({
+  run: 'r',
+  name: 'n',
+  status: 'running',
+  pid: 1,
+  pidStart: '1',
+  dnsPort: 0,
+});
 const LEFT = ['control.sock', 'output.jsonl', 'output.1.jsonl', 'run.json.new'];
 
 /** A guest with all that one can own, and its log. */
@@ -36,7 +44,7 @@ describe('guests as they stand', () => {
     expect(standings(runs)).toEqual({ live: 'running', begun: 'starting', over: 'ended', killed: 'broken' });
   });
 
-  it.each(['', '{', 'null', '[]', '{}', '"running"', '{"run":1}', '\0\0\0'])(
+  it.each(['', '{', 'null', '[]', '{}', '"running"', '{"run":1}', PARTIAL, '\0\0\0'])(
     'whose state is %j are broken, and no error',
     (text) => {
       const runs = runsFolder();
@@ -98,7 +106,8 @@ describe('removing', () => {
     expect(removeBroken(runs)).toEqual([]);
     expect(standings(runs)).toEqual({ live: 'running', over: 'ended' });
     for (const run of [live, over])
-      for (const file of ['control.sock', 'output.jsonl', 'guest/deep']) expect(existsSync(join(run.directory, file))).toBe(true);
+      for (const file of ['control.sock', 'output.jsonl', 'guest/deep'])
+        expect(existsSync(join(run.directory, file))).toBe(true);
     for (const file of [...LEFT, 'guest']) expect(existsSync(join(killed.directory, file))).toBe(false);
   });
 

@@ -1,5 +1,5 @@
 /** Folders of runs for the tests of guests, and states as a run writes them. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -55,6 +55,7 @@ export function writeState(run: RunPlace, changes: Partial<Told> = {}): void {
 
 /** Of a process that is gone: its pid is this one's, and its start another. */
 export function writeKilledState(run: RunPlace, changes: Partial<Told> = {}): void {
-  const state = { run: run.id, name: run.id, status: 'running', pid: process.pid, pidStart: '1', dnsPort: 0 };
-  writeFileSync(run.statePath, JSON.stringify({ ...state, command: [], detached: true, ...changes }));
+  writeState(run, changes);
+  const state: unknown = JSON.parse(readFileSync(run.statePath, 'utf8'));
+  writeFileSync(run.statePath, JSON.stringify(Object.assign({}, state, { pidStart: '1' })));
 }
