@@ -127,7 +127,13 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const teardown: SandError[] = [];
   const course = new PolicyCourse(request.inForce);
   const state = createStateTeller(request, guest, course);
-  const ending = await runToEnd(request, { guest, course, record, state, broken: broken.signal }, teardown);
+  let isKept = false;
+  const ready = (up: GuestRecord) => {
+    isKept = true;
+    request.ready?.(up);
+  };
+  const told = { ...request, ready: request.ready === null ? null : ready };
+  const ending = await runToEnd(told, { guest, course, record, state, broken: broken.signal }, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
   for (const left of removeJournalled(run)) teardown.push(leftBehind(left));
   try {
@@ -140,7 +146,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     });
     log.close();
     state.ended(ending);
-    if (request.ready === null) releaseGuest(runs, guest);
+    // One that never came up keeps no name from the next try.
+    if (!isKept) releaseGuest(runs, guest);
   } catch (error) {
     teardown.push(toSandError(error));
   }
