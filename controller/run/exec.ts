@@ -8,6 +8,7 @@ import { createBackend } from '../backends/registry.ts';
 import { askControl } from '../control/client.ts';
 import { controlFailed } from '../control/failure.ts';
 import { SandError } from '../errors.ts';
+import { isAlive, type RunState, readRunState } from './run-state.ts';
 import type { SignalSource } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { STOP_GRACE_MS } from './way-out.ts';
@@ -23,9 +24,9 @@ export interface ExecRequest {
   readonly signals: SignalSource;
 }
 
-/** The command's own exit code. Raises `control-missing` where the guest has ended, and what the backend raises. */
+/** The command's own exit code. Raises `guest-ended`, and what the backend raises. */
 export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<number> {
-  const { backend: name, guest } = accessOf(await askControl(run, { do: 'guest' }), run);
+  const { backend: name, guest } = accessOf(await askForGuest(run), run);
   const backend = createBackend(name);
   const stop = new AbortController();
   const kill = new AbortController();
@@ -58,6 +59,28 @@ export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<
   } finally {
     unlisten();
   }
+}
+
+async function askForGuest(run: RunPlace): Promise<unknown> {
+  try {
+    return await askControl(run, { do: 'guest' });
+  } catch (error) {
+    if (!(error instanceof SandError && error.code === 'control-missing')) throw error;
+    const state = readRunState(run);
+    if (state === null || isAlive(state)) throw error;
+    throw guestEnded(state);
+  }
+}
+
+function guestEnded({ name, end }: RunState): SandError {
+  if (end !== undefined)
+    return new SandError(
+      'guest-ended',
+      `${name} has ended with exit code ${end.exitCode}`,
+      'start another: sand run -d',
+    );
+  const message = `the supervisor of ${name} was killed, and the guest with it`;
+  return new SandError('guest-ended', message, 'remove what is left of it: sand prune');
 }
 
 /** A guest that has ended meanwhile has put its own end on record. */

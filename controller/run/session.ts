@@ -34,8 +34,7 @@ import { createWayOut } from './way-out.ts';
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
   const runs = auditRoot(request.environ);
-  // What cannot be removed, `sand prune` tells; it is no reason not to run.
-  await removeBroken(runs);
+  for (const left of await removeBroken(runs)) request.told(`left of a killed guest: ${left}`);
   const run = createRunDirectory(runs);
   const guest = register(runs, run, request.name);
   const log = openLog(run);
@@ -51,7 +50,13 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const teardown: SandError[] = [];
   const course = new PolicyCourse(request.inForce);
   const state = createStateTeller(request, guest, course);
-  const ending = await runToEnd(request, { guest, course, record, state, broken: broken.signal }, teardown);
+  let isKept = false;
+  const ready = (up: GuestRecord) => {
+    isKept = true;
+    request.ready?.(up);
+  };
+  const told = { ...request, ready: request.ready === null ? null : ready };
+  const ending = await runToEnd(told, { guest, course, record, state, broken: broken.signal }, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
   for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
   try {
@@ -64,7 +69,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     });
     log.close();
     state.ended(ending);
-    if (request.ready === null) releaseGuest(runs, guest);
+    // One that never came up keeps no name from the next try.
+    if (!isKept) releaseGuest(runs, guest);
   } catch (error) {
     teardown.push(toSandError(error));
   }
