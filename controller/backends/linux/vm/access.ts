@@ -25,7 +25,8 @@ const LEFT_SECONDS = 2;
 
 /**
  * The client runs in the background of this shell so that a trap is taken at once, and with the shell's own standard
- * input by another number: a background process has none by the usual one. A terminal at both ends is made one in the guest.
+ * input by another number: a background process has none by the usual one. Where a signal broke off the wait and the client
+ * ended meanwhile, its status is still to be had; else the second wait knows of no client, and says 127. A terminal at both ends is made one in the guest.
  */
 const CLIENT = `id=$1; remote=$2; ended=${ENDED_FOLDER}/$1
 relay() { ssh -F ${SANDBOX.clientConfig} -n -T guest "read -r pid <${MACHINE.commands}/$id && kill -s $1 \\$pid" >/dev/null 2>&1; }
@@ -50,6 +51,11 @@ while :; do
   status=$?
   kill -0 $client 2>/dev/null || break
 done
+if [ $status -gt 128 ]; then
+  wait $client 2>/dev/null
+  late=$?
+  [ $late = 127 ] || status=$late
+fi
 kill $watcher 2>/dev/null
 [ ! -s "$ended" ] || read -r status <"$ended"
 rm -f "$ended"

@@ -55,6 +55,11 @@ describe('formatPlan', () => {
 });
 
 describe('judgeMachine', () => {
+  it('fails where the machine\u2019s kernel cannot be told from the host\u2019s', () => {
+    const results = judgeMachine(parseMachineReport(WHOLE), { ...EXPECTED, hostKernel: EXPECTED.kernel });
+    expect(results.find(({ name }) => name === 'machine-kernel')?.passed).toBe(false);
+  });
+
   it('passes a machine whose only way out is the gateway', () => {
     expect(failed(WHOLE)).toEqual([]);
   });
