@@ -170,7 +170,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
-    writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
+    keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireConfinement(inForce, backend);
     const journal = createJournal(run);
@@ -345,7 +345,7 @@ async function superviseGuest(
     for (const { code, detail } of await backend.stop(started, supervised.graceMs()))
       record({ kind: 'notice', code, detail });
   });
-  const followed = followPolicy(request, { course, record, enforce });
+  const followed = followPolicy(request, { run: guest.run, course, record, enforce });
   undo.push(asyncly(followed.close));
   const controls = createControls({
     backend: backend.name,
@@ -370,6 +370,7 @@ async function superviseGuest(
 }
 
 interface FollowedRun {
+  readonly run: RunPlace;
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
   readonly enforce: (next: PolicyInForce) => Promise<void>;
@@ -379,12 +380,13 @@ interface FollowedRun {
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-function followPolicy(request: SessionRequest, { course, record, enforce }: FollowedRun) {
+function followPolicy(request: SessionRequest, { run, course, record, enforce }: FollowedRun) {
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
       const held = course.reload(change);
       if (held.ok) await enforce(held.inForce);
+      if (change.ok && held.ok) keepPolicy(run, change.inForce);
       const { code, detail } = describeReload(held);
       record({ kind: 'notice', code, detail });
     });
@@ -409,10 +411,16 @@ function followPolicy(request: SessionRequest, { course, record, enforce }: Foll
       record({ kind: 'notice', code: 'policy-replaced', detail });
       unwatch();
       await enforce(held.inForce);
+      keepPolicy(run, choice.inForce);
       unwatch = watch(choice);
       return digest;
     },
   };
+}
+
+/** With all its phases, for whoever asks what the guest goes by. */
+function keepPolicy(run: RunPlace, { policy }: PolicyInForce): void {
+  writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(policy), { mode: 0o600 }));
 }
 
 /** Raises `guest-exists`; then nothing of the run is left. */
