@@ -56,8 +56,15 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
+  readonly user?: GuestUser;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
+}
+
+export interface GuestUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface GuestPlace {

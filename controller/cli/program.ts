@@ -100,6 +100,8 @@ function addRun(program: Command, context: ProgramContext): void {
       false,
     )
     .option('--cache', 'keep package caches for the next run in this folder', false)
+    .option('--read-only', 'let the guest write nothing of the host, its working directory included', false)
+    .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--timeout <T>', 'end the command after this time: 90s, 10m, 2h')
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')

@@ -33,6 +33,8 @@ export interface RunFlags {
   readonly trustCa: readonly string[];
   readonly ask: boolean;
   readonly cache: boolean;
+  readonly user?: string;
+  readonly readOnly: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly dnsPort?: string;
@@ -141,6 +143,8 @@ function readFlags(
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache,
+    user: flags.user ?? null,
+    readOnly: flags.readOnly,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),

@@ -18,10 +18,10 @@ import type { GuestRecord } from '../guests/registry.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
-import { type MountFlag, usage } from './options.ts';
+import { type MountFlag, parseUserFlag, usage } from './options.ts';
 import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
 import type { SessionRequest, SignalSource } from './session.ts';
-import { planWorkspace, workingFolder } from './workspace.ts';
+import { planWorkspace, readOnly, workingFolder } from './workspace.ts';
 
 export interface RunRequest {
   /** Program and arguments; never a shell's text. None only with `ready`: then the guest is held until somebody ends it. */
@@ -48,6 +48,10 @@ export interface RunRequest {
   readonly trustCa: readonly string[];
   /** Whether package caches are kept for the next run in this folder. */
   readonly cache: boolean;
+  /** `UID[:GID]`, who the guest's processes are in its own eyes; null: the backend's choice. */
+  readonly user: string | null;
+  /** Whether the guest can write no folder of the host, whatever `mounts` says. */
+  readonly readOnly: boolean;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -83,6 +87,8 @@ export const RUN_DEFAULTS = {
   shares: [],
   trustCa: [],
   cache: false,
+  user: null,
+  readOnly: false,
   timeoutMs: null,
   dnsPort: 0,
   dnsUpstreams: [],
@@ -103,6 +109,8 @@ export async function planRun(
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
   const command = checkCommand(request.command, request.ready !== null);
+  if (request.readOnly && request.cache)
+    throw usage('--cache keeps what the guest writes, and with --read-only it writes nothing', 'leave one out');
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
   const choose = (policies: readonly string[], allows: readonly string[]) =>
@@ -111,7 +119,7 @@ export async function planRun(
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    ...workspace,
+    ...(request.readOnly ? readOnly(workspace) : workspace),
     before: checkBefore(request.phaseAfter, policy.inForce),
     command,
     name: request.name === null ? null : checkName(request.name),
@@ -125,6 +133,7 @@ export async function planRun(
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    user: request.user === null ? null : parseUserFlag(request.user),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,

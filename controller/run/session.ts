@@ -16,6 +16,7 @@ import type {
   GuestCommand,
   GuestRef,
   GuestSpec,
+  GuestUser,
   MountSpec,
   SandboxBackend,
   Share,
@@ -62,6 +63,8 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  /** Who the guest is in its own eyes; null: the backend's choice. */
+  readonly user: GuestUser | null;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];
@@ -282,6 +285,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     shares: request.shares,
     authorities: request.authorities,
     cache: request.cache,
+    ...(request.user === null ? {} : { user: request.user }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files),
     place: { folder: guestFolder(guest.run), note: journal.note },

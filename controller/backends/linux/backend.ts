@@ -29,7 +29,7 @@ import { createGuestLinkConsumer } from './guest-link.ts';
 import { askToEnd } from './guest-processes.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
-import { callerIdentity } from './identity.ts';
+import { guestIdentity } from './identity.ts';
 import { type GuestInit, startInit } from './init.ts';
 import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
 import { requirePassed } from './probe-failure.ts';
@@ -143,7 +143,7 @@ export function createLinuxBackend(): SandboxBackend {
 }
 
 function planGuest(spec: GuestSpec): GuestPlan {
-  const identity = callerIdentity();
+  const identity = guestIdentity(spec.user ?? null);
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);

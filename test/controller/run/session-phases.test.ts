@@ -45,6 +45,7 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     shares: [],
     authorities: [],
     cache: null,
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],

@@ -87,6 +87,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     shares: [],
     authorities: [],
     cache: null,
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],
