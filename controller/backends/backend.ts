@@ -4,6 +4,7 @@
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { JournalEntry } from '../guests/journal.ts';
@@ -92,7 +93,8 @@ export interface GuestCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** As the guest sees it; absent: the guest's own. */
   readonly workdir?: string;
-  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
+  /** Standard input may be what a stream gives; it is closed when that ends. */
+  readonly stdio: readonly ['inherit' | 'ignore' | Readable, 'inherit' | 'pipe', 'inherit' | 'pipe'];
   /** Called with output where stdio says `pipe`; the guest gives no more of that stream before a promise has settled. */
   readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void> | undefined;
   /** Whether any of the inherited streams is a terminal. */

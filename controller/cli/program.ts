@@ -7,6 +7,7 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
+import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
 import { addPolicy } from './policy/program.ts';
@@ -36,6 +37,7 @@ export function createProgram(context: ProgramContext): Command {
     .enablePositionalOptions();
   addRun(program, context);
   addGuests(program, context);
+  addCopy(program, context);
   addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);

@@ -4,7 +4,7 @@
  * hands over handles.
  */
 import type { ChildProcess } from 'node:child_process';
-import { Readable, Writable } from 'node:stream';
+import { pipeline, Readable, Writable } from 'node:stream';
 import { SandError } from '../errors.ts';
 import { toolEnvironment } from './tool-path.ts';
 
@@ -97,6 +97,7 @@ export async function startGuestProcess(
   const extra = options.descriptors.map((descriptor): 'pipe' | ['pipe'] =>
     descriptor === 'output' ? 'pipe' : ['pipe'],
   );
+  const [input, ...streams] = options.stdio;
   const child = execa(file, args, {
     reject: false,
     buffer: false,
@@ -104,13 +105,14 @@ export async function startGuestProcess(
     env: options.environment,
     cleanup: false,
     detached: !options.sharesSession,
-    stdio: [...options.stdio, ...extra],
+    stdio: [input instanceof Readable ? ['pipe'] : input, ...streams, ...extra],
   });
   const pid = child.pid;
   if (pid === undefined) throw toolMissing(file, (await child).code ?? 'no reason given');
   options.descriptors.forEach((descriptor, at) => {
     if (Buffer.isBuffer(descriptor)) endDescriptor(child.stdio[at + 3], descriptor);
   });
+  if (input instanceof Readable) feed(input, child.stdio[0]);
   const outputs = new Map<number, Readable>();
   const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
   const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
@@ -171,6 +173,12 @@ function toolMissing(file: string, why: string): SandError {
     'run `sand doctor`: it names what is missing and the command that installs it',
     { details: { tool: name } },
   );
+}
+
+/** Until either ends; then the other does as well. */
+function feed(input: Readable, stream: unknown): void {
+  if (!(stream instanceof Writable)) return;
+  pipeline(input, stream, () => {});
 }
 
 /** The other end may be gone already, which is for whoever waits for the process to tell. */

@@ -110,7 +110,10 @@ export async function planRun(
   const home = environ.HOME ?? homedir();
   const command = checkCommand(request.command, request.ready !== null);
   if (request.readOnly && request.cache)
-    throw usage('--cache keeps what the guest writes, and with --read-only it writes nothing', 'leave one out');
+    throw usage(
+      '--cache keeps what the guest writes, and with --read-only it writes nothing',
+      'leave one out',
+    );
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
   const choose = (policies: readonly string[], allows: readonly string[]) =>

@@ -13,7 +13,9 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   const policy = program
     .command('policy')
     .summary('write, check, test and explain policies')
-    .description('Works on policy files, and with set on the policy of a guest. Nothing here starts a guest.');
+    .description(
+      'Works on policy files, and with set on the policy of a guest. Nothing here starts a guest.',
+    );
   addChanges(policy, context);
   addCheck(policy, context);
   addShow(policy, context);

@@ -86,10 +86,14 @@ function keptPolicy(run: RunPlace): CompiledPolicy {
       { cause },
     );
   }
-  return compileOrRefuse([{ kind: 'text', text, file: policyPath, directory }], createPolicyReader(directory));
+  return compileOrRefuse(
+    [{ kind: 'text', text, file: policyPath, directory }],
+    createPolicyReader(directory),
+  );
 }
 
 function digestOf(answer: unknown): string | null {
-  const policy: unknown = typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'policy') : null;
+  const policy: unknown =
+    typeof answer === 'object' && answer !== null ? Reflect.get(answer, 'policy') : null;
   return typeof policy === 'string' ? policy : null;
 }
