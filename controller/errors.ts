@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   'control-failed': { exit: 125, means: 'the control socket of a run could not be made or did not answer' },
   'copy-refused': { exit: 1, means: 'a copy that would write where it must not, or more than it may' },
   'copy-failed': { exit: 1, means: 'a place of a copy that is not there, or cannot be read or written' },
+  'ssh-unavailable': { exit: 1, means: 'no ssh server can be had in that guest' },
   'question-missing': { exit: 1, means: 'a question does not wait any more, or cannot be answered so' },
   'phase-last': { exit: 1, means: 'the guest is in the last phase of its policy' },
   'guest-failed': { exit: 125, means: 'the guest ended before its command could start' },

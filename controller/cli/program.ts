@@ -11,6 +11,7 @@ import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
 import { addPolicy } from './policy/program.ts';
+import { addSsh } from './ssh-program.ts';
 import type { WhyOptions } from './why.ts';
 
 type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
@@ -38,6 +39,7 @@ export function createProgram(context: ProgramContext): Command {
   addRun(program, context);
   addGuests(program, context);
   addCopy(program, context);
+  addSsh(program, context);
   addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);
