@@ -44,14 +44,14 @@ const PREPARE = `${FIND}
 umask 077
 folder=${FOLDER}
 mkdir -p "$folder" 2>/dev/null && cd "$folder" || exit ${SERVER_CODES.noFolder}
-rm -f host user.pub config
-while IFS= read -r line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > host
-cat > user.pub
+while IFS= read -r line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > host.$$
+cat > user.pub.$$
 { printf '%s\\n' ${SETTINGS.map((line) => `"${line.replace('%FOLDER%', '$folder')}"`).join(' ')}
 printf SetEnv
 env | sed -n '/^\\(HOME\\|PWD\\|OLDPWD\\|SHLVL\\|_\\|TERM\\)=/d
 s/^\\([A-Za-z_][A-Za-z0-9_]*\\)=\\([^"\\\\]*\\)$/ "\\1=\\2"/p' | tr -d '\\n'
-echo; } > config
+echo; } > config.$$
+for name in host user.pub config; do mv -f $name.$$ $name; done
 id -un`;
 
 const SERVE = `${FIND}
