@@ -7,6 +7,7 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
+import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
@@ -48,6 +49,7 @@ export function createProgram(context: ProgramContext): Command {
   addAsk(program, context);
   addGateway(program, context);
   addDoctor(program, context);
+  addCompletion(program, context);
   addSupervise(program, context);
   return program;
 }

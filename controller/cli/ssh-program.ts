@@ -5,7 +5,7 @@ import type { SshFlags } from './ssh.ts';
 const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export function addSsh(program: CommandTree, context: ProgramContext): void {
-  const ssh = program
+  program
     .command('ssh')
     .summary('reach a guest by ssh')
     .description(
@@ -19,12 +19,11 @@ export function addSsh(program: CommandTree, context: ProgramContext): void {
       'as -L of ssh: [ADDR:]PORT:HOST:PORT, where HOST is the guest\u2019s',
       list,
       [],
-    );
-  // The connection itself, for ssh alone: standard input and output are the guest's sshd.
-  ssh.addOption(ssh.createOption('--stdio').default(false).hideHelp());
-  ssh.action(async (guest: string, flags: SshFlags) => {
-    const { sshCommand } = await import('./ssh.ts');
-    const { command, write } = context;
-    context.finish(await sshCommand(flags, { env: process.env, guest, command, write }));
-  });
+    )
+    .option('--stdio', 'be the connection, on standard input and output; what the Host block runs', false)
+    .action(async (guest: string, flags: SshFlags) => {
+      const { sshCommand } = await import('./ssh.ts');
+      const { command, write } = context;
+      context.finish(await sshCommand(flags, { env: process.env, guest, command, write }));
+    });
 }
