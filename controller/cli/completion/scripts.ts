@@ -116,7 +116,7 @@ _sand_offer() {
   case $kind in
     guests|presets|groups|policies) names=(\${(f)"$($sand complete $kind 2>/dev/null)"}) ;;
     places) names=(\${^\${(f)"$($sand complete guests 2>/dev/null)"}}:/) ;;
-    =*) names=(\${(s:,:)\${kind#=}}) ;;
+    '='*) names=(\${(s:,:)\${kind#'='}}) ;;
   esac
   (( \${#names} )) && compadd -- $names
   case $kind in places|policies|files) _files ;; esac
