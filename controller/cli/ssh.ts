@@ -1,9 +1,8 @@
 /** `sand ssh`: a session by the host's ssh in a guest that runs, and what editors need for one of their own. */
-import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../audit/runs.ts';
-import { SandError } from '../errors.ts';
+import { startGuestProcess } from '../process/runner.ts';
 import { toolPath } from '../process/tool-path.ts';
 import { usage } from '../run/options.ts';
 import { processSignals } from '../run/signals.ts';
@@ -58,25 +57,22 @@ async function runClient(
   const ignore = () => {};
   process.on('SIGINT', ignore).on('SIGQUIT', ignore);
   try {
-    return await new Promise<number>((resolve, reject) => {
-      const child = spawn('ssh', args, {
-        stdio: 'inherit',
-        env: { ...process.env, PATH: toolPath(process.env) },
-      });
-      child.on('error', (error) => reject(clientMissing(error)));
-      child.on('close', (code) => resolve(code ?? 255));
+    const client = await startGuestProcess('ssh', args, {
+      environment: { ...set(process.env), PATH: toolPath(process.env) },
+      stdio: ['inherit', 'inherit', 'inherit'],
+      descriptors: [],
+      sharesSession: true,
     });
+    return (await client.ended).exitCode ?? 255;
   } finally {
     process.off('SIGINT', ignore).off('SIGQUIT', ignore);
     rmSync(path, { force: true });
   }
 }
 
-function clientMissing(cause: Error): SandError {
-  return new SandError(
-    'tool-missing',
-    `ssh cannot be run (${cause.message})`,
-    'install openssh-client, or use sand shell',
-    { details: { tool: 'ssh' }, cause },
+/** For ssh the caller's own: its terminal, its language, and what the connection finds the run by. */
+function set(environ: Environment): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(environ).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
 }

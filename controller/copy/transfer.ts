@@ -2,17 +2,17 @@
  * A copy between the host and a guest that runs: tar at both ends, in the guest as a command that is on record, on the
  * host a reader that trusts nothing. Names and rules of places are `arguments.ts`'s.
  */
-import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { escapeTerminal } from '../../audit/escape.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
+import { type GuestProcess, startGuestProcess } from '../process/runner.ts';
 import { toolEnvironment } from '../process/tool-path.ts';
 import { type ExecRequest, execInGuest } from '../run/exec.ts';
 import type { CopyPlan } from './arguments.ts';
-import { below, failed, openPlace, statBelow } from './host-place.ts';
+import { failed, openPlace, statBelow } from './host-place.ts';
 import { COPY_LIMITS } from './limits.ts';
 import { CopyReceiver, type Received } from './receiver.ts';
 import { packCommand, SCRIPT_CODES, unpackCommand } from './scripts.ts';
@@ -74,7 +74,7 @@ export async function streamOut(
 }
 
 export async function copyIn({ from, to, guest }: In, at: CopySurroundings): Promise<void> {
-  const packing = from === null ? null : pack(from, at);
+  const packing = from === null ? null : await pack(from, at);
   const what = packing === null ? null : { kind: packing.kind, name: packing.name };
   const { code, complaint } = await inGuest(at, {
     command: unpackCommand(to, what),
@@ -154,7 +154,7 @@ interface Packing {
 }
 
 /** The host's own tar, in an open folder: who renames folders meanwhile cannot have it read another one. */
-function pack(path: string, { cwd, written }: CopySurroundings): Packing {
+async function pack(path: string, { cwd, written }: CopySurroundings): Promise<Packing> {
   const isContents = /(^|\/)\.\/?$/.test(path);
   const whole = resolve(cwd, path);
   const isNamed = !isContents && whole !== '/';
@@ -164,27 +164,31 @@ function pack(path: string, { cwd, written }: CopySurroundings): Packing {
     const stat = place.name === null ? statBelow(place.parent, name) : null;
     if (stat === null) throw failed(path, 'it is not there');
     const kind = !isNamed ? 'contents' : stat.isDirectory() ? 'folder' : 'file';
-    const args = ['-c', '--hard-dereference', '-C', below(3, '.').toString(), '-f', '-', `./${name}`];
-    const child = spawn('tar', args, {
-      env: toolEnvironment(process.env),
-      stdio: ['ignore', 'pipe', 'pipe', place.parent],
+    // By this process's own descriptor, which therefore stays open until tar has ended.
+    const folder = `/proc/${process.pid}/fd/${place.parent}/.`;
+    const args = ['-c', '--hard-dereference', '-C', folder, '-f', '-', `./${name}`];
+    const tar = await startGuestProcess('tar', args, {
+      environment: toolEnvironment(process.env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      descriptors: [],
+      sharesSession: true,
     });
-    // What nobody has begun to read when a process ends, Node throws away; and the guest's command is not there yet.
+    // What nobody has begun to read when a process ends is thrown away; and the guest's command is not there yet.
     const output = new PassThrough();
-    child.stdout?.pipe(output);
-    return { kind, name, output, ended: endOf(child), end: () => void child.kill('SIGKILL') };
-  } finally {
+    tar.outputs.get(1)?.pipe(output);
+    const ended = endOf(tar).finally(() => closeSync(place.parent));
+    return { kind, name, output, ended, end: () => tar.kill('SIGKILL') };
+  } catch (error) {
     closeSync(place.parent);
+    throw error;
   }
 }
 
-function endOf(child: ReturnType<typeof spawn>): Promise<GuestEnd> {
+async function endOf({ outputs, ended }: GuestProcess): Promise<GuestEnd> {
   let complaint = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    complaint = (complaint + text).slice(0, COPY_LIMITS.complaintBytes);
+  outputs.get(2)?.on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString('utf8')).slice(0, COPY_LIMITS.complaintBytes);
   });
-  return new Promise((resolve) => {
-    child.on('error', (error) => resolve({ code: 127, complaint: `tar cannot be run: ${error.message}` }));
-    child.on('close', (code) => resolve({ code: code ?? 137, complaint: complaint.trim() }));
-  });
+  const { exitCode } = await ended;
+  return { code: exitCode ?? 137, complaint: complaint.trim() };
 }

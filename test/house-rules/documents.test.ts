@@ -28,7 +28,12 @@ function shapeOf(command: ReturnType<typeof createProgram>): CommandShape {
       takesValue: option.required || option.optional,
     })),
     arguments: command.registeredArguments.length,
-    commands: command.commands.map(shapeOf),
+    // What is hidden is for sand itself and for scripts that it prints.
+    commands: command
+      .createHelp()
+      .visibleCommands(command)
+      .filter((inner) => inner.name() !== 'help')
+      .map(shapeOf),
   };
 }
 
