@@ -4,6 +4,7 @@
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { JournalEntry } from '../guests/journal.ts';
@@ -89,10 +90,19 @@ export interface GuestSpec {
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
   readonly resources?: ResourceLimits;
+  /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
+  readonly readOnly?: boolean;
   /** Absent: the guest sees the host's system, read-only. */
   readonly image?: GuestImage;
+  /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
+  readonly user?: GuestUser;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
+}
+
+export interface GuestUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface GuestPlace {
@@ -126,7 +136,8 @@ export interface GuestCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** As the guest sees it; absent: the guest's own. */
   readonly workdir?: string;
-  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
+  /** Standard input may be what a stream gives; it is closed when that ends. */
+  readonly stdio: readonly ['inherit' | 'ignore' | Readable, 'inherit' | 'pipe', 'inherit' | 'pipe'];
   /** Called with output where stdio says `pipe`; the guest gives no more of that stream before a promise has settled. */
   readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void> | undefined;
   /** Whether any of the inherited streams is a terminal. */

@@ -1,12 +1,10 @@
 /**
  * The `sand.yaml` of a `sand run`: found or named, joined with its flags, and told with the place of each setting. What a
- * key of it does is the run's; a key that this version does not do is refused by name.
+ * key of it does is the run's.
  */
 import { homedir } from 'node:os';
-import { SandError } from '../errors.ts';
 import { locateProject } from '../project-file/locate.ts';
 import type { AskedSettings } from '../project-file/merge.ts';
-import { formatPlace, type Placed, type ProjectFile } from '../project-file/model.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
 import type { RunRequest } from '../run/plan.ts';
 import { parsePortFlags } from '../run/port-flag.ts';
@@ -30,6 +28,8 @@ type FileSettings = Pick<
   | 'phaseAfter'
   | 'command'
   | 'name'
+  | 'user'
+  | 'readOnly'
   | 'image'
   | 'ports'
   | 'secrets'
@@ -47,7 +47,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
   // A run without such a file loads nothing of what reads one.
   const { openProject } = await import('../project-file/open.ts');
   const home = process.env.HOME ?? homedir();
-  const context = { cwd, home, environ: process.env, supported: refuseUnsupported };
+  const context = { cwd, home, environ: process.env };
   const said = saidBy(request, flags);
   const { asked, origins, inForce } = await openProject(located, said, context);
   request.told(`project file: ${located.path}`);
@@ -68,6 +68,8 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     phaseAfter: asked.phaseAfter,
     command: asked.command,
     name: asked.name,
+    user: asked.user,
+    readOnly: asked.readOnly ?? false,
     image: asked.image,
     ports: parsePortFlags(asked.ports),
     secrets: parseSecretFlags(asked.secrets),
@@ -78,7 +80,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
 /** The flags whose text a project file may say in the same words. */
 type FlagTexts = Pick<
   RunFlags,
-  'backend' | 'isolation' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
+  'backend' | 'isolation' | 'cache' | 'readOnly' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
 >;
 
 function known(texts: AskedSettings['resources']): Parameters<typeof parseResourceFlags>[0] {
@@ -102,28 +104,7 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
       disk: flags.disk ?? null,
     },
     isolation: flags.isolation === undefined ? null : request.isolation,
-    ...NO_FLAG_YET,
+    user: request.user,
+    readOnly: flags.readOnly ?? null,
   };
-}
-
-const NO_FLAG_YET = {
-  user: null,
-  readOnly: null,
-} as const satisfies Partial<AskedSettings>;
-
-/** Fail closed: a guest without what the file says would not be the one that was reviewed. */
-function refuseUnsupported(file: ProjectFile): void {
-  const { user, readOnly } = file;
-  const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
-    ...{ user, readOnly },
-  };
-  const [first] = Object.entries(keys).flatMap(([key, placed]) =>
-    placed === null || placed === undefined ? [] : [{ key, at: placed.at }],
-  );
-  if (first === undefined) return;
-  throw new SandError(
-    'file-invalid',
-    `${formatPlace(first.at)}: "${first.key}" is not supported by this version of sand`,
-    'remove the key, or leave the file out with --no-project-file',
-  );
 }

@@ -44,6 +44,8 @@ export interface RunFlags {
   readonly cache?: boolean;
   readonly image?: string;
   readonly isolation?: string;
+  readonly user?: string;
+  readonly readOnly?: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly cpus?: string;
@@ -160,6 +162,8 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,
     isolation: parseIsolation(flags.isolation ?? DEFAULT_ISOLATION),
+    user: flags.user ?? null,
+    readOnly: flags.readOnly ?? false,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),

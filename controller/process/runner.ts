@@ -4,7 +4,7 @@
  * hands over handles.
  */
 import type { ChildProcess } from 'node:child_process';
-import { Readable, Writable } from 'node:stream';
+import { pipeline, Readable, Writable } from 'node:stream';
 import { SandError } from '../errors.ts';
 import { toolEnvironment } from './tool-path.ts';
 
@@ -86,9 +86,9 @@ export interface GuestProcess {
 
 export interface GuestProcessOptions {
   readonly environment: Readonly<Record<string, string>>;
-  /** What standard input, output and error are; `inherit` is the caller's own, `input` is written later by sand. */
+  /** What standard input, output and error are; `inherit` is the caller's own, `input` is written later by sand, a stream is fed. */
   readonly stdio: readonly [
-    'inherit' | 'ignore' | 'input',
+    'inherit' | 'ignore' | 'input' | Readable,
     'inherit' | 'ignore' | 'pipe',
     'inherit' | 'ignore' | 'pipe',
   ];
@@ -117,13 +117,14 @@ export async function startGuestProcess(
     env: options.environment,
     cleanup: false,
     detached: !options.sharesSession,
-    stdio: [input === 'input' ? ['pipe'] : input, output, error, ...extra],
+    stdio: [input === 'inherit' || input === 'ignore' ? input : ['pipe'], output, error, ...extra],
   });
   const pid = child.pid;
   if (pid === undefined) throw toolMissing(file, (await child).code ?? 'no reason given');
   options.descriptors.forEach((descriptor, at) => {
     if (Buffer.isBuffer(descriptor)) endDescriptor(child.stdio[at + 3], descriptor);
   });
+  if (input instanceof Readable) feedDescriptor(child.stdio[0], input);
   const outputs = new Map<number, Readable>();
   const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
   const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
@@ -195,10 +196,10 @@ function writeDescriptor(stream: unknown, text: string): void {
   stream.write(text);
 }
 
+/** Until either ends; then the other does as well. */
 function feedDescriptor(stream: unknown, source: Readable): void {
   if (!(stream instanceof Writable)) return;
-  stream.on('error', () => source.destroy());
-  source.on('error', () => stream.end()).pipe(stream);
+  pipeline(source, stream, () => {});
 }
 
 /** The other end may be gone already, which is for whoever waits for the process to tell. */

@@ -22,6 +22,8 @@ export interface ExecRequest {
   readonly terminal: boolean;
   readonly output?: GuestCommand['output'];
   readonly signals: SignalSource;
+  /** Aborting it ends the command at once, and what comes of it is thrown. */
+  readonly abort?: AbortSignal;
 }
 
 /** The command's own exit code. Raises `guest-ended`, and what the backend raises. */
@@ -32,6 +34,7 @@ export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<
   const kill = new AbortController();
   const signals = createSignalRelay({ early: (signal) => stop.abort(signal), force: () => kill.abort() });
   const unlisten = request.signals.listen(signals.receive);
+  const end = request.abort === undefined ? kill.signal : AbortSignal.any([kill.signal, request.abort]);
   let exec: number | null = null;
   const startedAt = performance.now();
   try {
@@ -49,7 +52,7 @@ export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<
       started: signals.started,
       signal: stop.signal,
       graceMs: STOP_GRACE_MS,
-      kill: kill.signal,
+      kill: end,
     });
     await tellEnd(run, exec, code, startedAt);
     return code;

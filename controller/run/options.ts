@@ -4,7 +4,7 @@
 import type { DnsUpstream } from '../../dns/context.ts';
 import { REFUSED_PORTS } from '../../dns/limits.ts';
 import { parseUpstreamFlags } from '../../dns/upstream-flag.ts';
-import { ISOLATIONS, type Isolation, SHARES, type Share } from '../backends/backend.ts';
+import { type GuestUser, ISOLATIONS, type Isolation, SHARES, type Share } from '../backends/backend.ts';
 import { LONGEST_GRACE_MS } from '../control/protocol.ts';
 import { SandError } from '../errors.ts';
 
@@ -66,6 +66,21 @@ export function parseEnvFlag(
     throw usage(`--env ${name}: the variable is not set here`, `write --env ${name}=VALUE`);
   if (value.includes('\0')) throw usage(`--env ${name}: the value holds a NUL`, 'pass such data as a file');
   return { name, value };
+}
+
+/** The last number that is a user's: `nobody`. Beyond it lie ids of containers, and -1, which means none. */
+const LAST_ID = 65_534;
+
+/** `UID[:GID]`; the group has the user's number unless told. */
+export function parseUserFlag(text: string): GuestUser {
+  const [, user, group] = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const uid = Number(user ?? Number.NaN);
+  const gid = Number(group ?? user ?? Number.NaN);
+  if (uid <= LAST_ID && gid <= LAST_ID) return { uid, gid };
+  throw usage(
+    `--user ${text}: not UID[:GID], each from 0 to ${LAST_ID}`,
+    'write for example --user 1000 or --user 0:0',
+  );
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };

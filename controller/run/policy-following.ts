@@ -2,9 +2,13 @@
  * Which policy a guest is under as time passes: the one of its files as they change, or another that a person on the host
  * puts in its place. What a policy does is the gateway's.
  */
+import { writeFileSync } from 'node:fs';
 import type { AuditEntry } from '../../audit/event.ts';
+import type { RunPlace } from '../../audit/runs.ts';
+import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
+import { writeBeside } from './log-failure.ts';
 import type { PolicyChoice } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
@@ -12,6 +16,7 @@ import { requireConfinement } from './run-facts.ts';
 import type { SessionRequest } from './session-request.ts';
 
 interface FollowedRun {
+  readonly run: RunPlace;
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
   readonly enforce: (next: PolicyInForce) => Promise<void>;
@@ -21,12 +26,13 @@ interface FollowedRun {
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-export function followPolicy(request: SessionRequest, { course, record, enforce }: FollowedRun) {
+export function followPolicy(request: SessionRequest, { run, course, record, enforce }: FollowedRun) {
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
       const held = course.reload(change);
       if (held.ok) await enforce(held.inForce);
+      if (change.ok && held.ok) keepPolicy(run, change.inForce);
       const { code, detail } = describeReload(held);
       record({ kind: 'notice', code, detail });
     });
@@ -51,8 +57,14 @@ export function followPolicy(request: SessionRequest, { course, record, enforce 
       record({ kind: 'notice', code: 'policy-replaced', detail });
       unwatch();
       await enforce(held.inForce);
+      keepPolicy(run, choice.inForce);
       unwatch = watch(choice);
       return digest;
     },
   };
+}
+
+/** With all its phases, for whoever asks what the guest goes by. */
+export function keepPolicy(run: RunPlace, { policy }: PolicyInForce): void {
+  writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(policy), { mode: 0o600 }));
 }

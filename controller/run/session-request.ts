@@ -7,6 +7,7 @@ import type { PolicyInForce } from '../../policies/model.ts';
 import type {
   GuestCommand,
   GuestImage,
+  GuestUser,
   Isolation,
   MountSpec,
   SandboxBackend,
@@ -45,6 +46,10 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  /** Who the guest is in its own eyes; null: the backend's choice, or an image's. */
+  readonly user: GuestUser | null;
+  /** Whether the guest can write nothing of the host. */
+  readonly readOnly?: boolean;
   readonly isolation: Isolation;
   readonly resources?: ResourceLimits;
   /** Ports of the guest that the host reaches; absent: none. */

@@ -2,12 +2,11 @@
  * One run from start to end: audit log, gateway, guest, command, teardown. Every step that made something is
  * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
  */
-import { rmdirSync, writeFileSync } from 'node:fs';
+import { rmdirSync } from 'node:fs';
 import type { AuditEntry } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { Summary } from '../../audit/summary.ts';
-import { formatPolicy } from '../../policies/format.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type { GuestCommand, GuestSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
@@ -23,6 +22,7 @@ import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
+import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
 import { requireConfinement, requireWayIn, runStart, tellGateway } from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
@@ -93,7 +93,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
-    writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
+    keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireConfinement(inForce, backend);
     requireWayIn(request);
@@ -208,8 +208,10 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     authorities: request.authorities,
     cache: request.cache,
     isolation: request.isolation,
+    readOnly: request.readOnly ?? false,
     ...(request.resources === undefined ? {} : { resources: request.resources }),
     secrets: request.secrets ?? [],
+    ...(request.user === null ? {} : { user: request.user }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },

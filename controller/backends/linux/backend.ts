@@ -46,7 +46,7 @@ import { runGvisorCommand } from './gvisor/command.ts';
 import { askGvisorToEnd, planGvisorInit, refuseSockets } from './gvisor/holder.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
-import { callerIdentity } from './identity.ts';
+import { guestIdentity } from './identity.ts';
 import { planImageGuest } from './image-guest.ts';
 import { type GuestInit, startInit } from './init.ts';
 import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
@@ -233,7 +233,7 @@ async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
 }
 
 function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {
-  const identity = callerIdentity();
+  const identity = guestIdentity(spec.user ?? null);
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);

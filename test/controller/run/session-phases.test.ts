@@ -47,6 +47,7 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     authorities: [],
     cache: null,
     isolation: 'namespaces',
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],

@@ -94,6 +94,7 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     authorities: [],
     cache: null,
     isolation: 'namespaces',
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],
