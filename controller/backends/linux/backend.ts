@@ -123,7 +123,7 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
-      if (graceMs > 0) await askToEnd(started.handle.initPid, graceMs);
+      if (graceMs > 0) await askToEnd(started.handle.initPid, started.handle.holderPid, graceMs);
       await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
