@@ -369,8 +369,9 @@ describe.each(CALLERS)('a guest in the background of the %s', (who) => {
     await detach(world, 'web', []);
     const other = follow(world.start(['exec', 'web', '--', 'sh', '-c', 'echo up; exec sleep 600']));
     await other.printed('up');
+    // Its own waiting process has this very text on its command line.
     const kill =
-      'for p in /proc/[0-9]*; do grep -q sleep $p/cmdline && grep -qa ^bwrap $p/cmdline && kill -9 $(basename $p); done; kill -9 1; echo alive';
+      'for p in /proc/[0-9]*; do grep -qa "[s]leep 600" $p/cmdline && grep -qa ^bwrap $p/cmdline && kill -9 $(basename $p); done; kill -9 1; echo alive';
     expect((await exec('web', kill)).stdout).toBe('alive\n');
     expect(await other.ended()).toBe(125);
     expect(await exec('web', 'echo on')).toMatchObject({ code: 0, stdout: 'on\n' });
