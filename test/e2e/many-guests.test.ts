@@ -149,10 +149,10 @@ it(`${GUESTS} guests live beside each other, and ${KILLED} killed supervisors ta
   );
   expect(new Set(guests.map(({ standing }) => standing))).toEqual(new Set(['running']));
   const supervisors = guests.map(({ pid }) => pid);
-  const planters = guests.map(({ guest }) => guest.planter);
+  const others = guests.flatMap(processesOf).filter((pid) => !supervisors.includes(pid));
   console.log(
     `${GUESTS} guests up after ${seconds()} s; supervisors ${memoryMiB(supervisors, 'Rss')} MiB RSS, ` +
-      `${memoryMiB(supervisors, 'Pss')} MiB PSS; planters ${memoryMiB(planters, 'Rss')} and ${memoryMiB(planters, 'Pss')} MiB`,
+      `${memoryMiB(supervisors, 'Pss')} MiB PSS; all else ${memoryMiB(others, 'Rss')} and ${memoryMiB(others, 'Pss')} MiB`,
   );
 
   world.file('ports', JSON.stringify(guests.map(({ dnsPort }) => dnsPort)));
@@ -170,7 +170,7 @@ it(`${GUESTS} guests live beside each other, and ${KILLED} killed supervisors ta
 
   const killed = guests.filter((_, at) => at % (GUESTS / KILLED) === 0);
   const rest = guests.filter((guest) => !killed.includes(guest));
-  const [theirs, others] = [killed.flatMap(processesOf), rest.flatMap(processesOf)];
+  const [theirs, ours] = [killed.flatMap(processesOf), rest.flatMap(processesOf)];
   for (const { pid } of killed) process.kill(pid, 'SIGKILL');
   await allGone(theirs, 10_000);
   world.file('go-on', '');
@@ -184,7 +184,7 @@ it(`${GUESTS} guests live beside each other, and ${KILLED} killed supervisors ta
   expect(readdirSync(join(world.root, 'state/sand/guests')).length).toBe(GUESTS - KILLED);
 
   await endGuests(world);
-  await allGone(others, STEP_MS);
+  await allGone(ours, STEP_MS);
   expect(readdirSync(join(world.root, 'state/sand/guests'))).toEqual([]);
   const ports = guests.map(({ dnsPort }) => dnsPort);
   expect(hostListeners().filter(({ port }) => ports.includes(port))).toEqual([]);

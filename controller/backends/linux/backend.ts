@@ -529,7 +529,7 @@ function hostKernel(): string {
 
 function askGuestToEnd(handle: LinuxHandle, graceMs: number): Promise<void> {
   if (handle.isolation === 'gvisor') return askGvisorToEnd(handle, graceMs);
-  return askToEnd(handle.initPid, graceMs);
+  return askToEnd(handle.initPid, handle.holderPid, graceMs);
 }
 
 function architecture(): Architecture {

@@ -6,25 +6,29 @@ const LOOK_AGAIN_MS = 50;
 
 /** Of the guest whose first process this is, without that one and without zombies; none when it has ended. */
 export function guestProcesses(initPid: number): readonly number[] {
-  const namespace = pidNamespace(initPid);
+  const namespace = namespaceOf(initPid, 'pid');
   // Fail closed: what stands in sand's own namespace is the host, and none of it a guest's.
-  if (namespace === null || namespace === pidNamespace('self')) return [];
+  if (namespace === null || namespace === namespaceOf('self', 'pid')) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => pid !== initPid && pidNamespace(pid) === namespace && !isZombie(pid));
+    .filter((pid) => pid !== initPid && namespaceOf(pid, 'pid') === namespace && !isZombie(pid));
 }
 
-/** SIGTERM to each, and time to end; what does not is for the end of the guest. */
-export async function askToEnd(initPid: number, graceMs: number): Promise<void> {
-  for (const pid of guestProcesses(initPid)) terminate(pid);
+/**
+ * SIGTERM to each, and time to end; what does not is for the end of the guest. Bubblewrap's own waiting processes, which
+ * stand in the holder's user namespace, are left out: they would take their commands along at once.
+ */
+export async function askToEnd(initPid: number, holderPid: number, graceMs: number): Promise<void> {
+  const waiting = namespaceOf(holderPid, 'user');
+  for (const pid of guestProcesses(initPid)) if (namespaceOf(pid, 'user') !== waiting) terminate(pid);
   const deadline = performance.now() + graceMs;
   while (performance.now() < deadline && guestProcesses(initPid).length > 0) await sleep(LOOK_AGAIN_MS);
 }
 
-function pidNamespace(pid: number | 'self'): string | null {
+function namespaceOf(pid: number | 'self', kind: 'pid' | 'user'): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
+    return readlinkSync(`/proc/${pid}/ns/${kind}`);
   } catch {
     return null;
   }

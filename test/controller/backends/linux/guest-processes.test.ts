@@ -7,7 +7,7 @@ it('takes no process of the host for a guest\u2019s, whatever it is told is the 
   const bystander = spawn('sleep', ['30'], { stdio: 'ignore' });
   await once(bystander, 'spawn');
   expect(guestProcesses(process.pid)).toEqual([]);
-  await askToEnd(bystander.pid ?? 0, 200);
+  await askToEnd(bystander.pid ?? 0, process.pid, 200);
   expect(bystander.signalCode).toBeNull();
   bystander.kill('SIGKILL');
 });
