@@ -288,7 +288,11 @@ open("closed", "w").write(str(time.time()))`,
     write('web.yaml', header.replace('rules:\n', 'rules: []\n'));
     await until(async () => !(await inGuest(ask)).includes('hello from'));
     const json = await fine(world.sand(['policy', 'set', '--json', 'web', 'offline']));
-    expect(JSON.parse(json.stdout)).toMatchObject({ guest: 'web', policy: expect.any(String), widens: 0 });
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      guest: 'web',
+      policy: expect.any(String),
+      changes: [{ direction: 'narrows', aspect: 'requires' }],
+    });
     await fine(world.sand(['stop', 'web']));
     const late = await world.sand(['policy', 'set', 'web', 'strict']);
     expect([late.code, late.stderr]).toEqual([1, expect.stringContaining('(guest-ended)')]);
