@@ -54,6 +54,7 @@ export async function createControlServer(directory: string, handle: ControlHand
 function serve(socket: Socket, handle: ControlHandler): void {
   let held = '';
   let isBusy = false;
+  let hasEnded = false;
   socket.setEncoding('utf8');
   socket.setTimeout(CONTROL_LIMITS.idleMs, () => socket.destroy());
   socket.on('error', () => socket.destroy());
@@ -69,6 +70,7 @@ function serve(socket: Socket, handle: ControlHandler): void {
     }
     isBusy = false;
     if (held.length > CONTROL_LIMITS.requestBytes) socket.destroy();
+    else if (hasEnded) socket.end();
     else socket.resume();
   };
   socket.on('data', (text: string) => {
@@ -77,7 +79,11 @@ function serve(socket: Socket, handle: ControlHandler): void {
     socket.pause();
     void turn();
   });
-  socket.on('end', () => socket.end());
+  // Who has asked and says no more still gets the answer, however long it takes.
+  socket.on('end', () => {
+    hasEnded = true;
+    if (!isBusy) socket.end();
+  });
 }
 
 async function answerOf(line: string, handle: ControlHandler): Promise<ControlAnswer> {

@@ -1,3 +1,7 @@
+/**
+ * The linux backend: which guests there are, and what each step of the interface is made of. A guest is a sandbox in a
+ * pair of network namespaces joined by the namespace link; whoever created it destroys it.
+ */
 import { SandError } from '../../errors.ts';
 import { withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';

@@ -1,3 +1,4 @@
+/** Whether a guest's network leads to its gateway and nowhere else: what is tried from its place, and what must come of it. */
 import { readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';

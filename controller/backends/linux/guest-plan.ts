@@ -1,3 +1,4 @@
+/** What a guest of the linux backend sees and is, decided from the host's files as they are now. What holds it is `guest-start.ts`. */
 import { LINK } from '../../links/namespace/topology.ts';
 import { NO_RESOURCES } from '../../resources/flags.ts';
 import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';

@@ -1,3 +1,7 @@
+/**
+ * Starts a guest: its link, the sandbox that is the guest, under `--isolation vm` its machine, and the start probes beside
+ * them. What the guest is like is decided in `guest-plan.ts`.
+ */
 import { SandError } from '../../errors.ts';
 import { createNamespaceLink, type NamespaceLink } from '../../links/namespace/link.ts';
 import type { ProbePlan } from '../../links/namespace/messages.ts';

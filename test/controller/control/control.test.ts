@@ -62,6 +62,15 @@ function speak(text: string): Promise<string> {
 }
 
 describe('the control socket', () => {
+  it('answers late as well, to a client that has ended its side', async () => {
+    await serve(async (request) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { did: request.do };
+    });
+    expect(await askControl(run, { do: 'guest' })).toEqual({ did: 'guest' });
+    expect(await speak('{"do":"phase"}\n{"do":"guest"}\n')).toMatch(/phase.*\n.*guest.*\n$/);
+  });
+
   it('answers its own user, is open to nobody else, and goes with its server', async () => {
     const server = await serve(async (request) => ({ did: request.do }));
     expect(statSync(socketOf(run)).mode & 0o777).toBe(0o600);
