@@ -3,14 +3,13 @@
  * beside flags is `merge.ts`, and whether its word counts unasked is `widening.ts`.
  */
 import type { Origin } from '../../policies/model.ts';
+import type { Isolation } from '../../policies/requirements.ts';
 import type { Share } from '../backends/backend.ts';
 import type { MountFlag } from '../run/options.ts';
 
-export const PROJECT_FILE_NAME = 'sand.yaml';
+export { ISOLATIONS, type Isolation } from '../../policies/requirements.ts';
 
-export const ISOLATIONS = ['namespaces', 'gvisor', 'vm'] as const;
-/** From the weakest to the strongest. */
-export type Isolation = (typeof ISOLATIONS)[number];
+export const PROJECT_FILE_NAME = 'sand.yaml';
 
 export const RESOURCES = ['cpus', 'memory', 'pids', 'disk'] as const;
 export type Resource = (typeof RESOURCES)[number];

@@ -5,10 +5,11 @@
 import type { AuditEntry } from '../../audit/event.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
-import type { PolicyChoice } from './policy-choice.ts';
+import { toSandError } from './ending.ts';
+import type { PolicyChoice, PolicyReread } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
-import { requireConfinement } from './run-facts.ts';
+import { requireOffer } from './run-facts.ts';
 import type { SessionRequest } from './session-request.ts';
 
 interface FollowedRun {
@@ -25,7 +26,7 @@ export function followPolicy(request: SessionRequest, { course, record, enforce 
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
-      const held = course.reload(change);
+      const held = course.reload(refuseUnmet(change, request));
       if (held.ok) await enforce(held.inForce);
       const { code, detail } = describeReload(held);
       record({ kind: 'notice', code, detail });
@@ -37,7 +38,7 @@ export function followPolicy(request: SessionRequest, { course, record, enforce 
     /** Raises what choosing raises, and `policy-invalid` where the guest cannot go on under it. */
     async replace(policies: readonly string[]): Promise<string> {
       const choice = await request.choosePolicy(policies);
-      requireConfinement(choice.inForce, request.backend);
+      requireOffer(choice.inForce, request);
       const held = course.reload({ ok: true, inForce: choice.inForce });
       if (!held.ok)
         throw new SandError(
@@ -55,4 +56,15 @@ export function followPolicy(request: SessionRequest, { course, record, enforce 
       return digest;
     },
   };
+}
+
+/** Fail closed: a guest that does not offer what a changed file requires is not said to be under that file. */
+function refuseUnmet(reread: PolicyReread, request: SessionRequest): PolicyReread {
+  if (!reread.ok) return reread;
+  try {
+    requireOffer(reread.inForce, request);
+    return reread;
+  } catch (error) {
+    return { ok: false, problem: toSandError(error).message };
+  }
 }

@@ -24,7 +24,7 @@ import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireConfinement, requireWayIn, runStart, tellGateway } from './run-facts.ts';
+import { requireOffer, requireWayIn, runStart, tellGateway } from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller } from './state-teller.ts';
@@ -89,7 +89,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       record({ kind: 'notice', code: 'own-code-writable', detail });
     writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
     writeBeside(run, session.state.begun);
-    requireConfinement(inForce, backend);
+    requireOffer(inForce, request);
     requireWayIn(request);
     const journal = createJournal(run);
     undo.push(asyncly(journal.close));

@@ -140,7 +140,7 @@ function describePolicy(policy: CompiledPolicy, settings: Settings, isResolved: 
     name: policy.name,
     digest: policy.digest,
     mode: settings.mode,
-    requires: { confinement: settings.confinement },
+    requires: { confinement: settings.confinement, isolation: settings.isolation },
     limits: Object.fromEntries(
       settings.limits.map(({ key, text, origin }) => [key, { value: text, origin }]),
     ),
