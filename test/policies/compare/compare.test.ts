@@ -127,6 +127,14 @@ describe('a difference is found', () => {
     ]);
   });
 
+  test('in a list of which one address is denied and the others are not', () => {
+    const base = '  - allow: b.example\n';
+    const listed = '  - {allow: a.example, addresses: ["2001:db8::1", 198.51.100.0/24]}\n';
+    expect(told(base, `${base}${listed}  - deny: 2001:db8::/32\n`)[0]).toBe(
+      'widens name: https to a.example:443 at 198.51.100.1',
+    );
+  });
+
   test('in paths that no pattern covers, and in those that cannot be read', () => {
     const rule = (paths: string): string => `  - {allow: a.example, http: [80]${paths}}\n`;
     expect(told(rule(', paths: ["/a/**", "/*"]'), rule(', paths: ["/**"]'))).toEqual([
