@@ -12,6 +12,8 @@ import { describeReload, watchPolicy } from './policy-watch.ts';
 import { requireOffer } from './run-facts.ts';
 import type { SessionRequest } from './session-request.ts';
 
+type FollowedRequest = Pick<SessionRequest, 'backend' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'>;
+
 interface FollowedRun {
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
@@ -22,7 +24,7 @@ interface FollowedRun {
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-export function followPolicy(request: SessionRequest, { course, record, enforce }: FollowedRun) {
+export function followPolicy(request: FollowedRequest, { course, record, enforce }: FollowedRun) {
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
@@ -59,7 +61,7 @@ export function followPolicy(request: SessionRequest, { course, record, enforce 
 }
 
 /** Fail closed: a guest that does not offer what a changed file requires is not said to be under that file. */
-function refuseUnmet(reread: PolicyReread, request: SessionRequest): PolicyReread {
+function refuseUnmet(reread: PolicyReread, request: FollowedRequest): PolicyReread {
   if (!reread.ok) return reread;
   try {
     requireOffer(reread.inForce, request);

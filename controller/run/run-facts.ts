@@ -79,7 +79,7 @@ export function requireIsolation(inForce: PolicyInForce, isolation: Isolation): 
   if (wanted === null || !isWeaker(isolation, wanted.isolation)) return;
   throw new SandError(
     'isolation-required',
-    `the policy ${wanted.by.name} requires a guest whose isolation is ${wanted.isolation} at least, and this one's is ${isolation}`,
+    `the policy ${wanted.by.name} requires isolation ${wanted.isolation} at least, and the isolation of this guest is ${isolation}`,
     `start the guest with \`--isolation ${wanted.isolation}\`, or under another policy`,
   );
 }

@@ -15,18 +15,20 @@ export function compareTerms(before: PolicyInForce, after: PolicyInForce): reado
 function compareRequirements(before: PolicyInForce, after: PolicyInForce): readonly PolicyChange[] {
   const [was, is] = [isolationOf(before), isolationOf(after)];
   const [looser, stricter] = isWeaker(was, is) ? [was, is] : [is, was];
-  const common = { aspect: 'requires', ...NO_RULES } as const;
+  const aspect = 'requires';
   const confined = confiningPolicy(before) !== null;
   const changes: PolicyChange[] = [];
   if (confined !== (confiningPolicy(after) !== null)) {
     const text = `${confined ? 'does not require' : 'requires'} enforced confinement`;
     const witness = { kind: 'guest', confinement: 'cooperative', isolation: stricter } as const;
-    changes.push({ ...common, direction: confined ? 'widens' : 'narrows', text, witness });
+    const direction = confined ? 'widens' : 'narrows';
+    changes.push({ direction, aspect, text, witness, ...NO_RULES });
   }
   if (looser !== stricter) {
     const text = `${was === stricter ? 'lowers' : 'raises'} the isolation that it requires from ${was} to ${is}`;
     const witness = { kind: 'guest', confinement: 'enforced', isolation: looser } as const;
-    changes.push({ ...common, direction: was === stricter ? 'widens' : 'narrows', text, witness });
+    const direction = was === stricter ? 'widens' : 'narrows';
+    changes.push({ direction, aspect, text, witness, ...NO_RULES });
   }
   return changes;
 }
