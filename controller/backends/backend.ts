@@ -4,12 +4,16 @@
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import type { Isolation } from '../../policies/requirements.ts';
 import type { JournalEntry } from '../guests/journal.ts';
 import type { Dial } from '../links/dial.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
 import type { ResourceEvent } from '../resources/usage.ts';
+
+export { ISOLATIONS, type Isolation } from '../../policies/requirements.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -83,14 +87,25 @@ export interface GuestSpec {
   readonly lookupSeconds?: number;
   /** What `--secret` gave, as files that the guest alone reads; absent: none. */
   readonly secrets?: readonly { readonly name: string; readonly content: Buffer }[];
+  /** What stands between the guest and the host's kernel; absent: `namespaces`. */
+  readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
   /** What it may use of the host; absent: all of it. */
   readonly resources?: ResourceLimits;
+  /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
+  readonly readOnly?: boolean;
   /** Absent: the guest sees the host's system, read-only. */
   readonly image?: GuestImage;
+  /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
+  readonly user?: GuestUser;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
+}
+
+export interface GuestUser {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface GuestPlace {
@@ -99,6 +114,9 @@ export interface GuestPlace {
   /** What is noted is removed at the end of the run, or of a run that was killed, by whoever finds it. */
   note(entry: JournalEntry): void;
 }
+
+/** Of backends that have several. */
+export const DEFAULT_ISOLATION: Isolation = 'namespaces';
 
 export const SHARES = ['ssh-agent', 'gitconfig', 'known-hosts', 'npmrc'] as const;
 export type Share = (typeof SHARES)[number];
@@ -118,7 +136,8 @@ export interface GuestCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** As the guest sees it; absent: the guest's own. */
   readonly workdir?: string;
-  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'pipe', 'inherit' | 'pipe'];
+  /** Standard input may be what a stream gives; it is closed when that ends. */
+  readonly stdio: readonly ['inherit' | 'ignore' | Readable, 'inherit' | 'pipe', 'inherit' | 'pipe'];
   /** Called with output where stdio says `pipe`; the guest gives no more of that stream before a promise has settled. */
   readonly output?: (stream: 'stdout' | 'stderr', chunk: Buffer) => Promise<void> | undefined;
   /** Whether any of the inherited streams is a terminal. */

@@ -19,3 +19,11 @@ export function createBackend(name: string): SandboxBackend {
   }
   return create();
 }
+
+/** Fetches what guests with a machine of their own boot; says what it does. Idempotent. */
+export async function createMachineImage(
+  say: (line: string) => void,
+): Promise<{ readonly release: string; readonly image: string }> {
+  const { createOwnKernel } = await import('./linux/vm/kernel-package.ts');
+  return createOwnKernel(process.platform, process.arch, process.env, say);
+}

@@ -8,7 +8,6 @@ import { type GuestView, removeGuest, viewGuest, viewGuests } from '../guests/gu
 import { readOutput } from '../guests/output.ts';
 import { findGuest, type GuestRecord } from '../guests/registry.ts';
 import { usage } from '../run/options.ts';
-import { readRunState } from '../run/run-state.ts';
 import { waitUntil } from './waiting.ts';
 
 interface GuestContext {
@@ -63,10 +62,13 @@ export interface ChosenGuests extends GuestContext {
 
 /** SIGTERM, and SIGKILL after the grace; resolves when they have ended. */
 export async function stopGuests(context: ChosenGuests & { readonly graceMs: number }): Promise<number> {
-  for (const guest of chosen(context)) {
+  const stopping = chosen(context).map(async (guest) => {
     await stopGuest(guest, context.graceMs);
     if (!context.json) context.write(`${guest.record.name}\n`);
-  }
+  });
+  // One that does not end keeps no other from it.
+  for (const result of await Promise.allSettled(stopping))
+    if (result.status === 'rejected') throw result.reason;
   if (context.json) context.write(`${JSON.stringify({ stopped: context.names })}\n`);
   return 0;
 }
@@ -95,15 +97,17 @@ async function stopGuest({ record, standing }: GuestView, graceMs: number): Prom
 /** Of guests that have ended or are broken, unless `force` ends them first. Their audit logs stay. */
 export async function removeGuests(context: ChosenGuests & { readonly force: boolean }): Promise<number> {
   const guests = chosen(context);
-  const running = guests.find(({ standing }) => standing === 'running' || standing === 'starting');
+  const isUp = ({ standing }: GuestView) => standing === 'running' || standing === 'starting';
+  const running = guests.find(isUp);
   if (running !== undefined && !context.force)
     throw new SandError(
       'guest-running',
       `${running.record.name} runs`,
       `stop it first (sand stop ${running.record.name}), or write sand rm --force ${running.record.name}`,
     );
+  for (const result of await Promise.allSettled(guests.filter(isUp).map((guest) => stopGuest(guest, 0))))
+    if (result.status === 'rejected') throw result.reason;
   for (const guest of guests) {
-    if (guest.standing === 'running' || guest.standing === 'starting') await stopGuest(guest, 0);
     await remove(context, viewGuest(guest.record));
     if (!context.json) context.write(`${guest.record.name}\n`);
   }
@@ -163,23 +167,22 @@ export async function showOutput(
     readonly err: (chunk: Buffer) => void;
   },
 ): Promise<number> {
-  const { run } = recordOf(context.env, context.name);
-  const state = readRunState(run);
+  const { record, state } = viewGuest(recordOf(context.env, context.name));
   if (state !== null && !state.detached)
     throw usage(
       `${context.name} runs in the foreground: what it prints is on its own terminal`,
       'what sand decided is in the audit log: sand audit',
     );
-  const follows = () => context.follow && isGoingOn({ name: context.name, run });
-  for await (const { time, stream, bytes } of readOutput(run, follows)) {
+  const follows = () => context.follow && isGoingOn(record);
+  for await (const { time, stream, bytes } of readOutput(record.run, follows)) {
     if (context.json) context.write(`${JSON.stringify({ time, stream, text: bytes.toString('utf8') })}\n`);
     else (stream === 'stdout' ? context.out : context.err)(bytes);
   }
   return 0;
 }
 
-function isGoingOn(record: { readonly name: string; readonly run: GuestRecord['run'] }): boolean {
-  const { standing } = viewGuest({ ...record, name: record.name as GuestRecord['name'] });
+function isGoingOn(record: GuestRecord): boolean {
+  const { standing } = viewGuest(record);
   return standing === 'running' || standing === 'starting';
 }
 

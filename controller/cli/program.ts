@@ -7,10 +7,13 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
 import { VERSION } from '../version.ts';
+import { addCompletion } from './completion/program.ts';
+import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
 import { addImage } from './image/program.ts';
 import { addPolicy } from './policy/program.ts';
+import { addSsh } from './ssh-program.ts';
 import type { WhyOptions } from './why.ts';
 
 type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
@@ -37,6 +40,8 @@ export function createProgram(context: ProgramContext): Command {
     .enablePositionalOptions();
   addRun(program, context);
   addGuests(program, context);
+  addCopy(program, context);
+  addSsh(program, context);
   addPolicy(program, context);
   addWhy(program, context);
   addAudit(program, context);
@@ -46,6 +51,7 @@ export function createProgram(context: ProgramContext): Command {
   addImage(program, context);
   addGateway(program, context);
   addDoctor(program, context);
+  addCompletion(program, context);
   addSupervise(program, context);
   return program;
 }
@@ -119,6 +125,8 @@ function addRun(program: Command, context: ProgramContext): void {
       '--image <REF>',
       'a root of its own for the guest: a folder, an OCI or docker archive, or an image of podman\u2019s store',
     )
+    .option('--read-only', 'let the guest write nothing of the host, its working directory included')
+    .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--cpus <N>', 'processors that the guest may use: 2, 1.5')
     .option('--memory <SIZE>', 'memory that the guest may use: 512MiB, 2g')
@@ -129,6 +137,10 @@ function addRun(program: Command, context: ProgramContext): void {
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
     .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
+    .option(
+      '--isolation <KIND>',
+      'what stands between the guest and this kernel: namespaces, gvisor (default: namespaces)',
+    )
     .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
     .option('--no-project-file', 'leave a sand.yaml that is found out of it')
     .option(

@@ -1,12 +1,10 @@
 /**
  * The `sand.yaml` of a `sand run`: found or named, joined with its flags, and told with the place of each setting. What a
- * key of it does is the run's; a key that this version does not do is refused by name.
+ * key of it does is the run's.
  */
 import { homedir } from 'node:os';
-import { SandError } from '../errors.ts';
 import { locateProject } from '../project-file/locate.ts';
 import type { AskedSettings } from '../project-file/merge.ts';
-import { formatPlace, type Placed, type ProjectFile } from '../project-file/model.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
 import type { RunRequest } from '../run/plan.ts';
 import { parsePortFlags } from '../run/port-flag.ts';
@@ -18,6 +16,7 @@ import type { RunFlags } from './run.ts';
 type FileSettings = Pick<
   RunRequest,
   | 'backend'
+  | 'isolation'
   | 'policies'
   | 'mounts'
   | 'workdir'
@@ -29,6 +28,8 @@ type FileSettings = Pick<
   | 'phaseAfter'
   | 'command'
   | 'name'
+  | 'user'
+  | 'readOnly'
   | 'image'
   | 'ports'
   | 'secrets'
@@ -46,7 +47,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
   // A run without such a file loads nothing of what reads one.
   const { openProject } = await import('../project-file/open.ts');
   const home = process.env.HOME ?? homedir();
-  const context = { cwd, home, environ: process.env, supported: refuseUnsupported };
+  const context = { cwd, home, environ: process.env };
   const said = saidBy(request, flags);
   const { asked, origins, inForce } = await openProject(located, said, context);
   request.told(`project file: ${located.path}`);
@@ -55,6 +56,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     ...request,
     project: inForce,
     backend: asked.backend ?? request.backend,
+    isolation: asked.isolation ?? request.isolation,
     policies: asked.policies,
     mounts: asked.mounts,
     workdir: asked.workdir,
@@ -66,6 +68,8 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     phaseAfter: asked.phaseAfter,
     command: asked.command,
     name: asked.name,
+    user: asked.user,
+    readOnly: asked.readOnly ?? false,
     image: asked.image,
     ports: parsePortFlags(asked.ports),
     secrets: parseSecretFlags(asked.secrets),
@@ -76,7 +80,7 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
 /** The flags whose text a project file may say in the same words. */
 type FlagTexts = Pick<
   RunFlags,
-  'backend' | 'cache' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
+  'backend' | 'isolation' | 'cache' | 'readOnly' | 'publish' | 'secret' | 'cpus' | 'memory' | 'pids' | 'disk'
 >;
 
 function known(texts: AskedSettings['resources']): Parameters<typeof parseResourceFlags>[0] {
@@ -99,29 +103,8 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
       pids: flags.pids ?? null,
       disk: flags.disk ?? null,
     },
-    ...NO_FLAG_YET,
+    isolation: flags.isolation === undefined ? null : request.isolation,
+    user: request.user,
+    readOnly: flags.readOnly ?? null,
   };
-}
-
-const NO_FLAG_YET = {
-  isolation: null,
-  user: null,
-  readOnly: null,
-} as const satisfies Partial<AskedSettings>;
-
-/** Fail closed: a guest without what the file says would not be the one that was reviewed. */
-function refuseUnsupported(file: ProjectFile): void {
-  const { isolation, user, readOnly } = file;
-  const keys: Readonly<Record<string, Placed<unknown> | null | undefined>> = {
-    ...{ isolation, user, readOnly },
-  };
-  const [first] = Object.entries(keys).flatMap(([key, placed]) =>
-    placed === null || placed === undefined ? [] : [{ key, at: placed.at }],
-  );
-  if (first === undefined) return;
-  throw new SandError(
-    'file-invalid',
-    `${formatPlace(first.at)}: "${first.key}" is not supported by this version of sand`,
-    'remove the key, or leave the file out with --no-project-file',
-  );
 }

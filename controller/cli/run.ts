@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { wantsColour } from '../../audit/columns.ts';
 import { formatDenials } from '../../audit/denials.ts';
 import { escapeTerminal } from '../../audit/escape.ts';
-import { DEFAULT_BACKEND } from '../backends/backend.ts';
+import { DEFAULT_BACKEND, DEFAULT_ISOLATION } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
@@ -11,6 +11,7 @@ import {
   parseDnsPort,
   parseDuration,
   parseEnvFlag,
+  parseIsolation,
   parseMountFlag,
   parseShares,
   parseUpstreams,
@@ -42,6 +43,9 @@ export interface RunFlags {
   readonly ask: boolean;
   readonly cache?: boolean;
   readonly image?: string;
+  readonly isolation?: string;
+  readonly user?: string;
+  readonly readOnly?: boolean;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly cpus?: string;
@@ -157,6 +161,9 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,
+    isolation: parseIsolation(flags.isolation ?? DEFAULT_ISOLATION),
+    user: flags.user ?? null,
+    readOnly: flags.readOnly ?? false,
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),

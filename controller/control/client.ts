@@ -50,7 +50,7 @@ function missing(run: RunPlace, why: string): SandError {
   return new SandError(
     'control-missing',
     `run ${run.id} cannot be reached: ${why}`,
-    'a run can be reached while it lives, when its policy has phases or it asks; see `sand inspect`',
+    'a run can be reached while it lives: see `sand ls --all` and `sand inspect`',
   );
 }
 

@@ -4,7 +4,7 @@
  */
 
 /** What sand runs, by the package that the most distributions ship it in. */
-export type PackageName = 'bubblewrap' | 'util-linux' | 'iproute2' | 'nftables' | 'ca-certificates';
+export type PackageName = 'bubblewrap' | 'util-linux' | 'iproute2' | 'nftables' | 'ca-certificates' | 'runsc';
 
 type Installer = 'apt' | 'dnf' | 'pacman' | 'apk' | 'zypper';
 

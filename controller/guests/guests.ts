@@ -14,8 +14,14 @@ export interface GuestView {
 }
 
 export function viewGuest(record: GuestRecord): GuestView {
-  const state = stateOf(record);
-  return { record, state, standing: standingOf(state, state !== null && isAlive(state)) };
+  try {
+    const state = readRunState(record.run);
+    const isBegun = state !== null || !isYoung(record);
+    const standing = isBegun ? standingOf(state, state !== null && isAlive(state)) : 'starting';
+    return { record, state, standing };
+  } catch {
+    return { record, state: null, standing: 'broken' };
+  }
 }
 
 export function viewGuests(runs: string): readonly GuestView[] {
@@ -32,25 +38,24 @@ export async function removeGuest(runs: string, { record }: GuestView): Promise<
   return [];
 }
 
-/** What supervisors that were killed have left; a start does this first, so that nothing piles up. */
+/** What supervisors that were killed have left; a start does this first, so that nothing piles up. Never raises. */
 export async function removeBroken(runs: string): Promise<readonly string[]> {
-  const broken = viewGuests(runs).filter(({ standing, record }) => standing === 'broken' && !isYoung(record));
-  return (await Promise.all(broken.map((guest) => removeGuest(runs, guest)))).flat();
+  const broken = viewGuests(runs).filter(({ standing }) => standing === 'broken');
+  const removing = broken.map(async (guest) => {
+    try {
+      return await removeGuest(runs, guest);
+    } catch (error) {
+      return [`${guest.record.name}: ${error instanceof Error ? error.message : error}`];
+    }
+  });
+  return (await Promise.all(removing)).flat();
 }
 
-/** Between its name and its first state a run is there for a moment without either being wrong. */
+/** Between its name and its first state a run is there for a moment, and nobody may take it for a killed one. */
 const YOUNG_MS = 60_000;
 
 function isYoung({ run }: GuestRecord): boolean {
   const [, day, time] = /^(\d{8})-(\d{6})/.exec(run.id) ?? [];
   const text = `${day?.replace(/(....)(..)(..)/, '$1-$2-$3')}T${time?.replace(/(..)(..)(..)/, '$1:$2:$3')}Z`;
-  return Date.now() - Date.parse(text) < YOUNG_MS && stateOf({ run }) === null;
-}
-
-function stateOf({ run }: Pick<GuestRecord, 'run'>): RunState | null {
-  try {
-    return readRunState(run);
-  } catch {
-    return null;
-  }
+  return Math.abs(Date.now() - Date.parse(text)) < YOUNG_MS;
 }

@@ -2,9 +2,9 @@
  * What a run makes outside of its processes, written down before it is made: so that whoever finds the run dead can
  * remove it. Processes are not in it, since they end with their supervisor. Removing is idempotent.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, realpathSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { RunPlace } from '../../audit/runs.ts';
 
 export type JournalEntry =
@@ -74,9 +74,7 @@ async function removeGroups(paths: readonly string[]): Promise<void> {
 }
 
 async function removeFolder(path: string, run: RunPlace): Promise<void> {
-  // Fail closed: a journal that somebody has written over must not have other folders removed.
-  if (!path.startsWith(`${run.directory}/`) || path.split('/').includes('..')) return;
-  await rm(path, { recursive: true, force: true });
+  if (isWithin(run, path)) await rm(path, { recursive: true, force: true });
 }
 
 async function failureOf(remove: () => Promise<void>): Promise<readonly string[]> {
@@ -86,6 +84,15 @@ async function failureOf(remove: () => Promise<void>): Promise<readonly string[]
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)];
   }
+}
+
+/** Fail closed: a journal that somebody has written over, or a link in the way, must not have other folders removed. */
+function isWithin(run: RunPlace, path: string): boolean {
+  if (resolve(path) !== path || !path.startsWith(`${run.directory}/`)) return false;
+  const parent = dirname(path);
+  if (!existsSync(parent)) return false;
+  const own = realpathSync(run.directory);
+  return realpathSync(parent) === `${own}${parent.slice(run.directory.length)}`;
 }
 
 function parseEntry(line: string): JournalEntry | null {

@@ -2,7 +2,7 @@
  * What the guest's own commands printed: JSON Lines beside the audit log, written by the supervisor, bounded, read by
  * `sand logs`. Says nothing about what sand decided; that is the audit log.
  */
-import { closeSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunPlace } from '../../audit/runs.ts';
@@ -89,70 +89,79 @@ export function decodeChunk(line: string): OutputChunk | null {
 }
 
 /**
- * All that is there, oldest first; with `follow` what comes until that gives false. A file that was put aside meanwhile
- * is read to its end first.
+ * All that is there, oldest first; with `follow` what comes until that gives false. A file is held open until it is read
+ * to its end, so that nothing is lost or said twice when it is put aside or replaced meanwhile.
  */
 export async function* readOutput(
   run: RunPlace,
   follow: () => boolean = () => false,
 ): AsyncGenerator<OutputChunk> {
-  const { newer, older } = paths(run);
-  yield* chunksOf(older, 0);
-  let read = 0;
-  let inode = inodeOf(newer);
-  for (;;) {
-    // Asked first, so that what is written before the end is still read.
-    const isGoingOn = follow();
-    const now = inodeOf(newer);
-    if (now !== inode) {
-      yield* chunksOf(older, read);
-      read = 0;
-      inode = now;
+  let file = openOutput(paths(run).older) ?? openOutput(paths(run).newer);
+  try {
+    for (;;) {
+      // Asked first, so that what is written before the end is still read.
+      const isGoingOn = follow();
+      for (; file !== null; file = fileAfter(run, file)) {
+        const isFinal = inodeOf(paths(run).newer) !== file.inode;
+        yield* newChunks(file);
+        if (!isFinal) break;
+      }
+      file ??= openOutput(paths(run).newer);
+      if (!isGoingOn) return;
+      await sleep(OUTPUT_LIMITS.followMs);
     }
-    for (const { chunk, end } of linesFrom(newer, read)) {
-      read = end;
+  } finally {
+    if (file !== null) closeSync(file.descriptor);
+  }
+}
+
+interface OutputFile {
+  readonly descriptor: number;
+  readonly inode: number;
+  /** Up to where its lines have been read. */
+  read: number;
+}
+
+function openOutput(path: string): OutputFile | null {
+  try {
+    const descriptor = openSync(path, 'r');
+    return { descriptor, inode: fstatSync(descriptor).ino, read: 0 };
+  } catch {
+    return null;
+  }
+}
+
+/** How often the two files may be put aside while the next of them is looked for. */
+const ROTATIONS_AT_ONCE = 16;
+
+/** Of one that is not written any more, which is closed. Null: the next has not been made yet. */
+function fileAfter(run: RunPlace, done: OutputFile): OutputFile | null {
+  const { newer, older } = paths(run);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const aside = inodeOf(older);
+      const next = openOutput(aside === done.inode ? newer : older) ?? openOutput(newer);
+      if (inodeOf(older) === aside || attempt >= ROTATIONS_AT_ONCE) return next;
+      if (next !== null) closeSync(next.descriptor);
+    }
+  } finally {
+    closeSync(done.descriptor);
+  }
+}
+
+/** Of whole lines. Bounded by the size of a file. */
+function* newChunks(file: OutputFile): Generator<OutputChunk> {
+  const bytes = Buffer.allocUnsafe(OUTPUT_LIMITS.readBytes);
+  for (;;) {
+    const text = bytes.subarray(0, readSync(file.descriptor, bytes, 0, bytes.length, file.read));
+    let start = 0;
+    for (let end = text.indexOf(0x0a); end >= 0; end = text.indexOf(0x0a, start)) {
+      const chunk = decodeChunk(text.toString('utf8', start, end));
+      start = end + 1;
       if (chunk !== null) yield chunk;
     }
-    if (!isGoingOn) return;
-    await sleep(OUTPUT_LIMITS.followMs);
-  }
-}
-
-function* chunksOf(path: string, from: number): Generator<OutputChunk> {
-  for (const { chunk } of linesFrom(path, from)) if (chunk !== null) yield chunk;
-}
-
-/** Whole lines behind `from` bytes, and where each ends. Bounded by the size of a file. */
-function* linesFrom(
-  path: string,
-  from: number,
-): Generator<{ readonly chunk: OutputChunk | null; readonly end: number }> {
-  let at = from;
-  for (;;) {
-    const bytes = bytesFrom(path, at);
-    let start = 0;
-    for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, start)) {
-      yield { chunk: decodeChunk(bytes.toString('utf8', start, end)), end: at + end + 1 };
-      start = end + 1;
-    }
     if (start === 0) return;
-    at += start;
-  }
-}
-
-/** Up to a read's length of them; none where the file is not there or ends. */
-function bytesFrom(path: string, from: number): Buffer {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch {
-    return Buffer.alloc(0);
-  }
-  try {
-    const bytes = Buffer.allocUnsafe(OUTPUT_LIMITS.readBytes);
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, from));
-  } finally {
-    closeSync(descriptor);
+    file.read += start;
   }
 }
 

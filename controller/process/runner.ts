@@ -4,7 +4,7 @@
  * hands over handles.
  */
 import type { ChildProcess } from 'node:child_process';
-import { Readable, Writable } from 'node:stream';
+import { pipeline, Readable, Writable } from 'node:stream';
 import { SandError } from '../errors.ts';
 import { toolEnvironment } from './tool-path.ts';
 
@@ -71,18 +71,24 @@ export interface GuestProcess {
   readonly pid: number;
   /** Text that arrives on the output descriptors, by descriptor (1 and 2 where piped); each ends when the guest closes it. */
   readonly outputs: ReadonlyMap<number, Readable>;
-  /** Writes to an input descriptor that was left open, and closes it. */
+  /** Writes to an input descriptor that was left open. */
+  write(descriptor: number, text: string): void;
+  /** All of a stream, and then its end. */
+  feed(descriptor: number, source: Readable): void;
+  /** Writes to it once more, and closes it. */
   finish(descriptor: number, text: string): void;
-  /** Resolves when the process is gone; never rejects. */
+  /** Resolves when the process itself is gone; something that it started may still hold its streams. */
+  readonly exited: Promise<void>;
+  /** Resolves when the process is gone and its streams are read; never rejects. */
   readonly ended: Promise<{ readonly exitCode: number | null; readonly signal: string | null }>;
   kill(signal: NodeJS.Signals): void;
 }
 
 export interface GuestProcessOptions {
   readonly environment: Readonly<Record<string, string>>;
-  /** What standard input, output and error are; `inherit` is the caller's own. */
+  /** What standard input, output and error are; `inherit` is the caller's own, `input` is written later by sand, a stream is fed. */
   readonly stdio: readonly [
-    'inherit' | 'ignore' | Readable,
+    'inherit' | 'ignore' | 'input' | Readable,
     'inherit' | 'ignore' | 'pipe',
     'inherit' | 'ignore' | 'pipe',
   ];
@@ -103,6 +109,7 @@ export async function startGuestProcess(
   const extra = options.descriptors.map((descriptor): 'pipe' | ['pipe'] =>
     descriptor === 'output' ? 'pipe' : ['pipe'],
   );
+  const [input, output, error] = options.stdio;
   const child = execa(file, args, {
     reject: false,
     buffer: false,
@@ -110,13 +117,14 @@ export async function startGuestProcess(
     env: options.environment,
     cleanup: false,
     detached: !options.sharesSession,
-    stdio: [...options.stdio, ...extra],
+    stdio: [input === 'inherit' || input === 'ignore' ? input : ['pipe'], output, error, ...extra],
   });
   const pid = child.pid;
   if (pid === undefined) throw toolMissing(file, (await child).code ?? 'no reason given');
   options.descriptors.forEach((descriptor, at) => {
     if (Buffer.isBuffer(descriptor)) endDescriptor(child.stdio[at + 3], descriptor);
   });
+  if (input instanceof Readable) feedDescriptor(child.stdio[0], input);
   const outputs = new Map<number, Readable>();
   const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
   const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
@@ -126,7 +134,10 @@ export async function startGuestProcess(
   return {
     pid,
     outputs,
+    write: (descriptor, text) => writeDescriptor(child.stdio[descriptor], text),
+    feed: (descriptor, source) => feedDescriptor(child.stdio[descriptor], source),
     finish: (descriptor, text) => endDescriptor(child.stdio[descriptor], text),
+    exited: new Promise((resolve) => child.nodeChildProcess.once('exit', () => resolve())),
     ended: endOf(child, child.nodeChildProcess),
     kill: (signal) => void child.kill(signal),
   };
@@ -177,6 +188,18 @@ function toolMissing(file: string, why: string): SandError {
     'run `sand doctor`: it names what is missing and the command that installs it',
     { details: { tool: name } },
   );
+}
+
+function writeDescriptor(stream: unknown, text: string): void {
+  if (!(stream instanceof Writable) || stream.writableEnded) return;
+  stream.on('error', () => {});
+  stream.write(text);
+}
+
+/** Until either ends; then the other does as well. */
+function feedDescriptor(stream: unknown, source: Readable): void {
+  if (!(stream instanceof Writable)) return;
+  pipeline(source, stream, () => {});
 }
 
 /** The other end may be gone already, which is for whoever waits for the process to tell. */

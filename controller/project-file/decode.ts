@@ -16,17 +16,10 @@ import {
   shorten,
   wholeNumber,
 } from '../../policies/node-reading.ts';
-import { SHARES } from '../backends/backend.ts';
+import { ISOLATIONS, SHARES } from '../backends/backend.ts';
 import { isVariableName, type MountFlag, parseDuration, parseMount } from '../run/options.ts';
 import { PROJECT_LIMITS } from './limits.ts';
-import {
-  ISOLATIONS,
-  type Placed,
-  PROJECT_FILE_NAME,
-  type ProjectFile,
-  RESOURCES,
-  type Variable,
-} from './model.ts';
+import { type Placed, PROJECT_FILE_NAME, type ProjectFile, RESOURCES, type Variable } from './model.ts';
 import { readSecretText } from './paths.ts';
 import { isExpandable, parsed, readItems, readLine, readSwitch, readWritten } from './values.ts';
 

@@ -3,12 +3,11 @@
  * file and lists add, but for policies, phases and the command: what a flag says of those stands in place of the file's. Pure.
  */
 import { resolve } from 'node:path';
-import type { Share } from '../backends/backend.ts';
+import type { Isolation, Share } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { MountFlag } from '../run/options.ts';
 import {
   formatPlace,
-  type Isolation,
   type Placed,
   type ProjectFile,
   RESOURCES,

@@ -3,11 +3,8 @@
  * beside flags is `merge.ts`, and whether its word counts unasked is `widening.ts`.
  */
 import type { Origin } from '../../policies/model.ts';
-import type { Isolation } from '../../policies/requirements.ts';
-import type { Share } from '../backends/backend.ts';
+import type { Isolation, Share } from '../backends/backend.ts';
 import type { MountFlag } from '../run/options.ts';
-
-export { ISOLATIONS, type Isolation } from '../../policies/requirements.ts';
 
 export const PROJECT_FILE_NAME = 'sand.yaml';
 

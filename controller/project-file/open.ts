@@ -16,8 +16,6 @@ export interface ProjectContext {
   readonly cwd: string;
   readonly home: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
-  /** Raises for what nobody does; called before anybody is asked. */
-  readonly supported?: (file: ProjectFile) => void;
 }
 
 /** What of a project file a run needs to know beside its settings. */
@@ -38,11 +36,10 @@ export interface OpenedProject extends MergedSettings {
 export async function openProject(
   located: LocatedProject,
   flags: AskedSettings,
-  { cwd, home, environ, supported }: ProjectContext,
+  { cwd, home, environ }: ProjectContext,
 ): Promise<OpenedProject> {
   const { path, repository } = located;
   const { file, bytes, reader } = readProject(located, cwd);
-  supported?.(file);
   const rest = remainderOf(file, flags);
   const merged = mergeProject(file, flags, { folder: dirname(path), caller: environ });
   const policies = flags.policies.length > 0 ? [] : merged.asked.policies;

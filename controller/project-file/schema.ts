@@ -2,9 +2,8 @@
  * The shape of a `sand.yaml` as a JSON Schema for editors. What decides at run time is `decode.ts`, which says more about
  * a mistake; a test holds the two together.
  */
-import { SHARES } from '../backends/backend.ts';
+import { ISOLATIONS, SHARES } from '../backends/backend.ts';
 import { PROJECT_LIMITS } from './limits.ts';
-import { ISOLATIONS } from './model.ts';
 
 /** An unquoted number or word is read as it is written. */
 const written = { type: ['string', 'number', 'boolean'], maxLength: PROJECT_LIMITS.textCharacters } as const;

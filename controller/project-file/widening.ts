@@ -3,8 +3,10 @@
  * found is a stranger's word, and what it takes away from the guest needs nobody's consent. Pure; `facts.ts` gathers what
  * of the host decides.
  */
+
+import { ISOLATIONS, type Isolation } from '../backends/backend.ts';
 import { PROJECT_LIMITS } from './limits.ts';
-import { ISOLATIONS, type Isolation, type ProjectFile } from './model.ts';
+import type { ProjectFile } from './model.ts';
 import { isPath, readSecretText } from './paths.ts';
 
 export interface Strength {

@@ -8,6 +8,7 @@ import { createBackend } from '../backends/registry.ts';
 import { askControl } from '../control/client.ts';
 import { controlFailed } from '../control/failure.ts';
 import { SandError } from '../errors.ts';
+import { isAlive, type RunState, readRunState } from './run-state.ts';
 import type { SignalSource } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { STOP_GRACE_MS } from './way-out.ts';
@@ -21,16 +22,19 @@ export interface ExecRequest {
   readonly terminal: boolean;
   readonly output?: GuestCommand['output'];
   readonly signals: SignalSource;
+  /** Aborting it ends the command at once, and what comes of it is thrown. */
+  readonly abort?: AbortSignal;
 }
 
-/** The command's own exit code. Raises `control-missing` where the guest has ended, and what the backend raises. */
+/** The command's own exit code. Raises `guest-ended`, and what the backend raises. */
 export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<number> {
-  const { backend: name, guest } = accessOf(await askControl(run, { do: 'guest' }), run);
+  const { backend: name, guest } = accessOf(await askForGuest(run), run);
   const backend = createBackend(name);
   const stop = new AbortController();
   const kill = new AbortController();
   const signals = createSignalRelay({ early: (signal) => stop.abort(signal), force: () => kill.abort() });
   const unlisten = request.signals.listen(signals.receive);
+  const end = request.abort === undefined ? kill.signal : AbortSignal.any([kill.signal, request.abort]);
   let exec: number | null = null;
   const startedAt = performance.now();
   try {
@@ -48,7 +52,7 @@ export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<
       started: signals.started,
       signal: stop.signal,
       graceMs: STOP_GRACE_MS,
-      kill: kill.signal,
+      kill: end,
     });
     await tellEnd(run, exec, code, startedAt);
     return code;
@@ -58,6 +62,28 @@ export async function execInGuest(run: RunPlace, request: ExecRequest): Promise<
   } finally {
     unlisten();
   }
+}
+
+async function askForGuest(run: RunPlace): Promise<unknown> {
+  try {
+    return await askControl(run, { do: 'guest' });
+  } catch (error) {
+    if (!(error instanceof SandError && error.code === 'control-missing')) throw error;
+    const state = readRunState(run);
+    if (state === null || isAlive(state)) throw error;
+    throw guestEnded(state);
+  }
+}
+
+function guestEnded({ name, end }: RunState): SandError {
+  if (end !== undefined)
+    return new SandError(
+      'guest-ended',
+      `${name} has ended with exit code ${end.exitCode}`,
+      'start another: sand run -d',
+    );
+  const message = `the supervisor of ${name} was killed, and the guest with it`;
+  return new SandError('guest-ended', message, 'remove what is left of it: sand prune');
 }
 
 /** A guest that has ended meanwhile has put its own end on record. */

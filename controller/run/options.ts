@@ -4,7 +4,7 @@
 import type { DnsUpstream } from '../../dns/context.ts';
 import { REFUSED_PORTS } from '../../dns/limits.ts';
 import { parseUpstreamFlags } from '../../dns/upstream-flag.ts';
-import { SHARES, type Share } from '../backends/backend.ts';
+import { type GuestUser, ISOLATIONS, type Isolation, SHARES, type Share } from '../backends/backend.ts';
 import { LONGEST_GRACE_MS } from '../control/protocol.ts';
 import { SandError } from '../errors.ts';
 
@@ -38,6 +38,12 @@ export function parseMount(text: string, word: string): MountFlag {
   return { source, target: target ?? null, writable: access !== 'ro' };
 }
 
+export function parseIsolation(text: string): Isolation {
+  const isolation = ISOLATIONS.find((one) => one === text);
+  if (isolation !== undefined) return isolation;
+  throw usage(`--isolation ${text}: there is no such isolation`, `write one of: ${ISOLATIONS.join(', ')}`);
+}
+
 export function isVariableName(text: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
 }
@@ -60,6 +66,21 @@ export function parseEnvFlag(
     throw usage(`--env ${name}: the variable is not set here`, `write --env ${name}=VALUE`);
   if (value.includes('\0')) throw usage(`--env ${name}: the value holds a NUL`, 'pass such data as a file');
   return { name, value };
+}
+
+/** The last number that is a user's: `nobody`. Beyond it lie ids of containers, and -1, which means none. */
+const LAST_ID = 65_534;
+
+/** `UID[:GID]`; the group has the user's number unless told. */
+export function parseUserFlag(text: string): GuestUser {
+  const [, user, group] = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const uid = Number(user ?? Number.NaN);
+  const gid = Number(group ?? user ?? Number.NaN);
+  if (uid <= LAST_ID && gid <= LAST_ID) return { uid, gid };
+  throw usage(
+    `--user ${text}: not UID[:GID], each from 0 to ${LAST_ID}`,
+    'write for example --user 1000 or --user 0:0',
+  );
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };

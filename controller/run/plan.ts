@@ -10,7 +10,13 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
-import { DEFAULT_BACKEND, type GuestCommand, type Share } from '../backends/backend.ts';
+import {
+  DEFAULT_BACKEND,
+  DEFAULT_ISOLATION,
+  type GuestCommand,
+  type Isolation,
+  type Share,
+} from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
@@ -23,13 +29,13 @@ import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
-import { type MountFlag, usage } from './options.ts';
+import { type MountFlag, parseUserFlag, usage } from './options.ts';
 import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
 import type { PortFlag } from './port-flag.ts';
 import type { SecretFlag } from './secret-flag.ts';
 import { readSecrets } from './secret-reading.ts';
 import type { SessionRequest, SignalSource } from './session-request.ts';
-import { planWorkspace, workingFolder } from './workspace.ts';
+import { planWorkspace, readOnly, workingFolder } from './workspace.ts';
 
 export interface RunRequest {
   /** Program and arguments; never a shell's text. None only with `ready`: then the guest is held until somebody ends it. */
@@ -61,6 +67,10 @@ export interface RunRequest {
   /** Whether package caches are kept for the next run in this folder. */
   readonly cache: boolean;
   readonly resources: ResourceLimits;
+  /** `UID[:GID]`, who the guest's processes are in its own eyes; null: the backend's choice. */
+  readonly user: string | null;
+  /** Whether the guest can write no folder of the host, whatever `mounts` says. */
+  readonly readOnly: boolean;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -73,6 +83,7 @@ export interface RunRequest {
   readonly ports: readonly PortFlag[];
   /** Files for the guest that are in no environment, on no command line and in no log. */
   readonly secrets: readonly SecretFlag[];
+  readonly isolation: Isolation;
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
   readonly stdio: GuestCommand['stdio'];
@@ -105,11 +116,14 @@ export const RUN_DEFAULTS = {
   trustCa: [],
   cache: false,
   resources: NO_RESOURCES,
+  user: null,
+  readOnly: false,
   timeoutMs: null,
   dnsPort: 0,
   dnsUpstreams: [],
   upstreamProxy: null,
   backend: DEFAULT_BACKEND,
+  isolation: DEFAULT_ISOLATION,
   stdio: ['ignore', 'inherit', 'inherit'],
   output: () => {},
   terminal: false,
@@ -125,6 +139,11 @@ export async function planRun(
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
   if (request.image === null) checkCommand(request.command, request.ready !== null);
+  if (request.readOnly && request.cache)
+    throw usage(
+      '--cache keeps what the guest writes, and with --read-only it writes nothing',
+      'leave one out',
+    );
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
   const consented = request.project?.policies ?? null;
@@ -139,13 +158,13 @@ export async function planRun(
     told,
     ...(consented === null ? {} : { consented }),
   });
-  const image =
-    request.image === null ? null : await prepareImage({ ...request, text: request.image, user: null, home });
+  const image = request.image === null ? null : await prepareImage({ ...request, text: request.image, home });
   if (image !== null) refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    mounts: workspace.mounts,
+    mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
+    readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
@@ -158,6 +177,7 @@ export async function planRun(
       return request.learn ? observed(next) : next;
     },
     backend: createBackend(request.backend),
+    isolation: request.isolation,
     environment: request.environment,
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
@@ -165,6 +185,7 @@ export async function planRun(
     resources: request.resources,
     ports: request.ports,
     secrets: readSecrets(request.secrets, { cwd, environ, uid: process.getuid?.() ?? null }),
+    user: request.user === null || image !== null ? null : parseUserFlag(request.user),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,

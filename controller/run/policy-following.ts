@@ -2,19 +2,27 @@
  * Which policy a guest is under as time passes: the one of its files as they change, or another that a person on the host
  * puts in its place. What a policy does is the gateway's.
  */
+import { writeFileSync } from 'node:fs';
 import type { AuditEntry } from '../../audit/event.ts';
+import type { RunPlace } from '../../audit/runs.ts';
+import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
 import { toSandError } from './ending.ts';
+import { writeBeside } from './log-failure.ts';
 import type { PolicyChoice, PolicyReread } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
 import { requireOffer } from './run-facts.ts';
 import type { SessionRequest } from './session-request.ts';
 
-type FollowedRequest = Pick<SessionRequest, 'backend' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'>;
+type FollowedRequest = Pick<
+  SessionRequest,
+  'backend' | 'isolation' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'
+>;
 
 interface FollowedRun {
+  readonly run: RunPlace;
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
   readonly enforce: (next: PolicyInForce) => Promise<void>;
@@ -24,12 +32,13 @@ interface FollowedRun {
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-export function followPolicy(request: FollowedRequest, { course, record, enforce }: FollowedRun) {
+export function followPolicy(request: FollowedRequest, { run, course, record, enforce }: FollowedRun) {
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
       const held = course.reload(refuseUnmet(change, request));
       if (held.ok) await enforce(held.inForce);
+      if (change.ok && held.ok) keepPolicy(run, change.inForce);
       const { code, detail } = describeReload(held);
       record({ kind: 'notice', code, detail });
     });
@@ -54,6 +63,7 @@ export function followPolicy(request: FollowedRequest, { course, record, enforce
       record({ kind: 'notice', code: 'policy-replaced', detail });
       unwatch();
       await enforce(held.inForce);
+      keepPolicy(run, choice.inForce);
       unwatch = watch(choice);
       return digest;
     },
@@ -69,4 +79,9 @@ function refuseUnmet(reread: PolicyReread, request: FollowedRequest): PolicyRere
   } catch (error) {
     return { ok: false, problem: toSandError(error).message };
   }
+}
+
+/** With all its phases, for whoever asks what the guest goes by. */
+export function keepPolicy(run: RunPlace, { policy }: PolicyInForce): void {
+  writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(policy), { mode: 0o600 }));
 }

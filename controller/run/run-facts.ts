@@ -32,7 +32,7 @@ export function runStart(
     sand: VERSION,
     node: process.version,
     backend: name,
-    isolation: capabilities.isolation,
+    isolation: isolationOf(request),
     confinement: capabilities.confinement,
     ...imageFact(request),
     command: redactCommand(request.command),
@@ -56,10 +56,17 @@ export function imageFact({ image }: Pick<SessionRequest, 'image'>): { readonly 
   return image === undefined ? {} : { image: { name: image.name, digest: image.digest } };
 }
 
+type OfferingRequest = Pick<SessionRequest, 'isolation' | 'backend'>;
+
+/** What stands between its guest and the host's kernel: what was asked for, else what the backend's guests have. */
+export function isolationOf({ isolation, backend }: OfferingRequest): Isolation {
+  return isolation === 'namespaces' ? backend.capabilities.isolation : isolation;
+}
+
 /** What the policy and the ceilings require of a guest, before anything runs in it and whenever it gets another policy. */
-export function requireOffer(inForce: PolicyInForce, { backend }: Pick<SessionRequest, 'backend'>): void {
-  requireConfinement(inForce, backend);
-  requireIsolation(inForce, backend.capabilities.isolation);
+export function requireOffer(inForce: PolicyInForce, request: OfferingRequest): void {
+  requireConfinement(inForce, request.backend);
+  requireIsolation(inForce, isolationOf(request));
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */

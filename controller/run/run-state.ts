@@ -113,8 +113,17 @@ function isRunState(value: unknown): value is RunState {
     has('status', 'string') &&
     has('pid', 'number') &&
     has('pidStart', 'string') &&
-    has('dnsPort', 'number')
+    has('dnsPort', 'number') &&
+    has('startedAt', 'string') &&
+    has('backend', 'string') &&
+    has('detached', 'boolean') &&
+    Array.isArray(Reflect.get(value, 'command')) &&
+    isEnd(Reflect.get(value, 'end'))
   );
+}
+
+function isEnd(value: unknown): boolean {
+  return value === undefined || (typeof value === 'object' && value !== null && 'exitCode' in value);
 }
 
 function processStart(pid: number): string | null {

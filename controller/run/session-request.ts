@@ -4,7 +4,15 @@ import type { RunPlace } from '../../audit/runs.ts';
 import type { Row } from '../../audit/summary.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { GuestCommand, GuestImage, MountSpec, SandboxBackend, Share } from '../backends/backend.ts';
+import type {
+  GuestCommand,
+  GuestImage,
+  GuestUser,
+  Isolation,
+  MountSpec,
+  SandboxBackend,
+  Share,
+} from '../backends/backend.ts';
 import type { SandError } from '../errors.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
 import type { GuestName } from '../guests/name.ts';
@@ -38,6 +46,11 @@ export interface SessionRequest {
   /** PEM text of each. */
   readonly authorities: readonly string[];
   readonly cache: string | null;
+  /** Who the guest is in its own eyes; null: the backend's choice, or an image's. */
+  readonly user: GuestUser | null;
+  /** Whether the guest can write nothing of the host. */
+  readonly readOnly?: boolean;
+  readonly isolation: Isolation;
   readonly resources?: ResourceLimits;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly ports?: readonly PortFlag[];

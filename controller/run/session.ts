@@ -2,12 +2,11 @@
  * One run from start to end: audit log, gateway, guest, command, teardown. Every step that made something is
  * undone on every way out, in reverse order, and a step that fails does not keep the next from running.
  */
-import { rmdirSync, writeFileSync } from 'node:fs';
+import { rmdirSync } from 'node:fs';
 import type { AuditEntry } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import { Summary } from '../../audit/summary.ts';
-import { formatPolicy } from '../../policies/format.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type { GuestCommand, GuestSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
@@ -23,6 +22,7 @@ import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
 import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
+import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
 import { requireOffer, requireWayIn, runStart, tellGateway } from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
@@ -34,8 +34,7 @@ import { createWayOut } from './way-out.ts';
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
   const runs = auditRoot(request.environ);
-  // What cannot be removed, `sand prune` tells; it is no reason not to run.
-  await removeBroken(runs);
+  for (const left of await removeBroken(runs)) request.told(`left of a killed guest: ${left}`);
   const run = createRunDirectory(runs);
   const guest = register(runs, run, request.name);
   const log = openLog(run);
@@ -51,7 +50,13 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const teardown: SandError[] = [];
   const course = new PolicyCourse(request.inForce);
   const state = createStateTeller(request, guest, course);
-  const ending = await runToEnd(request, { guest, course, record, state, broken: broken.signal }, teardown);
+  let isKept = false;
+  const ready = (up: GuestRecord) => {
+    isKept = true;
+    request.ready?.(up);
+  };
+  const told = { ...request, ready: request.ready === null ? null : ready };
+  const ending = await runToEnd(told, { guest, course, record, state, broken: broken.signal }, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
   for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
   try {
@@ -64,7 +69,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     });
     log.close();
     state.ended(ending);
-    if (request.ready === null) releaseGuest(runs, guest);
+    // One that never came up keeps no name from the next try.
+    if (!isKept) releaseGuest(runs, guest);
   } catch (error) {
     teardown.push(toSandError(error));
   }
@@ -87,7 +93,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
-    writeBeside(run, () => writeFileSync(run.policyPath, formatPolicy(inForce.policy), { mode: 0o600 }));
+    keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);
     requireWayIn(request);
@@ -201,8 +207,11 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     shares: request.shares,
     authorities: request.authorities,
     cache: request.cache,
+    isolation: request.isolation,
+    readOnly: request.readOnly ?? false,
     ...(request.resources === undefined ? {} : { resources: request.resources }),
     secrets: request.secrets ?? [],
+    ...(request.user === null ? {} : { user: request.user }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },

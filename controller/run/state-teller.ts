@@ -5,7 +5,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import type { Ending } from './ending.ts';
 import type { PolicyCourse } from './policy-course.ts';
-import { imageFact } from './run-facts.ts';
+import { imageFact, isolationOf } from './run-facts.ts';
 import { type RunState, writeRunState } from './run-state.ts';
 import type { SessionRequest } from './session-request.ts';
 
@@ -27,14 +27,14 @@ export function createStateTeller(
   course: PolicyCourse,
 ): StateTeller {
   const { backend, mounts, workdir } = request;
-  const { isolation, confinement } = backend.capabilities;
+  const { confinement } = backend.capabilities;
   const fixed = {
     name,
     startedAt: new Date().toISOString(),
     command: redactCommand(request.command),
     detached: request.ready !== null,
     backend: backend.name,
-    isolation,
+    isolation: isolationOf(request),
     confinement,
     ...imageFact(request),
     mounts,

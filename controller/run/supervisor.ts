@@ -2,9 +2,9 @@
  * A run in the background: a process of the same program, told what to run over its standard input, that says on its
  * standard output when commands can run in its guest, or why not. What it runs is decided by the caller's flags.
  */
-import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { ERROR_CODES, type ErrorCode, SandError } from '../errors.ts';
+import { startSupervisorProcess } from '../process/supervisor-process.ts';
 
 /** The flags of a person, and a command line, which the kernel bounds at some megabytes. */
 const REQUEST_BYTES = 16 * 1024 * 1024;
@@ -29,19 +29,13 @@ export async function startSupervisor(
   request: unknown,
   say: (text: string) => void,
 ): Promise<SupervisorReady> {
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', SUPERVISE], {
-    // In a session of its own, no signal of the terminal meets it, and it outlives this process.
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = startSupervisorProcess(SUPERVISE, JSON.stringify(request));
   const interrupt = () => child.kill('SIGTERM');
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     if (complaint.length < COMPLAINT_BYTES) complaint += chunk;
   });
-  child.stdin.on('error', () => {});
-  child.stdin.end(JSON.stringify(request));
   try {
     const reply = await firstLine(child.stdout);
     const read = parseReply(reply);
@@ -57,8 +51,7 @@ export async function startSupervisor(
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     if (complaint !== '') say(complaint);
-    for (const stream of [child.stdout, child.stderr]) stream.destroy();
-    child.unref();
+    child.leave();
   }
 }
 

@@ -109,6 +109,11 @@ export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
   return { mounts, workdir: planWorkdir(request, mounts) };
 }
 
+/** The same, with nothing of the host that the guest can write. */
+export function readOnly({ mounts, workdir }: WorkspacePlan): WorkspacePlan {
+  return { mounts: mounts.map((mount) => ({ ...mount, writable: false })), workdir };
+}
+
 function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
   const named = resolve(request.cwd, flag.source);
   const source = realOrRefuse(named);

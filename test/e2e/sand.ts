@@ -47,6 +47,8 @@ export interface StartOptions {
   readonly through?: readonly string[];
   /** Further descriptors, from 3 on. */
   readonly descriptors?: readonly number[];
+  /** When the run is killed; absent: `RUN_DEADLINE_MS`. */
+  readonly deadlineMs?: number;
 }
 
 export type Who = 'caller' | 'ordinary user';
@@ -99,7 +101,7 @@ export function createWorld(who: Who = 'caller'): World {
       return path;
     },
     start,
-    sand: (args, options = {}) => outputOf(start(args, options), options.input ?? ''),
+    sand: (args, options = {}) => outputOf(start(args, options), options.input ?? '', options.deadlineMs),
     async events() {
       const found = await findRun(auditRoot(environment));
       if (found.kind !== 'found') return [];
@@ -112,7 +114,11 @@ export function createWorld(who: Who = 'caller'): World {
 }
 
 /** Waits for the end of a process that was started here; it is killed at the deadline. `input` null: its standard input stays the caller's. */
-export function outputOf(child: ChildProcess, input: string | null): Promise<RunOutput> {
+export function outputOf(
+  child: ChildProcess,
+  input: string | null,
+  deadlineMs = RUN_DEADLINE_MS,
+): Promise<RunOutput> {
   const startedAt = performance.now();
   let stdout = '';
   let stderr = '';
@@ -124,7 +130,7 @@ export function outputOf(child: ChildProcess, input: string | null): Promise<Run
   });
   child.stdin?.on('error', () => {});
   if (input !== null) child.stdin?.end(input);
-  const deadline = setTimeout(() => child.kill('SIGKILL'), RUN_DEADLINE_MS);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {

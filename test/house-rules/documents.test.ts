@@ -20,6 +20,8 @@ const read = (path: string) => documents.find((document) => document.path === pa
 const reference = () => readFileSync(join(ROOT, 'docs/cli.md'), 'utf8');
 
 function shapeOf(command: ReturnType<typeof createProgram>): CommandShape {
+  // What sand calls for itself is hidden from people.
+  const visible = command.createHelp().visibleCommands(command);
   return {
     name: command.name(),
     flags: command.options.map((option) => ({
@@ -28,7 +30,7 @@ function shapeOf(command: ReturnType<typeof createProgram>): CommandShape {
       takesValue: option.required || option.optional,
     })),
     arguments: command.registeredArguments.length,
-    commands: command.commands.map(shapeOf),
+    commands: command.commands.filter((inner) => visible.includes(inner)).map(shapeOf),
   };
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SHARES } from '../../controller/backends/backend.ts';
 import { planEnvironment } from '../../controller/backends/linux/environment.ts';
 import { SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS } from '../../controller/backends/linux/mounts.ts';
-import { PROTECTED_NAMES } from '../../controller/backends/linux/protected-files.ts';
+import { PROTECTED_NAMES } from '../../controller/guest/protected-names.ts';
 import { ROOT } from './tree.ts';
 
 const text = readFileSync(join(ROOT, 'docs/linux.md'), 'utf8');

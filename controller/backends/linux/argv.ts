@@ -31,6 +31,8 @@ export interface CommandSpec {
   /** Whether any of the standard streams is a terminal: then job control needs the caller's session. */
   readonly terminal: boolean;
   readonly filter: Buffer;
+  /** Kept in the command's own user namespace, where they count alone; absent: none. */
+  readonly capabilities?: readonly string[];
   readonly launcher: Launcher;
   readonly command: readonly string[];
   /** As for the init. */
@@ -50,7 +52,7 @@ export const REPORT_DESCRIPTOR = 3;
 export const GO_DESCRIPTOR = 4;
 /** Where bubblewrap names the guest's init; a command has none. */
 export const STATUS_DESCRIPTOR = 5;
-const INIT_DATA_DESCRIPTOR = STATUS_DESCRIPTOR + 1;
+export const INIT_DATA_DESCRIPTOR = STATUS_DESCRIPTOR + 1;
 const COMMAND_DATA_DESCRIPTOR = GO_DESCRIPTOR + 1;
 
 /**
@@ -158,6 +160,7 @@ export function planCommand(spec: CommandSpec): Launch {
   const { variables, release } = holdBack(spec.environment);
   const options = [
     ...['--unshare-user', '--unshare-cgroup-try', '--disable-userns', '--cap-drop', 'ALL'],
+    ...(spec.capabilities ?? []).flatMap((name) => ['--cap-add', name]),
     '--die-with-parent',
     ...(spec.terminal ? [] : ['--new-session']),
     ...['--uid', String(spec.identity.uid), '--gid', String(spec.identity.gid)],
@@ -205,24 +208,24 @@ function launch(
   return { file: 'setpriv', args: [...args, ...inside.program], data: inside.data };
 }
 
-function giver(data: Buffer[], first: number): (bytes: Buffer) => string {
+export function giver(data: Buffer[], first: number): (bytes: Buffer) => string {
   return (bytes) => String(first + data.push(bytes) - 1);
 }
 
 /** On a descriptor, since the arguments of a process can be read by every user of the host. */
-function lines(options: readonly string[]): Buffer {
+export function lines(options: readonly string[]): Buffer {
   return Buffer.from(options.map((option) => `${option}\0`).join(''));
 }
 
 /** nsenter(1)'s options for namespaces of a process, by their names in /proc. */
-function enter(
+export function enter(
   pid: number,
   kinds: readonly ('user' | 'net' | 'mnt' | 'pid' | 'ipc' | 'uts')[],
 ): readonly string[] {
   return kinds.map((kind) => `--${kind === 'mnt' ? 'mount' : kind}=/proc/${pid}/ns/${kind}`);
 }
 
-function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly string[] {
+export function mountArguments(mount: Mount, give: (bytes: Buffer) => string): readonly string[] {
   switch (mount.kind) {
     case 'bind':
       return [mount.writable ? '--bind' : '--ro-bind', mount.source, mount.target];

@@ -2,7 +2,8 @@
  * The linux backend: a guest is a pair of network namespaces joined by the namespace link, and each command
  * in it a bubblewrap of its own. Runs what `argv.ts` plans; whoever created the guest destroys it.
  */
-import { readlinkSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { ProbeResult } from '../../../audit/event.ts';
@@ -24,14 +25,16 @@ import {
   requirePlanned,
 } from '../../resources/plan.ts';
 import { describeEvents } from '../../resources/usage.ts';
-import type {
-  ExitStatus,
-  GatewayPort,
-  GuestCommand,
-  GuestRef,
-  GuestSpec,
-  Observation,
-  SandboxBackend,
+import {
+  DEFAULT_ISOLATION,
+  type ExitStatus,
+  type Finding,
+  type GatewayPort,
+  type GuestCommand,
+  type GuestRef,
+  type GuestSpec,
+  type Observation,
+  type SandboxBackend,
 } from '../backend.ts';
 import { planCommand, planInit } from './argv.ts';
 import { readAuthorityLists } from './authority-lists.ts';
@@ -39,9 +42,11 @@ import { runCommand } from './command.ts';
 import { planEnvironment } from './environment.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { askToEnd } from './guest-processes.ts';
+import { runGvisorCommand } from './gvisor/command.ts';
+import { askGvisorToEnd, planGvisorInit, refuseSockets } from './gvisor/holder.ts';
 import { formatHandle, type LinuxHandle, parseHandle } from './handle.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
-import { callerIdentity } from './identity.ts';
+import { guestIdentity } from './identity.ts';
 import { planImageGuest } from './image-guest.ts';
 import { type GuestInit, startInit } from './init.ts';
 import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
@@ -55,6 +60,11 @@ import { type Architecture, seccompFilter } from './seccomp.ts';
 import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';
+import { machineLost, planVm, probeVm, startVm } from './vm/guest.ts';
+import { kernelCache } from './vm/kernels.ts';
+import { MACHINE_CAPABILITY_MASK } from './vm/machine.ts';
+import { findParts, judgeParts } from './vm/parts.ts';
+import { accessMachine, type Machine, runInMachine, type SandboxRunner } from './vm/start.ts';
 import { compareWatched } from './watched-files.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
@@ -82,6 +92,8 @@ interface StartedGuest {
   readonly gateway: GatewayPort;
   readonly probes: ProbePlan;
   readonly handle: LinuxHandle;
+  /** Where the guest's commands run, for `--isolation vm`. */
+  readonly machine: Machine | null;
   /** Settles when the start probes have: rejects with `probe-failed`. No command is let go before. */
   readonly confined: Promise<void>;
   /** From here on its end is meant. */
@@ -118,8 +130,18 @@ export function createLinuxBackend(): SandboxBackend {
       processAttribution: false,
       publishedPorts: true,
     },
-    probe: async () => (await import('./checks.ts')).checkLinux(),
+    async probe() {
+      const { checkLinux } = await import('./checks.ts');
+      return [...(await checkLinux()), ...checkMachine()];
+    },
     async create(spec) {
+      if (spec.isolation === 'gvisor' && spec.image !== undefined) {
+        throw new SandError(
+          'backend-unavailable',
+          'this version runs no image in gVisor',
+          'leave out --image, or --isolation gvisor',
+        );
+      }
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
       const cgroups = planLimits(spec);
@@ -142,7 +164,7 @@ export function createLinuxBackend(): SandboxBackend {
     exec(ref, command) {
       const guest = guests.get(ref.name);
       if (guest !== undefined) return execIn(guest, command);
-      return runIn(parseHandle(ref.handle ?? {}), Promise.resolve(), command, command.signal);
+      return execAlone(parseHandle(ref.handle ?? {}), command);
     },
     async inspect(ref) {
       const { started } = known(ref);
@@ -156,12 +178,14 @@ export function createLinuxBackend(): SandboxBackend {
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
-      if (graceMs > 0) await askToEnd(started.handle.initPid, graceMs);
+      if (graceMs > 0) await (started.machine?.askToEnd(graceMs) ?? askGuestToEnd(started.handle, graceMs));
       await started.init.end();
       // A link that was lost counts nothing any more; the workspace is looked at all the same.
       const counting = started.link.tried().catch(() => []);
       const observations = compareWatched(started.plan.watched);
-      started.gateway.refused(withoutProbes(await counting, started.probes));
+      started.gateway.refused(
+        withoutProbes(await counting, started.probes, started.machine === null ? 1 : 2),
+      );
       const limits = describeEvents(readUsage(cgroups.directories), spec.resources ?? NO_RESOURCES);
       return [...observations, ...limits];
     },
@@ -177,6 +201,13 @@ export function createLinuxBackend(): SandboxBackend {
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
   };
+}
+
+/** Nothing to say where no guest of any kind runs. */
+function checkMachine(): readonly Finding[] {
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) return [];
+  return [judgeParts(findParts(arch, kernelCache(process.env)))];
 }
 
 /** Raises `resources-unavailable`; makes nothing. */
@@ -202,7 +233,7 @@ async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
 }
 
 function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {
-  const identity = callerIdentity();
+  const identity = guestIdentity(spec.user ?? null);
   const sources = spec.mounts.map(({ source }) => source);
   const host = readHostFiles(identity.home, process.getuid?.() === 0, sources);
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
@@ -245,15 +276,18 @@ async function startGuest(
   linking.catch(() => {});
   preloadRunner();
   try {
+    if (spec.isolation === 'gvisor') refuseSockets(spec.shares);
     const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
     const probes = probePlan(gateway);
     gateway.onMorePorts((ports) => link.plant(ports));
     if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
-    const confined = confine(link, gateway, probes, namespace, signal).then(() => consumer.open());
-    confined.catch(() => {});
-    const { init, plan: held } = await holdGuest({ spec, procsFiles, link }, plan, signal);
+    const confining = confine(link, gateway, probes, namespace, signal);
+    confining.catch(() => {});
+    const machinePlan = await planVm(spec, architecture(), gateway.publishedPorts, plan);
+    const holding = { spec, procsFiles, link, machine: machinePlan?.mounts ?? [] };
+    const { init, plan: held } = await holdGuest(holding, plan, signal);
     const { identity, environment, mounts } = held;
     const handle = {
       holderPid: link.holderPid,
@@ -266,8 +300,22 @@ async function startGuest(
       writable: writablePlaces(mounts),
       procsFiles,
       launcher: held.launcher,
+      isolation: spec.isolation ?? DEFAULT_ISOLATION,
+      reservedName: gateway.probe.reservedName,
     };
-    const started = { plan: held, link, init, gateway, probes, handle, confined, ending: false };
+    const inSandbox: SandboxRunner = (command, capabilities) =>
+      runInSandbox(handle, Promise.resolve(), command, command.signal, capabilities);
+    const machine = await startVm(machinePlan, inSandbox, init, signal);
+    const confined = confining
+      .then(() => probeVm(machine, gateway, probes, isSynthetic))
+      .then(() => consumer.open());
+    confined.catch(() => {});
+    const started = { plan: held, link, init, gateway, probes, handle, machine, confined, ending: false };
+    void machine?.ended.then((said) => {
+      if (started.ending) return;
+      gateway.lost(machineLost(said));
+      void init.end().catch(() => {});
+    });
     void init.ended.then(() => {
       if (!started.ending) gateway.lost(initLost());
     });
@@ -285,6 +333,8 @@ interface HeldGuest {
   readonly spec: GuestSpec;
   readonly procsFiles: readonly string[];
   readonly link: NamespaceLink;
+  /** Behind all other mounts. */
+  readonly machine: readonly Mount[];
 }
 
 /**
@@ -292,22 +342,26 @@ interface HeldGuest {
  * temporary file. Then the guest does not come up, and the files are looked at again.
  */
 async function holdGuest(
-  { spec, procsFiles, link }: HeldGuest,
+  { spec, procsFiles, link, machine }: HeldGuest,
   first: GuestPlan,
   signal: AbortSignal,
 ): Promise<{ readonly init: GuestInit; readonly plan: GuestPlan }> {
   let plan = first;
   for (let attempt = 1; ; attempt++) {
-    const { mounts, identity, launcher, overlay } = plan;
-    const launch = planInit({
-      holderPid: link.holderPid,
-      joining: joiningArguments(procsFiles),
-      mounts,
-      identity,
-      filter: seccompFilter(architecture()),
-      launcher,
-      overlay,
-    });
+    const { identity, launcher, overlay } = plan;
+    const mounts = [...plan.mounts, ...machine];
+    const shared = { joining: joiningArguments(procsFiles), mounts };
+    const init = () =>
+      planInit({
+        ...shared,
+        holderPid: link.holderPid,
+        identity,
+        filter: seccompFilter(architecture()),
+        launcher,
+        overlay,
+      });
+    const launch =
+      spec.isolation === 'gvisor' ? planGvisorInit({ ...shared, linkPid: link.holderPid }) : init();
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
@@ -354,11 +408,15 @@ async function confine(
   const results = judgeObservations(seen, {
     plan,
     greeting: gateway.probe.greeting,
-    isSynthetic: (address) => isIPv4(address) && /^198\.1[89]\./.test(address),
+    isSynthetic,
   });
   const all = [...results, namespaceResult(seen.namespace, namespace)];
   for (const result of all) gateway.record(result);
   requirePassed(all);
+}
+
+function isSynthetic(address: string): boolean {
+  return isIPv4(address) && /^198\.1[89]\./.test(address);
 }
 
 function namespaceResult(seen: string, expected: string): ProbeResult {
@@ -403,26 +461,75 @@ async function execIn({ started, running }: LinuxGuest, command: GuestCommand): 
   }
 }
 
+/** In a guest of another process, which goes on when the command has ended. */
+function execAlone(handle: LinuxHandle, command: GuestCommand): Promise<ExitStatus> {
+  if (handle.isolation !== 'vm') return runIn(handle, Promise.resolve(), command, command.signal);
+  return runInMachine(handle.workdir, command, (access) =>
+    runInSandbox(handle, Promise.resolve(), access, access.signal, []),
+  );
+}
+
 function runIn(
   handle: LinuxHandle,
   confined: Promise<void>,
   command: GuestCommand,
   signal: AbortSignal,
 ): Promise<ExitStatus> {
+  if (handle.isolation === 'vm') {
+    const access = accessMachine(randomUUID(), handle.workdir, command);
+    return runInSandbox(handle, confined, access, signal, []);
+  }
+  const { holderPid, initPid, uid, gid, namespace, writable } = handle;
+  if (handle.isolation === 'gvisor') {
+    const shared = {
+      holderPid,
+      initPid,
+      identity: { uid, gid },
+      environment: { ...handle.environment, ...command.environment },
+      workdir: command.workdir ?? handle.workdir,
+      joining: joiningArguments(handle.procsFiles),
+    };
+    const { reservedName } = handle;
+    const expected = { uid, hostKernel: hostKernel(), namespace, writable, isSynthetic };
+    return runGvisorCommand({ ...shared, reservedName, expected, confined }, command, signal);
+  }
+  return runInSandbox(handle, confined, command, signal, []);
+}
+
+/** `capabilities` count in the command's own user namespace alone. */
+function runInSandbox(
+  handle: LinuxHandle,
+  confined: Promise<void>,
+  command: GuestCommand,
+  signal: AbortSignal,
+  capabilities: readonly string[],
+): Promise<ExitStatus> {
+  const { holderPid, initPid, uid, gid, namespace, writable } = handle;
   const launch = planCommand({
-    holderPid: handle.holderPid,
-    initPid: handle.initPid,
-    identity: { uid: handle.uid, gid: handle.gid },
-    environment: { ...handle.environment, ...command.environment },
+    holderPid,
+    initPid,
+    identity: { uid, gid },
+    // What reaches a machine is no command of the guest's: that has its variables in the machine.
+    environment: { ...(handle.isolation === 'vm' ? {} : handle.environment), ...command.environment },
     workdir: command.workdir ?? handle.workdir,
+    joining: joiningArguments(handle.procsFiles),
     terminal: command.terminal,
     filter: seccompFilter(architecture()),
     launcher: handle.launcher,
+    capabilities,
     command: command.argv,
-    joining: joiningArguments(handle.procsFiles),
   });
-  const { namespace, writable } = handle;
-  return runCommand(launch, command, signal, { namespace, writable, confined });
+  const kept = capabilities.length === 0 ? {} : { capabilities: MACHINE_CAPABILITY_MASK };
+  return runCommand(launch, command, signal, { namespace, writable, confined, ...kept });
+}
+
+function hostKernel(): string {
+  return readFileSync('/proc/version', 'utf8').trim();
+}
+
+function askGuestToEnd(handle: LinuxHandle, graceMs: number): Promise<void> {
+  if (handle.isolation === 'gvisor') return askGvisorToEnd(handle, graceMs);
+  return askToEnd(handle.initPid, graceMs);
 }
 
 function architecture(): Architecture {

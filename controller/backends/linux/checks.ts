@@ -23,6 +23,7 @@ import {
   type Trial,
   untried,
 } from './check-verdicts.ts';
+import { GVISOR_TRIAL, judgeGvisor } from './gvisor/checks.ts';
 import {
   detectContainer,
   type NamespaceFacts,
@@ -127,7 +128,15 @@ export async function checkLinux(host: LinuxHost = systemHost()): Promise<readon
     ...(await run(TRIALS.veth, ['ip'], inNamespace('ip', '-batch', '-'), VETH_COMMANDS)),
     ...(await run(TRIALS.ipv6, ['ip'], inNamespace('ip', '-6', '-batch', '-'), IPV6_COMMANDS)),
     ...judgeResources(host.cgroups()),
+    await tryGvisor(host, install, !blocked && tools.bwrap.version !== null),
   ];
+}
+
+async function tryGvisor(host: LinuxHost, install: Install, isTried: boolean): Promise<Finding> {
+  const version = await host.attempt('runsc', ['--version']);
+  const [file = '', ...args] = GVISOR_TRIAL;
+  const trial = isTried && version.kind === 'ran' ? await host.attempt(file, args) : null;
+  return judgeGvisor({ version, trial }, install);
 }
 
 function inNamespace(...command: readonly string[]): readonly string[] {

@@ -30,7 +30,8 @@ function pidNamespace(pid: number | 'self'): string | null {
   }
 }
 
-function isZombie(pid: number): boolean {
+/** Ended, whether or not anybody has asked for its end. */
+export function isZombie(pid: number): boolean {
   try {
     return / Z \d/.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/s, ''));
   } catch {

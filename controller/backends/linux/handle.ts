@@ -3,7 +3,7 @@
  * can read it is the same user, who owns the guest.
  */
 import { SandError } from '../../errors.ts';
-import type { GuestHandle } from '../backend.ts';
+import { type GuestHandle, ISOLATIONS, type Isolation } from '../backend.ts';
 import type { Launcher } from './launcher.ts';
 
 export interface LinuxHandle {
@@ -23,6 +23,9 @@ export interface LinuxHandle {
   readonly procsFiles: readonly string[];
   /** What commands are started with in it. */
   readonly launcher: Launcher;
+  readonly isolation: Isolation;
+  /** A name that only this guest's gateway knows. */
+  readonly reservedName: string;
 }
 
 export function formatHandle(handle: LinuxHandle): GuestHandle {
@@ -32,7 +35,7 @@ export function formatHandle(handle: LinuxHandle): GuestHandle {
 /** Raises `control-failed` for anything else than a handle of this backend. */
 export function parseHandle(handle: GuestHandle): LinuxHandle {
   const { holderPid, initPid, namespace, uid, gid, environment, workdir, writable } = handle;
-  const { procsFiles, launcher } = handle;
+  const { procsFiles, launcher, isolation, reservedName } = handle;
   if (
     isCount(holderPid) &&
     isCount(initPid) &&
@@ -43,7 +46,9 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
     typeof workdir === 'string' &&
     isTextList(writable) &&
     isTextList(procsFiles) &&
-    isLauncher(launcher)
+    isLauncher(launcher) &&
+    isIsolation(isolation) &&
+    typeof reservedName === 'string'
   ) {
     const identity = { uid, gid };
     return {
@@ -56,6 +61,8 @@ export function parseHandle(handle: GuestHandle): LinuxHandle {
       writable,
       procsFiles,
       launcher,
+      isolation,
+      reservedName,
     };
   }
   // Fail closed: a command is not started by half of what it needs.
@@ -70,6 +77,10 @@ function isLauncher(value: unknown): value is Launcher {
   if (typeof value !== 'object' || value === null) return false;
   const words: Readonly<Record<string, unknown>> = { ...value };
   return ['bubblewrap', 'shell', 'cat', 'readlink', 'env'].every((name) => isTextList(words[name]));
+}
+
+function isIsolation(value: unknown): value is Isolation {
+  return ISOLATIONS.some((one) => one === value);
 }
 
 function isCount(value: unknown): value is number {

@@ -12,8 +12,9 @@ import {
   type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { PROTECTED_NAMES } from '../../guest/protected-names.ts';
 import { type HostFiles, isWithin, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
-import { type FileState, PROTECTED_NAMES, type ProtectedFile } from './protected-files.ts';
+import type { FileState, ProtectedFile } from './protected-files.ts';
 
 /** Entries that one walk looks at; real /etc, /opt and /usr/local hold some thousands, 100 ms at the most. */
 const WALK_ENTRIES = 100_000;

@@ -11,7 +11,7 @@ import type { GuestImage, GuestSpec } from '../backend.ts';
 import { BUNDLES, JAVA_LISTS, JVM_FOLDERS, LIST_IN_JVM, MAX_JAVA_LISTS } from './authority-lists.ts';
 import { planEnvironment } from './environment.ts';
 import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
-import { callerIdentity } from './identity.ts';
+import { guestIdentity } from './identity.ts';
 import { planImageMounts } from './image-mounts.ts';
 import type { LauncherPlan } from './launcher.ts';
 import { type GuestIdentity, isWithin, type Mount } from './mounts.ts';
@@ -29,7 +29,7 @@ export interface ImageGuestPlan {
 }
 
 export function planImageGuest(spec: GuestSpec, image: GuestImage, launcher: LauncherPlan): ImageGuestPlan {
-  const caller = callerIdentity();
+  const caller = guestIdentity(null);
   const { uid, gid, user, home } = image.user;
   const identity = { uid, gid, user, home };
   const sources = spec.mounts.map(({ source }) => source);
@@ -45,7 +45,7 @@ export function planImageGuest(spec: GuestSpec, image: GuestImage, launcher: Lau
     passwd: read('/etc/passwd'),
     group: read('/etc/group'),
     launcher,
-    readOnly: false,
+    readOnly: spec.readOnly ?? false,
     workspaces: spec.mounts,
     guards: protection.mounts,
     extras: [

@@ -4,11 +4,13 @@
  */
 import { readlinkSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SandError } from '../../errors.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
 import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR, STATUS_DESCRIPTOR } from './argv.ts';
 import { collect, delayed } from './collected.ts';
+import { isZombie } from './guest-processes.ts';
 
 /** bubblewrap sets up within tens of milliseconds; under heavy load within seconds. */
 const READY_TIMEOUT_MS = 30_000;
@@ -19,6 +21,7 @@ const COMPLAINT_BYTES = 4_096;
 const WORD_BYTES = 16;
 /** A killed process is gone within milliseconds; one that waits for a disk, later. */
 const END_TIMEOUT_MS = 5_000;
+const LOOK_AGAIN_MS = 5;
 
 export interface GuestInit {
   /** On the host. */
@@ -51,7 +54,7 @@ export async function startInit(launch: Launch, signal: AbortSignal): Promise<Gu
     if (shared.length > 0)
       throw await notUp(started, `it shares the host\u2019s namespaces: ${shared.join(', ')}`);
     const ended = started.ended.then(() => {});
-    return { pid, ended, end: () => endOf(started) };
+    return { pid, ended, end: () => endOf(started, pid) };
   } catch (error) {
     kill(started);
     await started.ended;
@@ -92,16 +95,24 @@ async function notUp(started: GuestProcess, complaint: string): Promise<SandErro
   );
 }
 
+/** It has been killed: what has its pid after that is another process, and no more waited for than the time allows. */
+async function untilGone(pid: number): Promise<true> {
+  const deadline = performance.now() + END_TIMEOUT_MS;
+  while (!isZombie(pid) && performance.now() < deadline) await sleep(LOOK_AGAIN_MS);
+  return true;
+}
+
 /** bubblewrap's own process takes the guest along; the end of its input ends what that process has not tied to itself. */
 function kill(started: GuestProcess): void {
   started.kill('SIGKILL');
   started.finish(GO_DESCRIPTOR, '');
 }
 
-async function endOf(started: GuestProcess): Promise<void> {
+/** The first process of a PID namespace is gone only when everything in it is; see pid_namespaces(7). */
+async function endOf(started: GuestProcess, pid: number): Promise<void> {
   kill(started);
-  const isOver = await Promise.race([started.ended.then(() => true), delayed(END_TIMEOUT_MS)]);
-  if (isOver === true) return;
+  const gone = started.ended.then(() => untilGone(pid));
+  if ((await Promise.race([gone, delayed(END_TIMEOUT_MS)])) === true) return;
   throw new SandError(
     'teardown-failed',
     `the guest\u2019s processes did not end within ${END_TIMEOUT_MS} ms (${started.pid})`,

@@ -63,19 +63,22 @@ function oneOf<T extends string>(flag: string, value: string, known: readonly T[
 }
 
 function formatJson(
-  { changes }: PolicyDifference,
+  difference: PolicyDifference,
   names: { readonly before: string; readonly after: string },
 ): string {
+  return `${escapeJson(JSON.stringify({ ...names, ...describeDifference(difference) }))}\n`;
+}
+
+/** For programs. Pure. */
+export function describeDifference({ changes }: PolicyDifference) {
   const count = (direction: PolicyChange['direction']): number =>
     changes.filter((change) => change.direction === direction).length;
-  const value = {
-    ...names,
+  return {
     widens: count('widens'),
     narrows: count('narrows'),
     neutral: count('neutral'),
     changes: changes.map(describeChange),
   };
-  return `${escapeJson(JSON.stringify(value))}\n`;
 }
 
 function describeChange({ before, after, witness, ...change }: PolicyChange) {

@@ -5,6 +5,7 @@
 import type { CommandTree, ProgramContext } from '../program.ts';
 import { addChanges } from './change-program.ts';
 import { addDiff } from './diff-program.ts';
+import { addSet } from './set-program.ts';
 
 const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
@@ -12,7 +13,9 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   const policy = program
     .command('policy')
     .summary('write, check, test and explain policies')
-    .description('Works on policy files. Nothing here starts a guest.');
+    .description(
+      'Works on policy files, and with set on the policy of a guest. Nothing here starts a guest.',
+    );
   addChanges(policy, context);
   addCheck(policy, context);
   addShow(policy, context);
@@ -23,6 +26,7 @@ export function addPolicy(program: CommandTree, context: ProgramContext): void {
   addSchema(policy, context);
   addGroups(policy, context);
   addDiff(policy, context);
+  addSet(policy, context);
 }
 
 interface CheckOptions {

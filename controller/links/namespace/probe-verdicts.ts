@@ -3,7 +3,7 @@
  * answered, not whether a connect succeeded. Pure.
  */
 import type { ProbeResult } from '../../../audit/event.ts';
-import type { ProbeObservations, ProbePlan } from './messages.ts';
+import type { AskObservation, ConnectObservation, ProbeObservations, ProbePlan } from './messages.ts';
 import { LINK, type TriedDestination } from './topology.ts';
 
 export interface ProbeExpectations {
@@ -23,14 +23,8 @@ export function judgeObservations(
   return [
     judgeInterfaces(seen),
     judgeRoutes(seen),
-    ...seen.connects.map((connect): ProbeResult => {
-      const passed =
-        connect.outcome === 'no-connection' ||
-        (connect.outcome === 'answered' && connect.answer.trim() === expected.greeting);
-      const who = connect.outcome === 'no-connection' ? 'nobody' : passed ? 'the gateway' : 'somebody else';
-      return result('connect', passed, `${connect.address} port ${connect.port}: ${who} answered`);
-    }),
-    ...judgeAsks(seen, expected),
+    ...seen.connects.map((connect) => judgeConnect(connect, expected)),
+    ...judgeAsks(seen.asks, expected),
     result(
       'probes-complete',
       seen.connects.length === expected.plan.connect.length &&
@@ -38,6 +32,17 @@ export function judgeObservations(
       `${seen.connects.length} connects and ${seen.asks.length} questions were tried`,
     ),
   ];
+}
+
+export function judgeConnect(
+  connect: ConnectObservation,
+  expected: Pick<ProbeExpectations, 'greeting'>,
+): ProbeResult {
+  const passed =
+    connect.outcome === 'no-connection' ||
+    (connect.outcome === 'answered' && connect.answer.trim() === expected.greeting);
+  const who = connect.outcome === 'no-connection' ? 'nobody' : passed ? 'the gateway' : 'somebody else';
+  return result('connect', passed, `${connect.address} port ${connect.port}: ${who} answered`);
 }
 
 function judgeInterfaces(seen: ProbeObservations): ProbeResult {
@@ -58,8 +63,11 @@ function judgeRoutes(seen: ProbeObservations): ProbeResult {
   );
 }
 
-function judgeAsks(seen: ProbeObservations, expected: ProbeExpectations): readonly ProbeResult[] {
-  return seen.asks.map((ask) => {
+export function judgeAsks(
+  asks: readonly AskObservation[],
+  expected: ProbeExpectations,
+): readonly ProbeResult[] {
+  return asks.map((ask) => {
     const reserved = ask.name === expected.plan.reservedName;
     const passed = reserved
       ? ask.outcome === 'answered' && ask.addresses.length > 0 && ask.addresses.every(expected.isSynthetic)
@@ -77,10 +85,11 @@ function result(name: string, passed: boolean, detail: string): ProbeResult {
   return { kind: 'probe', name, passed, detail };
 }
 
-/** The kernel's counts without the packets of the probes themselves: one SYN for each refused connect. */
+/** The kernel's counts without the packets of the probes themselves: one SYN for each refused connect of each look. */
 export function withoutProbes(
   tried: readonly TriedDestination[],
   plan: ProbePlan,
+  looks = 1,
 ): readonly TriedDestination[] {
   return tried
     .map((destination) => {
@@ -89,7 +98,7 @@ export function withoutProbes(
       );
       return {
         ...destination,
-        count: destination.transport === 'tcp' ? destination.count - own.length : destination.count,
+        count: destination.transport === 'tcp' ? destination.count - own.length * looks : destination.count,
       };
     })
     .filter(({ count }) => count > 0);

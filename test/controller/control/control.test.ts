@@ -8,6 +8,7 @@ import { type RunPlace, runPlace } from '../../../audit/runs.ts';
 import { askControl } from '../../../controller/control/client.ts';
 import {
   CONTROL_LIMITS,
+  LONGEST_GRACE_MS,
   parseControlAnswer,
   parseControlRequest,
   SOCKET_PATH_BYTES,
@@ -128,6 +129,49 @@ describe('the control socket', () => {
 });
 
 describe('lines of the control socket', () => {
+  const PROBE = { kind: 'probe', name: 'guest-seccomp', passed: true, detail: 'Seccomp: 2' };
+  const parse = (value: unknown) => parseControlRequest(JSON.stringify(value));
+
+  it.each([
+    { do: 'guest' },
+    { do: 'exec', command: ['sh', '-c', ''], probes: [PROBE] },
+    { do: 'exec-end', exec: 1, exitCode: 0, durationMs: 0 },
+    { do: 'stop', graceMs: 0 },
+    { do: 'stop', graceMs: LONGEST_GRACE_MS },
+    { do: 'policy', policies: ['strict', '/etc/a.yaml'] },
+  ])('ask for %j, and for no more than that', (request) => {
+    expect(parse({ ...request, more: 1 })).toEqual(request);
+  });
+
+  it.each([
+    { do: 'exec' },
+    { do: 'exec', command: [], probes: [PROBE] },
+    { do: 'exec', command: 'sh', probes: [PROBE] },
+    { do: 'exec', command: ['sh', 1], probes: [PROBE] },
+    { do: 'exec', command: ['sh'] },
+    // Fail closed: what nobody looked at is not put on record as if somebody had.
+    { do: 'exec', command: ['sh'], probes: [] },
+    { do: 'exec', command: ['sh'], probes: [null] },
+    { do: 'exec', command: ['sh'], probes: [{ ...PROBE, kind: 'run-end' }] },
+    { do: 'exec', command: ['sh'], probes: [PROBE, { ...PROBE, passed: 'yes' }] },
+    { do: 'exec', command: ['sh'], probes: [{ ...PROBE, detail: undefined }] },
+    { do: 'exec-end', exec: 1, exitCode: 0 },
+    { do: 'exec-end', exec: 1.5, exitCode: 0, durationMs: 0 },
+    { do: 'exec-end', exec: 1, exitCode: -1, durationMs: 0 },
+    { do: 'exec-end', exec: '1', exitCode: 0, durationMs: 0 },
+    { do: 'stop' },
+    { do: 'stop', graceMs: -1 },
+    { do: 'stop', graceMs: null },
+    { do: 'stop', graceMs: '10s' },
+    { do: 'stop', graceMs: LONGEST_GRACE_MS + 1 },
+    { do: 'policy' },
+    { do: 'policy', policies: [] },
+    { do: 'policy', policies: 'strict' },
+    { do: 'policy', policies: [{}] },
+  ])('do not ask by %j', (request) => {
+    expect(parse(request)).toBeNull();
+  });
+
   it('of any text are survived', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../../controller/backends/backend.ts';
-import { checkLinux } from '../../../controller/backends/linux/checks.ts';
+import { createBackend } from '../../../controller/backends/registry.ts';
 import { type DoctorOptions, formatFinding, runDoctor } from '../../../controller/cli/doctor.ts';
 import { failed, ok, warning } from '../../../controller/doctor/finding.ts';
 import { checkHost, checkRuntime } from '../../../controller/doctor/host.ts';
@@ -72,7 +72,11 @@ describe('docs/doctor.md', () => {
       ...readFileSync('docs/doctor.md', 'utf8').matchAll(/^\| \*\*(?<check>[^*]+)\*\* \|/gm),
     ].map((match) => match.groups?.check);
     const resolvers = { readConf: () => 'nameserver 192.0.2.53\n', ask: async () => null };
-    const findings = [...(await checkRuntime()), ...(await checkLinux()), ...(await checkHost(resolvers))];
+    const findings = [
+      ...(await checkRuntime()),
+      ...(await createBackend('linux').probe()),
+      ...(await checkHost(resolvers)),
+    ];
     const told = [...new Set(findings.map(({ check }) => check))];
     if (process.platform === 'linux') expect(documented).toEqual(told);
     else expect(documented).toEqual(expect.arrayContaining(told));

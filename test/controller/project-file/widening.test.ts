@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PROTECTED_NAMES } from '../../../controller/backends/linux/protected-files.ts';
+import { PROTECTED_NAMES } from '../../../controller/guest/protected-names.ts';
 import { type ProjectFacts, wideningOf } from '../../../controller/project-file/widening.ts';
 import { decode } from './samples.ts';
 

@@ -3,6 +3,7 @@ import type {
   ExitStatus,
   GatewayPort,
   GuestCommand,
+  GuestSpec,
   Observation,
   SandboxBackend,
 } from '../../../controller/backends/backend.ts';
@@ -21,6 +22,10 @@ export interface FakeOptions {
   readonly failing?: Step | undefined;
   readonly confinement?: 'enforced' | 'cooperative';
   readonly observations?: readonly Observation[];
+  /** Makes what the guest owns outside of its processes. */
+  readonly create?: (spec: GuestSpec) => void;
+  /** The start probes. */
+  readonly confined?: () => Promise<void>;
   readonly start?: (gateway: GatewayPort, signal: AbortSignal) => Promise<void>;
   readonly exec?: (command: GuestCommand, gateway: GatewayPort) => Promise<ExitStatus>;
   readonly details?: Readonly<Record<string, string | number>>;
@@ -54,6 +59,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
     },
     probe: async () => [],
     async create(spec) {
+      options.create?.(spec);
       begin('create');
       return { name: spec.name };
     },
@@ -61,7 +67,9 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       port = started;
       begin('start');
       await options.start?.(started, signal);
-      return { name: ref.name, handle: {}, confined: Promise.resolve() };
+      const confined = options.confined?.() ?? Promise.resolve();
+      confined.catch(() => {});
+      return { name: ref.name, handle: {}, confined };
     },
     async inspect() {
       begin('inspect');

@@ -7,6 +7,7 @@ import {
   parseEnvFlag,
   parseMountFlag,
   parseShares,
+  parseUserFlag,
 } from '../../../controller/run/options.ts';
 
 /** What a parser raises; every flag's mistake is wrong use, and says what to write. */
@@ -31,6 +32,12 @@ describe('flags that are wrong', () => {
     ['a name with a dash', () => parseEnvFlag('A-B=x', {})],
     ['a variable that is not set', () => parseEnvFlag('MINE', {})],
     ['a value with a NUL', () => parseEnvFlag('A=\0', {})],
+    ['no user', () => parseUserFlag('')],
+    ['a user by name', () => parseUserFlag('root')],
+    ['a negative user', () => parseUserFlag('-1')],
+    ['a user beyond nobody', () => parseUserFlag('65535')],
+    ['a group beyond nobody', () => parseUserFlag('0:70000')],
+    ['three ids', () => parseUserFlag('1:2:3')],
     ['no time', () => parseDuration('--timeout', '')],
     ['a time of nothing', () => parseDuration('--timeout', '0s')],
     ['a negative time', () => parseDuration('--timeout', '-1s')],
@@ -94,5 +101,13 @@ describe('flags that are right', () => {
         expect(parseDnsPort(String(port))).toBe(port);
       }),
     );
+  });
+});
+
+describe('--user', () => {
+  it('is a user, with the group of the same number unless told', () => {
+    expect(parseUserFlag('0')).toEqual({ uid: 0, gid: 0 });
+    expect(parseUserFlag('12:34')).toEqual({ uid: 12, gid: 34 });
+    expect(parseUserFlag('65534')).toEqual({ uid: 65_534, gid: 65_534 });
   });
 });

@@ -1,14 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AuditEntry } from '../../../audit/event.ts';
+import { runPlace } from '../../../audit/runs.ts';
 import { PolicyCourse } from '../../../controller/run/policy-course.ts';
 import { followPolicy } from '../../../controller/run/policy-following.ts';
 import type { SessionRequest } from '../../../controller/run/session-request.ts';
 import type { PolicyInForce } from '../../../policies/model.ts';
 import { createFakeBackend, type FakeOptions } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
+
+const RUN = '20270101-000000-abcd';
 
 let folder: string;
 let close: () => void;
@@ -23,20 +26,26 @@ afterEach(() => {
 /** A guest whose policy reads as `next` once its file has changed, or once somebody sets it. */
 function follow(next: PolicyInForce, fake: FakeOptions = {}) {
   const path = join(folder, 'p.yaml');
+  mkdirSync(join(folder, RUN));
   writeFileSync(path, 'before');
   const before = policyOf('version: 1\n');
   const inForce = { ...before, policy: { ...before.policy, files: [path] } };
   const course = new PolicyCourse(inForce);
   const told: AuditEntry[] = [];
   const enforced: PolicyInForce[] = [];
-  const request: Pick<SessionRequest, 'backend' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'> = {
+  const request: Pick<
+    SessionRequest,
+    'backend' | 'isolation' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'
+  > = {
     backend: createFakeBackend(fake),
+    isolation: 'namespaces',
     mounts: [],
     inForce,
     reread: () => ({ ok: true, inForce: next }),
     choosePolicy: async () => ({ inForce: next, layers: ['next'], reread: null, file: null, notices: [] }),
   };
   const followed = followPolicy(request, {
+    run: runPlace(folder, RUN),
     course,
     record: (entry) => told.push(entry),
     enforce: async (one) => void enforced.push(one),

@@ -46,6 +46,8 @@ async function run(exec: FakeOptions['exec'], changes: Partial<SessionRequest> =
     shares: [],
     authorities: [],
     cache: null,
+    isolation: 'namespaces',
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],

@@ -17,9 +17,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../audit/event.ts';
 import { verifyAuditLog } from '../../../audit/verify.ts';
 import { SandError } from '../../../controller/errors.ts';
+import { viewGuests } from '../../../controller/guests/guests.ts';
+import type { GuestName } from '../../../controller/guests/name.ts';
+import { type GuestRecord, registerGuest } from '../../../controller/guests/registry.ts';
+import { readRunState } from '../../../controller/run/run-state.ts';
 import { runSession } from '../../../controller/run/session.ts';
 import type { SessionRequest } from '../../../controller/run/session-request.ts';
 import { FORCE_AFTER_SIGNALS } from '../../../controller/run/signal-relay.ts';
+import { placeIn, writeKilledState } from '../guests/places.ts';
 import { createFakeBackend, type FakeOptions, type Step } from './fake-backend.ts';
 import { policyOf } from './policies.ts';
 
@@ -88,6 +93,8 @@ async function run(fake: FakeOptions = {}, changes: Partial<SessionRequest> = {}
     shares: [],
     authorities: [],
     cache: null,
+    isolation: 'namespaces',
+    user: null,
     timeoutMs: null,
     dnsPort: 0,
     dnsUpstreams: [],
@@ -180,6 +187,78 @@ describe('a session', () => {
     },
   );
 
+  describe.each([
+    ['in the foreground', null],
+    ['in the background', 'ready'],
+  ] as const)('%s', (_, detached) => {
+    it.each(Object.keys(UNDONE) as Step[])(
+      'whose step %s fails leaves no name but a guest\u2019s that stays, no socket, no folder and no listener, and says so in its state',
+      async (failing) => {
+        const folder = () => join(root, 'sand/runs', readdirSync(join(root, 'sand/runs'))[0] ?? '');
+        const told: string[] = [];
+        const { result, signals, dnsPort } = await run(
+          {
+            failing,
+            // As a backend does that keeps something in the guest's folder.
+            create(spec) {
+              spec.place.note({ kind: 'folder', path: spec.place.folder });
+              mkdirSync(join(spec.place.folder, 'root'), { recursive: true });
+            },
+            exec: async () => {
+              expect(readdirSync(folder())).toContain('control.sock');
+              return { code: 0 };
+            },
+          },
+          { name: 'web' as GuestName, ready: detached === null ? null : ({ name }) => void told.push(name) },
+        );
+        const left = readdirSync(result.run.directory).sort();
+        const output = detached !== null && told.length > 0 ? ['output.jsonl'] : [];
+        expect(left).toEqual(['audit.jsonl', 'journal.jsonl', ...output, 'policy.yaml', 'run.json']);
+        const isTold = detached !== null && !['create', 'start', 'inspect'].includes(failing);
+        expect(told).toEqual(isTold ? ['web'] : []);
+        // One that never came up keeps no name from the next try.
+        expect(readdirSync(join(root, 'sand/guests'))).toEqual(isTold ? ['web'] : []);
+        const [guest] = viewGuests(join(root, 'sand/runs'));
+        expect(guest?.standing).toBe(isTold ? 'ended' : undefined);
+        const { end } = readRunState(result.run) ?? {};
+        expect(end).toMatchObject({ exitCode: result.exitCode, cause: result.cause });
+        const undoing = failing === 'stop' || failing === 'destroy';
+        if (!undoing) expect(end?.error).toContain(`the test makes ${failing} fail`);
+        expect([result.error, ...result.teardown].filter((error) => error !== null)).toHaveLength(1);
+        expect(signals.listening()).toBe(0);
+        if (dnsPort !== 0) expect(await refuses(dnsPort)).toBe(true);
+      },
+    );
+  });
+
+  it('whose name is taken makes nothing at all', async () => {
+    const backend = createFakeBackend();
+    await run({}, { name: 'web' as GuestName, ready: () => {} });
+    const second = run({}, { backend, name: 'web' as GuestName });
+    await expect(second).rejects.toMatchObject({ code: 'guest-exists' });
+    expect(backend.steps).toEqual([]);
+    expect(readdirSync(join(root, 'sand/runs'))).toHaveLength(1);
+  });
+
+  it('whose start probes fail is never told to be up, and takes no command', async () => {
+    const told: string[] = [];
+    const confined = () => Promise.reject(new SandError('probe-failed', 'a way out', 'report it'));
+    const ready = ({ name }: GuestRecord) => void told.push(name);
+    const { backend, result } = await run({ confined }, { ready });
+    expect(result).toMatchObject({ exitCode: 122, cause: 'probe' });
+    expect([told, backend.steps]).toEqual([[], ['create', 'start', 'inspect', 'stop', 'destroy']]);
+  });
+
+  it('removes what a killed run left before it begins, its name too', async () => {
+    const runs = join(root, 'sand/runs');
+    const killed = placeIn(runs);
+    registerGuest(runs, 'web' as GuestName, killed);
+    writeKilledState(killed);
+    writeFileSync(join(killed.directory, 'control.sock'), '');
+    const { result } = await run({}, { name: 'web' as GuestName });
+    expect([result.error, readdirSync(killed.directory)]).toEqual([null, ['run.json']]);
+  });
+
   it('whose command failed and whose teardown failed as well reports both', async () => {
     const { result } = await run({ failing: 'destroy', exec: () => Promise.reject(new Error('broken')) });
     expect(result.error).toMatchObject({ code: 'internal' });
@@ -265,6 +344,12 @@ describe('a session', () => {
       expect(backend.steps).toEqual([]);
       expect(events.at(-1)).toMatchObject({ kind: 'run-end', exitCode: 122, cause: 'error' });
     }
+  });
+
+  it('runs where the guest was asked for with the isolation that the policy wants', async () => {
+    const inForce = policyOf('version: 1\nrequires: {isolation: gvisor}\n');
+    const asked = await run({}, { inForce, isolation: 'gvisor' });
+    expect(asked.result).toMatchObject({ exitCode: 0, error: null });
   });
 
   it('runs where the policy wants no more isolation than every guest has', async () => {

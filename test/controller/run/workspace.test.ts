@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseMountFlag } from '../../../controller/run/options.ts';
-import { planWorkspace } from '../../../controller/run/workspace.ts';
+import { planWorkspace, readOnly } from '../../../controller/run/workspace.ts';
 
 let root: string;
 beforeEach(() => {
@@ -95,5 +95,13 @@ describe('planWorkspace', () => {
     expect(refused).toThrow(
       expect.objectContaining({ code: 'workspace-refused', hint: expect.stringMatching(/\S/) }),
     );
+  });
+});
+
+describe('readOnly', () => {
+  it('leaves nothing of the host that can be written, whatever was asked', () => {
+    const whole = readOnly(plan([`${root}/data:/data:rw`, `${root}/home/project`]));
+    expect(whole.mounts.map(({ writable }) => writable)).toEqual([false, false]);
+    expect(whole.workdir).toBe(join(root, 'home/project'));
   });
 });

@@ -38,6 +38,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
   setpriv: 'setpriv from util-linux 2.39.3\n',
   ip: 'ip utility, iproute2-6.1.0, libbpf 1.3.0\n',
   nft: 'nftables v1.0.9 (Old Doc Yak #3)\n',
+  runsc: 'runsc version release-20260101.0\nspec: 1.1.0\n',
 };
 
 const CGROUPS: CgroupFacts = {
@@ -106,6 +107,7 @@ describe('the checks of the linux backend', () => {
       'veth',
       'IPv6 in the namespace',
       'resources',
+      'gvisor',
     ]);
     expect(findings.every(({ state, remedy }) => state === 'ok' && remedy === null)).toBe(true);
   });
@@ -160,6 +162,7 @@ describe('the checks of the linux backend', () => {
       'nftables ruleset',
       'veth',
       'IPv6 in the namespace',
+      'gvisor',
     ]);
     expect(host.commands.filter((command) => command.startsWith('unshare --user'))).toHaveLength(1);
   });

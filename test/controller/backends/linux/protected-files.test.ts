@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { isWithin } from '../../../../controller/backends/linux/mounts.ts';
 import {
   type FileState,
-  PROTECTED_NAMES,
   type ProtectedFile,
   planProtection,
 } from '../../../../controller/backends/linux/protected-files.ts';
+import { PROTECTED_NAMES } from '../../../../controller/guest/protected-names.ts';
 
 const WORKSPACE = { source: '/p', target: '/p', writable: true };
 

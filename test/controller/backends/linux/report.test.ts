@@ -34,10 +34,14 @@ function text({ status, mounts, tail }: ReportText = {}): string {
   ].join('\n');
 }
 
-function failures(report: string): readonly string[] {
+function failures(report: string, capabilities: { readonly capabilities?: string } = {}): readonly string[] {
   const parsed = parseReport(report);
   if (parsed === null) return ['unreadable'];
-  const results = judgeReport(parsed, { namespace: 'net:[4026532000]', writable: writablePlaces(MOUNTS) });
+  const results = judgeReport(parsed, {
+    namespace: 'net:[4026532000]',
+    writable: writablePlaces(MOUNTS),
+    ...capabilities,
+  });
   return results.filter(({ passed }) => !passed).map(({ name }) => name);
 }
 
@@ -45,6 +49,23 @@ describe('a guest\u2019s report', () => {
   it('passes where everything is as planned', () => {
     expect(failures(text())).toEqual([]);
     expect(parseReport(text())?.commandFound).toBe(true);
+  });
+
+  it('passes the capabilities that were planned, and no others', () => {
+    const kept = (mask: string) =>
+      text({
+        status: [
+          ...STATUS.slice(1),
+          `CapEff:\t${mask}`,
+          'CapInh:\t0000000000000000',
+          'NoNewPrivs:\t1',
+          'Seccomp:\t2',
+        ],
+      });
+    const expected = { capabilities: '0000000000040100' };
+    expect(failures(kept('0000000000040100'), expected)).toEqual([]);
+    expect(failures(kept('0000000000040101'), expected)).toEqual(['guest-capabilities']);
+    expect(failures(kept('0000000000040100'))).toEqual(['guest-capabilities']);
   });
 
   const TAIL = { namespace: 'net:[4026532000]', end: ['found', 'end'] };

@@ -1,0 +1,61 @@
+/**
+ * The host's own sshd as a command in a guest, on standard input and output: what it is told, and the scripts that put it
+ * there. It has the guest's rights and no more; what a guest does to it, it does to itself.
+ */
+
+/** The guest's own tmpfs; only its user enters it. */
+const FOLDER = '/run/user/$(id -u)/sand-ssh';
+
+/** Codes that say what is amiss. */
+export const SERVER_CODES = { noServer: 97, isRoot: 98, noFolder: 96 } as const;
+
+/** Neither passwords nor agents, and ports of the guest alone. As an ordinary user sshd can change no user, so PAM is of no use. */
+const SETTINGS = [
+  'HostKey %FOLDER%/host',
+  'AuthorizedKeysFile %FOLDER%/user.pub',
+  'AuthenticationMethods publickey',
+  'PasswordAuthentication no',
+  'KbdInteractiveAuthentication no',
+  'StrictModes no',
+  'UsePAM no',
+  'PidFile none',
+  'AllowAgentForwarding no',
+  'X11Forwarding no',
+  'AllowTcpForwarding local',
+  'AllowStreamLocalForwarding local',
+  'GatewayPorts no',
+  'PermitTunnel no',
+  'PermitUserEnvironment no',
+  'PermitUserRC no',
+  'PrintMotd no',
+  'PrintLastLog no',
+  'LogLevel ERROR',
+  'Subsystem sftp internal-sftp',
+];
+
+const FIND = `sshd=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v sshd) || exit ${SERVER_CODES.noServer}`;
+
+/**
+ * Reads the host's key to its end, an empty line, and the key that may log in; prints the name of the guest's user. Its
+ * sessions get the guest's variables: sshd clears its own, and takes one line of them.
+ */
+const PREPARE = `${FIND}
+[ "$(id -u)" != 0 ] || exit ${SERVER_CODES.isRoot}
+umask 077
+folder=${FOLDER}
+mkdir -p "$folder" 2>/dev/null && cd "$folder" || exit ${SERVER_CODES.noFolder}
+while IFS= read -r line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > host.$$
+cat > user.pub.$$
+{ printf '%s\\n' ${SETTINGS.map((line) => `"${line.replace('%FOLDER%', '$folder')}"`).join(' ')}
+printf SetEnv
+env | sed -n '/^\\(HOME\\|PWD\\|OLDPWD\\|SHLVL\\|_\\|TERM\\)=/d
+s/^\\([A-Za-z_][A-Za-z0-9_]*\\)=\\([^"\\\\]*\\)$/ "\\1=\\2"/p' | tr -d '\\n'
+echo; } > config.$$
+for name in host user.pub config; do mv -f $name.$$ $name; done
+id -un`;
+
+const SERVE = `${FIND}
+exec "$sshd" -i -e -f "${FOLDER}/config"`;
+
+export const PREPARE_COMMAND: readonly string[] = ['/bin/sh', '-c', PREPARE];
+export const SERVE_COMMAND: readonly string[] = ['/bin/sh', '-c', SERVE];
