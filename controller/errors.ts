@@ -35,6 +35,10 @@ export const ERROR_CODES = {
     exit: 122,
     means: 'the policy requires enforced confinement and it cannot be had',
   },
+  'isolation-required': {
+    exit: 122,
+    means: 'the policy requires a stronger isolation than the guest would have',
+  },
   'port-refused': { exit: 2, means: 'a port that sand never listens on' },
   'port-in-use': { exit: 125, means: 'a port that was asked for is taken' },
   'audit-unavailable': { exit: 125, means: 'the audit log cannot be written' },

@@ -6,12 +6,14 @@ import { formatRule, quote } from './format.ts';
 import { formatLimits, LIMIT_KEYS, type LimitField } from './guest-limits.ts';
 import type { LayerSet, ShippedName } from './layer.ts';
 import type { CompiledPolicy, Mode, Origin, Rule } from './model.ts';
+import { type Isolation, REQUIREMENT_KEYS, type RequirementKey } from './requirements.ts';
 
 /** What is settled once for a policy, and by which layer. */
 export interface Settings {
   /** An origin of null: no layer says, so the default holds. */
   readonly mode: { readonly value: Mode; readonly origin: Origin | null };
   readonly confinement: { readonly value: 'enforced'; readonly origin: Origin } | null;
+  readonly isolation: { readonly value: Isolation; readonly origin: Origin } | null;
   readonly limits: readonly { readonly key: string; readonly text: string; readonly origin: Origin }[];
 }
 
@@ -19,16 +21,19 @@ export function settingsOf(policy: CompiledPolicy, { layers }: Pick<LayerSet, 'l
   const said = layers.flatMap(({ file, stated }) => (stated === undefined ? [] : [{ file, ...stated }]));
   const mode = said.find((one) => one.mode?.value === policy.mode);
   const modeAt = mode?.mode?.at;
-  const requiring = said.find(({ requires }) => requires.confinement === 'enforced');
+  const requirement = <K extends RequirementKey>(key: K) => {
+    const value = policy.requires[key];
+    const requiring = said.find(({ requires }) => requires[key] === value);
+    if (value === null || requiring === undefined) return null;
+    return { value, origin: placed(requiring.file, requiring.places.requires) };
+  };
   return {
     mode: {
       value: policy.mode,
       origin: mode === undefined || modeAt === undefined ? null : { file: mode.file, ...modeAt },
     },
-    confinement:
-      policy.requires.confinement === null || requiring === undefined
-        ? null
-        : { value: 'enforced', origin: placed(requiring.file, requiring.places.requires) },
+    confinement: requirement('confinement'),
+    isolation: requirement('isolation'),
     limits: LIMIT_KEYS.flatMap(({ key, field }) => {
       const value = policy.limits[field];
       const stating = said.find(({ limits }) => value !== null && limits[field] === value);
@@ -61,7 +66,7 @@ export function annotate(
   layers: Pick<LayerSet, 'layers' | 'shipped'>,
   { expand, say }: { readonly expand: boolean; readonly say: (origin: Origin | null) => string },
 ): readonly string[] {
-  const { mode, confinement, limits } = settingsOf(policy, layers);
+  const { mode, limits, ...settings } = settingsOf(policy, layers);
   // Of a policy with phases, `rules` has the denials of all phases besides.
   const own = new Set(policy.phases?.flatMap((phase) => phase.own));
   const rules = policy.rules.filter((rule) => !own.has(rule) && (expand || !isShipped(rule)));
@@ -77,7 +82,7 @@ export function annotate(
     ...(extended.length === 0 ? [] : ['extends:']),
     ...extended.map(({ text, at }) => line(`  - ${quote(text)}`, at)),
     line(`mode: ${mode.value}`, mode.origin),
-    ...(confinement === null ? [] : [line('requires: {confinement: enforced}', confinement.origin)]),
+    ...requirementLines(settings, line),
     ...(limits.length === 0 ? [] : ['limits:']),
     ...limits.map(({ key, text, origin }) => line(`  ${key}: ${text}`, origin)),
     ...(rules.length === 0 ? [] : ['rules:']),
@@ -88,6 +93,23 @@ export function annotate(
       phase.own.length === 0 ? '    rules: []' : '    rules:',
       ...phase.own.flatMap(listed).map((text) => `    ${text}`),
     ]),
+  ];
+}
+
+/** Two may have two origins, so each has a line. */
+function requirementLines(
+  settings: Pick<Settings, RequirementKey>,
+  line: (text: string, origin: Origin | null) => string,
+): readonly string[] {
+  const stated = REQUIREMENT_KEYS.flatMap((key) => {
+    const setting = settings[key];
+    return setting === null ? [] : [{ text: `${key}: ${setting.value}`, origin: setting.origin }];
+  });
+  const [first] = stated;
+  if (first !== undefined && stated.length === 1) return [line(`requires: {${first.text}}`, first.origin)];
+  return [
+    ...(stated.length === 0 ? [] : ['requires:']),
+    ...stated.map(({ text, origin }) => line(`  ${text}`, origin)),
   ];
 }
 

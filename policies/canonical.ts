@@ -18,12 +18,17 @@ import { formatRule } from './format.ts';
 import { LIMIT_KEYS } from './guest-limits.ts';
 import { IssueList } from './issue.ts';
 import type { Parsed, PolicyIssue } from './model.ts';
+import { REQUIREMENT_KEYS } from './requirements.ts';
 
 /** As wide as the project's own examples; a list that would be wider stands in lines of its own. */
 const LINE_WIDTH = 100;
 const VERBS: readonly string[] = ['allow', 'deny', 'mute'];
 const LISTS: readonly string[] = ['extends', 'http', 'https', 'tcp', 'methods', 'paths', 'addresses'];
-const LIMIT_NAMES = LIMIT_KEYS.map(({ key }) => key);
+/** What is a map, beside rules, phases and the document itself. */
+const MAP_KEYS: Readonly<Record<string, readonly string[]>> = {
+  limits: LIMIT_KEYS.map(({ key }) => key),
+  requires: REQUIREMENT_KEYS,
+};
 
 /** `write` makes the text; what it makes is held to the meaning and the comments of `content`. */
 export function formatDocument(
@@ -180,7 +185,7 @@ function tidyPair(library: YamlLibrary, pair: YamlPair, indent: number): void {
   tidyScalar(library, pair.key, false);
   const { value } = pair;
   if (library.isMap(value)) {
-    sortKeys(value, key === 'limits' ? LIMIT_NAMES : []);
+    sortKeys(value, MAP_KEYS[key] ?? []);
     for (const inner of value.items) tidyScalar(library, inner.value, false);
     value.flow = fits(library, value, indent + key.length);
   } else if (library.isSeq(value)) {

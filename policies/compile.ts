@@ -9,9 +9,10 @@ import { strictestLimits } from './guest-limits.ts';
 import { type Layer, type LayerSet, type PhaseNames, strictestMode } from './layer.ts';
 import { resolveLayers } from './layers.ts';
 import { POLICY_LIMITS } from './limits.ts';
-import type { CompiledPolicy, Parsed, PolicyIssue, Requirements, Rule } from './model.ts';
+import type { CompiledPolicy, Parsed, PolicyIssue, Rule } from './model.ts';
 import type { PolicyReader, PolicyRequest } from './policy-source.ts';
 import { countPorts, PROTOCOLS } from './port-range.ts';
+import { strictestRequirements } from './requirements.ts';
 import { buildRuleIndex } from './rule-index.ts';
 import { formatSubject } from './subject.ts';
 
@@ -187,8 +188,4 @@ function boundIssues(rules: readonly Rule[], role: 'policy' | 'ceiling'): readon
 function joinNames(names: readonly string[]): string {
   const joined = [...new Set(names)].join('+').slice(0, POLICY_LIMITS.nameCharacters);
   return joined === '' ? 'empty' : joined;
-}
-
-function strictestRequirements(all: readonly Requirements[]): Requirements {
-  return { confinement: all.some(({ confinement }) => confinement === 'enforced') ? 'enforced' : null };
 }

@@ -19,6 +19,7 @@ import {
   shorten,
   wholeNumber,
 } from './node-reading.ts';
+import { ISOLATIONS, REQUIREMENT_KEYS, type RequirementKey } from './requirements.ts';
 
 /** One thing that a document extends, as written. */
 export interface Extension {
@@ -51,7 +52,7 @@ export const DOCUMENT_KEYS: KeyTable = {
   later: [],
 };
 const PHASE_KEYS: KeyTable = { place: 'a phase', known: ['rules'], later: [] };
-const REQUIRE_KEYS: KeyTable = { place: '"requires"', known: ['confinement'], later: ['isolation'] };
+const REQUIRE_KEYS: KeyTable = { place: '"requires"', known: REQUIREMENT_KEYS, later: [] };
 const MODES: readonly Mode[] = ['enforce', 'report'];
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._+-]*$/;
 
@@ -176,9 +177,11 @@ function readGuestLimits(entry: MapEntry | undefined, issues: IssueList): Policy
 
 function readRequires(entry: MapEntry | undefined, issues: IssueList): Requirements {
   const entries = entry === undefined ? null : readMap(entry.value, REQUIRE_KEYS, issues);
-  const confinement = entries?.get('confinement');
-  if (confinement === undefined) return { confinement: null };
-  return { confinement: readWord('confinement', confinement.value, ['enforced'] as const, issues) };
+  const word = <T extends string>(key: RequirementKey, words: readonly T[]): T | null => {
+    const stated = entries?.get(key);
+    return stated === undefined ? null : readWord(key, stated.value, words, issues);
+  };
+  return { confinement: word('confinement', ['enforced']), isolation: word('isolation', ISOLATIONS) };
 }
 
 /** What a document is called that does not say. */

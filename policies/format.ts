@@ -5,6 +5,7 @@
 import { formatLimits } from './guest-limits.ts';
 import type { CompiledPolicy, PolicyPhase, Rule } from './model.ts';
 import { DEFAULT_PORTS, formatPortRange, PROTOCOLS } from './port-range.ts';
+import { formatRequirements } from './requirements.ts';
 import { formatSubject } from './subject.ts';
 
 export type FormattedPolicy = Pick<
@@ -15,7 +16,8 @@ export type FormattedPolicy = Pick<
 /** Reading the text and formatting it again gives the same text. Ids and places of rules are not in it. */
 export function formatPolicy({ name, mode, rules, phases, limits, requires }: FormattedPolicy): string {
   const lines = ['version: 1', `name: ${quote(name)}`, `mode: ${mode}`];
-  if (requires.confinement !== null) lines.push(`requires: {confinement: ${requires.confinement}}`);
+  const demands = formatRequirements(requires);
+  if (demands !== '{}') lines.push(`requires: ${demands}`);
   const bounds = formatLimits(limits);
   if (bounds !== '{}') lines.push(`limits: ${bounds}`);
   const own = new Set(phases?.flatMap((phase) => phase.own));

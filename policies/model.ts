@@ -3,6 +3,7 @@
  * at the edge produce the branded types; inside, no plain string stands for a name or an address.
  */
 import type { Reason } from './reasons.ts';
+import type { Isolation } from './requirements.ts';
 import type { RuleIndex } from './rule-index.ts';
 import type { WarningCode } from './warnings.ts';
 
@@ -155,6 +156,8 @@ export type RuleLimits = Pick<PolicyLimits, 'connections' | 'bytesOut' | 'bytesI
 
 export interface Requirements {
   readonly confinement: 'enforced' | null;
+  /** At least this; null, as `namespaces`: what every guest has. */
+  readonly isolation: Isolation | null;
 }
 
 /** One phase of a policy. */

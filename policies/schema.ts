@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { LIMIT_KEYS, type LimitKey, RULE_LIMIT_KEYS } from './guest-limits.ts';
 import { POLICY_LIMITS } from './limits.ts';
+import { ISOLATIONS } from './requirements.ts';
 
 const text = z.string().min(1);
 const oneOrMore = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1)]);
@@ -100,7 +101,18 @@ const policyDocument = z
       .meta({ minProperties: 1, maxProperties: POLICY_LIMITS.phases })
       .describe('Rules that hold in one phase of a guest only, besides those that hold in all.')
       .optional(),
-    requires: z.strictObject({ confinement: z.literal('enforced').optional() }).optional(),
+    requires: z
+      .strictObject({
+        confinement: z.literal('enforced').optional(),
+        isolation: z
+          .enum(ISOLATIONS)
+          .describe(
+            'What stands between the guest and the host, at least; from the weakest to the strongest.',
+          )
+          .optional(),
+      })
+      .describe('What a guest must offer; the strictest of all layers holds.')
+      .optional(),
     limits: limits(LIMIT_KEYS)
       .describe('What the guest may use; the strictest of all layers holds.')
       .optional(),

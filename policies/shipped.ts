@@ -8,6 +8,7 @@ import { formatRule, quote } from './format.ts';
 import { formatLimits } from './guest-limits.ts';
 import { IssueList } from './issue.ts';
 import { type DataReader, readGroups, readPreset } from './presets.ts';
+import { formatRequirements } from './requirements.ts';
 
 export const HISTORY_DATA = 'history.json';
 
@@ -34,6 +35,7 @@ export function formatShipped(content: ShippedContent): readonly string[] {
     return ['hosts:', ...content.hosts.toSorted().map((host) => `  - ${quote(host)}`)];
   const { name, mode, requires, limits, rules, ...document } = content.document;
   const bases = document.extends.map(({ text }) => quote(text)).sort();
+  const demands = formatRequirements(requires);
   const bounds = formatLimits(limits);
   return [
     'policy:',
@@ -41,7 +43,7 @@ export function formatShipped(content: ShippedContent): readonly string[] {
     ...(name === null ? [] : [`  name: ${quote(name)}`]),
     ...(bases.length === 0 ? [] : [`  extends: [${bases.join(', ')}]`]),
     ...(mode === null ? [] : [`  mode: ${mode.value}`]),
-    ...(requires.confinement === null ? [] : [`  requires: {confinement: ${requires.confinement}}`]),
+    ...(demands === '{}' ? [] : [`  requires: ${demands}`]),
     ...(bounds === '{}' ? [] : [`  limits: ${bounds}`]),
     ...(rules.length === 0 ? [] : ['  rules:']),
     ...rules

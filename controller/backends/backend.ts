@@ -7,10 +7,13 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ProbeResult } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import type { Isolation } from '../../policies/requirements.ts';
 import type { JournalEntry } from '../guests/journal.ts';
 import type { Dial } from '../links/dial.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
 import type { ResourceEvent } from '../resources/usage.ts';
+
+export { ISOLATIONS, type Isolation } from '../../policies/requirements.ts';
 
 /** Where neither a flag nor a file names one. */
 export const DEFAULT_BACKEND = 'linux';
@@ -112,9 +115,6 @@ export interface GuestPlace {
   note(entry: JournalEntry): void;
 }
 
-/** What stands between a guest and the host's kernel, from the weakest to the strongest. */
-export const ISOLATIONS = ['namespaces', 'gvisor', 'vm'] as const;
-export type Isolation = (typeof ISOLATIONS)[number];
 /** Of backends that have several. */
 export const DEFAULT_ISOLATION: Isolation = 'namespaces';
 

@@ -12,6 +12,7 @@ import { auditRoot } from '../../audit/runs.ts';
 import { parseAuthority } from '../../policies/hostname.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { inPhase, phaseNames } from '../../policies/phase.ts';
+import { requiredIsolation } from '../../policies/requirements.ts';
 import { SandError } from '../errors.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
 import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
@@ -79,6 +80,7 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     if (dnsPlace !== null) own.push(await listenForDns(core, dnsPlace, stderr));
     for (const place of parents === null ? [] : describeParents(parents))
       stderr(`sand: parent proxy ${place}\n`);
+    tellIsolation(chosen.inForce, stderr);
     stderr(`sand: this gateway confines nobody by itself; log: sand audit ${run.id}\n`);
     const unwatch = watch(core, chosen, record, stderr);
     await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
@@ -206,7 +208,16 @@ function watch(
     const { code, detail } = describeReload(change);
     record({ kind: 'notice', code, detail });
     stderr(`sand: ${detail}\n`);
+    if (change.ok) tellIsolation(change.inForce, stderr);
   });
+}
+
+/** A gateway has no guest whose isolation it could look at. */
+function tellIsolation(inForce: PolicyInForce, stderr: (text: string) => void): void {
+  const wanted = requiredIsolation(inForce);
+  if (wanted === null || wanted.isolation === 'namespaces') return;
+  const { by, isolation } = wanted;
+  stderr(`sand: the policy ${by.name} requires isolation ${isolation}: see to that where its clients run\n`);
 }
 
 function placeOf(server: Server, address: IpAddress): Place {

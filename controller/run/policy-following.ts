@@ -8,12 +8,18 @@ import type { RunPlace } from '../../audit/runs.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
+import { toSandError } from './ending.ts';
 import { writeBeside } from './log-failure.ts';
-import type { PolicyChoice } from './policy-choice.ts';
+import type { PolicyChoice, PolicyReread } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import { describeReload, watchPolicy } from './policy-watch.ts';
-import { requireConfinement } from './run-facts.ts';
+import { requireOffer } from './run-facts.ts';
 import type { SessionRequest } from './session-request.ts';
+
+type FollowedRequest = Pick<
+  SessionRequest,
+  'backend' | 'isolation' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'
+>;
 
 interface FollowedRun {
   readonly run: RunPlace;
@@ -26,11 +32,11 @@ interface FollowedRun {
  * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-export function followPolicy(request: SessionRequest, { run, course, record, enforce }: FollowedRun) {
+export function followPolicy(request: FollowedRequest, { run, course, record, enforce }: FollowedRun) {
   const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
     if (reread === null) return () => {};
     return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
-      const held = course.reload(change);
+      const held = course.reload(refuseUnmet(change, request));
       if (held.ok) await enforce(held.inForce);
       if (change.ok && held.ok) keepPolicy(run, change.inForce);
       const { code, detail } = describeReload(held);
@@ -43,7 +49,7 @@ export function followPolicy(request: SessionRequest, { run, course, record, enf
     /** Raises what choosing raises, and `policy-invalid` where the guest cannot go on under it. */
     async replace(policies: readonly string[]): Promise<string> {
       const choice = await request.choosePolicy(policies);
-      requireConfinement(choice.inForce, request.backend);
+      requireOffer(choice.inForce, request);
       const held = course.reload({ ok: true, inForce: choice.inForce });
       if (!held.ok)
         throw new SandError(
@@ -62,6 +68,17 @@ export function followPolicy(request: SessionRequest, { run, course, record, enf
       return digest;
     },
   };
+}
+
+/** Fail closed: a guest that does not offer what a changed file requires is not said to be under that file. */
+function refuseUnmet(reread: PolicyReread, request: FollowedRequest): PolicyReread {
+  if (!reread.ok) return reread;
+  try {
+    requireOffer(reread.inForce, request);
+    return reread;
+  } catch (error) {
+    return { ok: false, problem: toSandError(error).message };
+  }
 }
 
 /** With all its phases, for whoever asks what the guest goes by. */

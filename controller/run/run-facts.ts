@@ -5,6 +5,7 @@
 import { AUDIT_SCHEMA_VERSION, type AuditEntry, type ImageFact } from '../../audit/event.ts';
 import { redactCommand, redactText } from '../../audit/redact.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
+import { confiningPolicy, type Isolation, isWeaker, requiredIsolation } from '../../policies/requirements.ts';
 import type { SandboxBackend } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -55,21 +56,38 @@ export function imageFact({ image }: Pick<SessionRequest, 'image'>): { readonly 
   return image === undefined ? {} : { image: { name: image.name, digest: image.digest } };
 }
 
+type OfferingRequest = Pick<SessionRequest, 'isolation' | 'backend'>;
+
 /** What stands between its guest and the host's kernel: what was asked for, else what the backend's guests have. */
-export function isolationOf({ isolation, backend }: Pick<SessionRequest, 'isolation' | 'backend'>): string {
+export function isolationOf({ isolation, backend }: OfferingRequest): Isolation {
   return isolation === 'namespaces' ? backend.capabilities.isolation : isolation;
+}
+
+/** What the policy and the ceilings require of a guest, before anything runs in it and whenever it gets another policy. */
+export function requireOffer(inForce: PolicyInForce, request: OfferingRequest): void {
+  requireConfinement(inForce, request.backend);
+  requireIsolation(inForce, isolationOf(request));
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
 export function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
-  const wanted = [inForce.policy, ...inForce.ceilings].find(
-    ({ requires }) => requires.confinement === 'enforced',
-  );
-  if (wanted === undefined || backend.capabilities.confinement === 'enforced') return;
+  const wanted = confiningPolicy(inForce);
+  if (wanted === null || backend.capabilities.confinement === 'enforced') return;
   throw new SandError(
     'confinement-required',
     `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
     'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
+  );
+}
+
+/** Fail closed: a policy that wants a stronger wall is not run behind a weaker one. */
+export function requireIsolation(inForce: PolicyInForce, isolation: Isolation): void {
+  const wanted = requiredIsolation(inForce);
+  if (wanted === null || !isWeaker(isolation, wanted.isolation)) return;
+  throw new SandError(
+    'isolation-required',
+    `the policy ${wanted.by.name} requires isolation ${wanted.isolation} at least, and the isolation of this guest is ${isolation}`,
+    `start the guest with \`--isolation ${wanted.isolation}\`, or under another policy`,
   );
 }
 

@@ -24,7 +24,7 @@ import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireConfinement, requireWayIn, runStart, tellGateway } from './run-facts.ts';
+import { requireOffer, requireWayIn, runStart, tellGateway } from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller } from './state-teller.ts';
@@ -95,7 +95,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       record({ kind: 'notice', code: 'own-code-writable', detail });
     keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
-    requireConfinement(inForce, backend);
+    requireOffer(inForce, request);
     requireWayIn(request);
     const journal = createJournal(run);
     undo.push(asyncly(journal.close));

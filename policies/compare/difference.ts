@@ -3,6 +3,7 @@
  * `compare.ts`; how they are told is `format-difference.ts`.
  */
 import type { Authority, IpAddress, Origin, Protocol } from '../model.ts';
+import type { Isolation } from '../requirements.ts';
 
 /** `neutral`: it reads differently, and every request, limit and requirement is what it was. */
 export type Direction = 'widens' | 'narrows' | 'neutral';
@@ -54,7 +55,8 @@ export interface UseWitness {
 /** A guest that one policy lets start and the other does not. */
 export interface GuestWitness {
   readonly kind: 'guest';
-  readonly confinement: 'cooperative';
+  readonly confinement: 'enforced' | 'cooperative';
+  readonly isolation: Isolation;
 }
 
 export type Witness = RequestWitness | UseWitness | GuestWitness;

@@ -3,6 +3,7 @@ import { formatAuthority } from '../hostname.ts';
 import type {
   ComparedRule,
   Direction,
+  GuestWitness,
   PolicyChange,
   PolicyDifference,
   RequestWitness,
@@ -23,12 +24,19 @@ export function formatDifference(difference: PolicyDifference, { style, names }:
 
 /** `https to api.example.com:443`; what of it decides, and nothing else. */
 export function formatWitness(witness: Witness): string {
-  if (witness.kind === 'guest') return `a guest whose confinement is ${witness.confinement}`;
+  if (witness.kind === 'guest') return formatGuest(witness);
   if (witness.kind === 'use') {
     const where = witness.authority === null ? '' : ` with ${formatAuthority(witness.authority)}`;
     return `${witness.limit} of ${witness.amount}${where}`;
   }
   return formatRequest(witness);
+}
+
+/** A witness is cooperative where confinement decides; then its isolation tells only what else is required. */
+function formatGuest({ confinement, isolation }: GuestWitness): string {
+  if (confinement === 'enforced') return `a guest whose isolation is ${isolation}`;
+  const besides = isolation === 'namespaces' ? '' : ` and whose isolation is ${isolation}`;
+  return `a guest whose confinement is ${confinement}${besides}`;
 }
 
 function formatRequest({ authority, protocol, http, address, atMs }: RequestWitness): string {

@@ -48,8 +48,8 @@ export interface Asker {
   readonly alwaysDenied: readonly Block[];
   /** What the address guard and what is known of IPv6 tell apart. */
   readonly guarded: readonly Block[];
-  /** An IPv4 address and an IPv6 address that nothing denies, where there are such. */
-  readonly plain: readonly IpAddress[];
+  /** An IPv4 address and an IPv6 address, where there are such: that nothing denies, and that one side at most does. */
+  readonly plain: readonly (readonly IpAddress[])[];
   readonly spend: (questions: number) => void;
   /** Filled as addresses are met; one for each, and they are bounded by the ranges of the policies. */
   readonly known: Map<IpAddress, KnownAddress>;
@@ -135,13 +135,15 @@ function addressesFor(asker: Asker, rules: readonly Rule[]): readonly IpAddress[
   const loopback = rules.some(({ subjects }) => subjects.some(({ kind }) => kind === 'host-loopback'));
   if (loopback) return [LOOPBACK];
   const lists = [...new Set(rules.flatMap(({ addresses }) => addresses ?? []))];
-  if (lists.length === 0) return plain.slice(0, 1);
+  if (lists.length === 0) return plain.flat().slice(0, 1);
   const blocks = lists.map((list) => blockOf(rangeBits(list)));
-  const stands = [denied, alwaysDenied]
-    .flatMap((avoided) => standIns([...guarded, ...blocks], avoided))
-    .map(({ address }) => address);
+  // What nothing denies comes first: of addresses that the lists do not tell apart, one that is denied says nothing.
+  const stands = [denied, alwaysDenied].flatMap((avoided, at) => [
+    ...(plain[at] ?? []),
+    ...standIns([...guarded, ...blocks], avoided).map(({ address }) => address),
+  ]);
   const embedding = blocks.filter(({ family }) => family === 6).flatMap(embeddingsIn);
-  const known = [...plain, ...stands, ...embedding].map((address) => knowAddress(asker, address));
+  const known = [...stands, ...embedding].map((address) => knowAddress(asker, address));
   const lister = rules.map(({ addresses }) => (addresses ?? []).map((list) => blockOf(rangeBits(list))));
   const told = firstOfEach(known, ({ bits, kind }) => [
     kind,

@@ -68,7 +68,7 @@ class Search {
     this.#stands = standIns(blocks, all.always);
     const spend = createBudget('questions');
     const denied = [...all.always, ...changed];
-    const plain = [denied, all.always].flatMap((avoided) => plainAddresses(guarded, avoided));
+    const plain = [denied, all.always].map((avoided) => plainAddresses(guarded, avoided));
     this.#asker = { sides, denied, alwaysDenied: all.always, guarded, plain, spend, known: new Map() };
   }
 

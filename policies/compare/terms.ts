@@ -1,6 +1,7 @@
 /** Differences in what is of a whole policy, not of single hosts: the limits of a guest, what it requires, and what is mute. */
 import { DEFAULT_LIMITS, LIMIT_KEYS, type LimitKey, leastOf } from '../guest-limits.ts';
 import type { PolicyInForce, Rule } from '../model.ts';
+import { confiningPolicy, type Isolation, isWeaker, requiredIsolation } from '../requirements.ts';
 import { formatSubject } from '../subject.ts';
 import type { ComparedRule, PolicyChange } from './difference.ts';
 
@@ -10,18 +11,30 @@ export function compareTerms(before: PolicyInForce, after: PolicyInForce): reado
   return [...compareRequirements(before, after), ...compareLimits(before, after)];
 }
 
+/** Each witness meets whatever else either policy requires of a guest, so that one requirement alone decides. */
 function compareRequirements(before: PolicyInForce, after: PolicyInForce): readonly PolicyChange[] {
-  const was = requiresConfinement(before);
-  const is = requiresConfinement(after);
-  if (was === is) return [];
-  const direction = was ? 'widens' : 'narrows';
-  const text = `${was ? 'does not require' : 'requires'} enforced confinement`;
-  const witness = { kind: 'guest', confinement: 'cooperative' } as const;
-  return [{ direction, aspect: 'requires', text, witness, ...NO_RULES }];
+  const [was, is] = [isolationOf(before), isolationOf(after)];
+  const [looser, stricter] = isWeaker(was, is) ? [was, is] : [is, was];
+  const aspect = 'requires';
+  const confined = confiningPolicy(before) !== null;
+  const changes: PolicyChange[] = [];
+  if (confined !== (confiningPolicy(after) !== null)) {
+    const text = `${confined ? 'does not require' : 'requires'} enforced confinement`;
+    const witness = { kind: 'guest', confinement: 'cooperative', isolation: stricter } as const;
+    const direction = confined ? 'widens' : 'narrows';
+    changes.push({ direction, aspect, text, witness, ...NO_RULES });
+  }
+  if (looser !== stricter) {
+    const text = `${was === stricter ? 'lowers' : 'raises'} the isolation that it requires from ${was} to ${is}`;
+    const witness = { kind: 'guest', confinement: 'enforced', isolation: looser } as const;
+    const direction = was === stricter ? 'widens' : 'narrows';
+    changes.push({ direction, aspect, text, witness, ...NO_RULES });
+  }
+  return changes;
 }
 
-function requiresConfinement({ policy, ceilings }: PolicyInForce): boolean {
-  return [policy, ...ceilings].some(({ requires }) => requires.confinement === 'enforced');
+function isolationOf(inForce: PolicyInForce): Isolation {
+  return requiredIsolation(inForce)?.isolation ?? 'namespaces';
 }
 
 function compareLimits(before: PolicyInForce, after: PolicyInForce): readonly PolicyChange[] {

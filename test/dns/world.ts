@@ -53,7 +53,7 @@ export function policy(rules: readonly Rule[], mode: Mode = 'enforce'): PolicyIn
       mode,
       rules,
       limits: NO_LIMITS,
-      requires: { confinement: null },
+      requires: { confinement: null, isolation: null },
       digest: 'sha256:00',
       files: [],
     },

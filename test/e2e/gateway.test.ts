@@ -15,6 +15,7 @@ let proxy: string;
 let resolverPort: string;
 let ended: Promise<{ readonly code: number | null; readonly stderr: string }>;
 let stop: () => void;
+let said = '';
 
 beforeAll(async () => {
   origins = await createOrigins();
@@ -23,6 +24,7 @@ beforeAll(async () => {
     'p.yaml',
     `version: 1
 name: gateway
+requires: {isolation: vm}
 rules:
   - allow: ${ALLOWED}
     http: [${origins.httpPort}]
@@ -45,7 +47,6 @@ rules:
     `127.0.0.1:${origins.dnsPort}`,
   ]);
   stop = () => child.kill('SIGTERM');
-  let said = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
   });
@@ -97,6 +98,12 @@ it('answers allowed names with their vetted addresses, and denied ones not at al
   expect(await dig('unknown.example')).toContain('NXDOMAIN');
   // Allowed by name, but it resolves to a loopback address that its rule does not open.
   expect(await dig('other.origin.test')).not.toMatch(/IN\s+A\s+127\./);
+});
+
+it('says what its policy requires of guests, which it has none of', () => {
+  expect(said).toContain(
+    'sand: the policy gateway requires isolation vm: see to that where its clients run\n',
+  );
 });
 
 it('records decisions as any run does, and seals the log when it is ended', async () => {

@@ -191,7 +191,27 @@ describe('the strictest', () => {
         'version: 1\nlimits: {connections: 5, bytesIn: 1KiB, bytesOut: 2MiB}\nrequires: {confinement: enforced}\n',
     });
     expect(policy.limits).toEqual({ ...NO_LIMITS, connections: 5, bytesOut: 1024 ** 2, bytesIn: 1024 });
-    expect(policy.requires.confinement).toBe('enforced');
+    expect(policy.requires).toEqual({ confinement: 'enforced', isolation: null });
+  });
+
+  test('of isolation holds, whichever layer says it', () => {
+    const requiring = (isolation: string) => `version: 1\nrequires: {isolation: ${isolation}}\n`;
+    const joined = (own: string, base: string) =>
+      policyOf(`${requiring(own)}extends: [./a.yaml]\n`, { 'a.yaml': requiring(base) }).requires.isolation;
+    expect(joined('namespaces', 'vm')).toBe('vm');
+    expect(joined('vm', 'gvisor')).toBe('vm');
+    expect(joined('namespaces', 'gvisor')).toBe('gvisor');
+    expect(
+      named(['a.yaml', 'b.yaml'], { 'a.yaml': requiring('gvisor'), 'b.yaml': 'version: 1\n' }).requires,
+    ).toEqual({
+      confinement: null,
+      isolation: 'gvisor',
+    });
+  });
+
+  test('of requirements holds in every phase', () => {
+    const policy = policyOf('version: 1\nrequires: {isolation: vm}\nphases: {setup: {}, run: {}}\n');
+    expect(policy.phases?.map((phase) => phase.policy.requires.isolation)).toEqual(['vm', 'vm']);
   });
 });
 
@@ -256,7 +276,15 @@ describe('the digest', () => {
       '  - allow: a.example\n    until: 2027-01-01T00:00:00Z',
       '  - allow: 169.254.169.254\n    metadata: true',
     ];
-    const heads = ['', 'mode: report\n', 'limits: {connections: 5}\n', 'requires: {confinement: enforced}\n'];
+    const heads = [
+      '',
+      'mode: report\n',
+      'limits: {connections: 5}\n',
+      'requires: {confinement: enforced}\n',
+      'requires: {isolation: gvisor}\n',
+      'requires: {isolation: vm}\n',
+      'requires: {confinement: enforced, isolation: vm}\n',
+    ];
     const digests = [
       ...rules.map((rule) => rulesPolicy(rule).digest),
       ...heads.map((head) => rulesPolicy('  - allow: z.example', head).digest),

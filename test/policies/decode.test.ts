@@ -26,7 +26,11 @@ describe('a mistake in a policy', () => {
     ['version: 1\nextends: 5', 'Quote it: "5"'],
     ['version: 1\nextends: ""', 'empty or unprintable'],
     ['version: 1\nrequires: {confinement: cooperative}', 'Write "enforced"'],
-    ['version: 1\nrequires: {isolation: vm}', 'not supported by this version'],
+    ['version: 1\nrequires: {isolation: none}', 'Write "namespaces" or "gvisor" or "vm"'],
+    ['version: 1\nrequires: {isolation: VM}', '"isolation" cannot be VM'],
+    ['version: 1\nrequires: {isolation: [gvisor, vm]}', '"isolation" cannot be a list'],
+    ['version: 1\nrequires: {isolation: null}', '"isolation" cannot be null'],
+    ['version: 1\nrequires: {isolaton: vm}', 'Did you mean "isolation"?'],
     ['version: 1\nphases: []', '"phases" is a map of names, and here stands a list'],
     ['version: 1\nphases: {}', '"phases" names from 1 to 16 phases'],
     [
@@ -226,6 +230,11 @@ describe('limits and requirements', () => {
       idleMs: 30_000,
       totalMs: 7_200_000,
     });
-    expect(policy.requires).toEqual({ confinement: 'enforced' });
+    expect(policy.requires).toEqual({ confinement: 'enforced', isolation: null });
+    for (const isolation of ['namespaces', 'gvisor', 'vm'])
+      expect(policyOf(`version: 1\nrequires: {isolation: ${isolation}}`).requires).toEqual({
+        confinement: null,
+        isolation,
+      });
   });
 });

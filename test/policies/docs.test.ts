@@ -51,6 +51,7 @@ describe('docs/policy.md', () => {
       'idle',
       'total',
       'confinement',
+      'isolation',
     ];
     for (const key of [...keys, ...more]) expect([key, examples.includes(`${key}:`)]).toEqual([key, true]);
   });

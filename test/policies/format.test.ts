@@ -11,7 +11,7 @@ describe('the canonical text of a policy', () => {
       'version: 1\nname: web\nextends: ./base.yaml\nlimits: {bytesOut: 1MiB, idle: 2m}\nrules:\n  - {allow: "*.Example.com", https: ["8443", 443], because: "größer \\u200b"}\n',
       {
         'base.yaml':
-          'version: 1\nrequires: {confinement: enforced}\nrules:\n  - allow: [b.example, a.example]\n',
+          'version: 1\nrequires: {isolation: vm, confinement: enforced}\nrules:\n  - allow: [b.example, a.example]\n',
       },
     );
     expect(formatPolicy(policy)).toBe(
@@ -19,7 +19,7 @@ describe('the canonical text of a policy', () => {
         'version: 1',
         'name: "web"',
         'mode: enforce',
-        'requires: {confinement: enforced}',
+        'requires: {confinement: enforced, isolation: vm}',
         'limits: {bytesOut: 1048576, idle: 120s}',
         'rules:',
         '  - allow: "*.example.com"',

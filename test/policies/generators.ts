@@ -1,6 +1,6 @@
 /** Generated names, patterns, policies and requests that meet often: few labels, few ports, few addresses. */
 import fc from 'fast-check';
-import type { PlainPolicy, PlainRequest, PlainRule } from './reference.ts';
+import type { PlainPolicy, PlainRequest, PlainRequirements, PlainRule } from './reference.ts';
 
 const label = fc.constantFrom('a', 'b', 'api', 'api-1', 'api-', 'x1', '-', '_a', 'www');
 const tail = fc.constantFrom('example', 'a.example', 'corp', 'b.a.example');
@@ -149,11 +149,22 @@ const anyRule = fc.oneof(
   { weight: 1, arbitrary: subjects.map((mute): PlainRule => ({ mute })) },
 );
 
-export const anyPolicy: fc.Arbitrary<PlainPolicy> = fc.record({
-  version: fc.constant(1 as const),
-  mode: fc.constantFrom('enforce' as const, 'enforce' as const, 'report' as const),
-  rules: fc.array(anyRule, { maxLength: 8 }),
-});
+/** They decide no request: who starts guests holds them to it. */
+export const anyRequirements: fc.Arbitrary<PlainRequirements> = fc
+  .record({
+    confinement: fc.constantFrom('enforced' as const, undefined),
+    isolation: fc.constantFrom('namespaces' as const, 'gvisor' as const, 'vm' as const, undefined),
+  })
+  .map(withoutUndefined) as fc.Arbitrary<PlainRequirements>;
+
+export const anyPolicy: fc.Arbitrary<PlainPolicy> = fc
+  .record({
+    version: fc.constant(1 as const),
+    mode: fc.constantFrom('enforce' as const, 'enforce' as const, 'report' as const),
+    rules: fc.array(anyRule, { maxLength: 8 }),
+    requires: fc.option(anyRequirements, { nil: undefined }),
+  })
+  .map(withoutUndefined) as fc.Arbitrary<PlainPolicy>;
 
 export const anyRequest: fc.Arbitrary<PlainRequest> = fc
   .record({

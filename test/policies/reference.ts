@@ -9,6 +9,17 @@ export interface PlainPolicy {
   readonly version: 1;
   readonly mode: 'enforce' | 'report';
   readonly rules: readonly PlainRule[];
+  readonly requires?: PlainRequirements;
+}
+
+export interface PlainRequirements {
+  readonly confinement?: 'enforced';
+  readonly isolation?: PlainGuest['isolation'];
+}
+
+export interface PlainGuest {
+  readonly confinement: 'enforced' | 'cooperative';
+  readonly isolation: 'namespaces' | 'gvisor' | 'vm';
 }
 
 export type PlainRule =
@@ -70,6 +81,26 @@ export function referenceVerdict(
     }
   }
   return { ...own, protocols };
+}
+
+/** Every guest there is. */
+export const GUESTS: readonly PlainGuest[] = (['enforced', 'cooperative'] as const).flatMap((confinement) =>
+  (['namespaces', 'gvisor', 'vm'] as const).map((isolation) => ({ confinement, isolation })),
+);
+
+/** By the list of what is strong enough for each word. */
+const ENOUGH: Readonly<Record<PlainGuest['isolation'], readonly PlainGuest['isolation'][]>> = {
+  namespaces: ['namespaces', 'gvisor', 'vm'],
+  gvisor: ['gvisor', 'vm'],
+  vm: ['vm'],
+};
+
+/** Whether a guest may start under a policy and its ceilings. */
+export function referenceStarts(policies: readonly PlainPolicy[], guest: PlainGuest): boolean {
+  return policies.every(({ requires = {} }) => {
+    const isConfined = requires.confinement === undefined || guest.confinement === 'enforced';
+    return isConfined && ENOUGH[requires.isolation ?? 'namespaces'].includes(guest.isolation);
+  });
 }
 
 /** A ceiling reports nothing. */

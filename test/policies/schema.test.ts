@@ -38,6 +38,7 @@ const value: fc.Arbitrary<unknown> = fc.oneof(
     setup: fc.constantFrom<unknown>({}, { rules: [] }, { rules: [{ deny: 'a.example' }] }, { rule: [] }, 1),
   }),
   fc.record({ confinement: fc.constantFrom<unknown>('enforced', 'none', null) }),
+  fc.record({ isolation: fc.constantFrom<unknown>('namespaces', 'gvisor', 'vm', 'none', null, 1) }),
   fc.record({
     connections: fc.constantFrom<unknown>(1, 0, '1', null),
     bytesOut: fc.constantFrom<unknown>(1, '1KiB', '1KB'),

@@ -53,6 +53,17 @@ describe('a found policy', () => {
     expect(because(text)).toContain(said);
   });
 
+  test('is no wider for requiring a stronger isolation, and wider for requiring a weaker one', () => {
+    const requiring = (isolation: string) => HEAD.replace('enforced}', `enforced, isolation: ${isolation}}`);
+    expect(because(kept.replace(HEAD, requiring('vm')))).toBe('no wider');
+    expect(because(kept.replace(HEAD, requiring('namespaces')))).toBe('no wider');
+    const guarded = policyOf(`${requiring('vm')}rules: []\n`);
+    expect(widerThanStrict(policyOf(`${requiring('gvisor')}rules: []\n`), guarded)).toEqual({
+      wider: true,
+      because: ['it lowers the isolation that it requires from vm to gvisor'],
+    });
+  });
+
   test('is wider than what strict allows within limits of the rule', () => {
     const narrow = policyOf(`${HEAD}rules:\n  - {allow: a.example, limits: {bytesOut: 1KiB}}\n`);
     expect(widerThanStrict(policyOf(`${HEAD}rules:\n  - allow: a.example\n`), narrow).wider).toBe(true);

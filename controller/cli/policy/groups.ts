@@ -18,6 +18,7 @@ interface Preset {
   readonly name: string;
   readonly mode: string;
   readonly confinement: string | null;
+  readonly isolation: string | null;
   readonly rules: readonly { readonly hosts: readonly string[]; readonly because: string | null }[];
 }
 
@@ -82,6 +83,7 @@ function readPreset(name: string, reader: ReturnType<typeof createPolicyReader>)
     name,
     mode,
     confinement: requires.confinement,
+    isolation: requires.isolation,
     rules: rules.map(({ subjects, because }) => ({ hosts: subjects.map(formatSubject), because })),
   };
 }
@@ -131,8 +133,11 @@ function formatGroup({ name, date, hosts, sources }: ReturnType<typeof describeG
   ];
 }
 
-function formatPreset({ name, mode, confinement, rules }: Preset): readonly string[] {
-  const requires = confinement === null ? '' : `, requires ${confinement} confinement`;
+function formatPreset({ name, mode, confinement, isolation, rules }: Preset): readonly string[] {
+  const requires = [
+    ...(confinement === null ? [] : [`, requires ${confinement} confinement`]),
+    ...(isolation === null ? [] : [`, requires isolation ${isolation}`]),
+  ].join('');
   return [
     `${name}: mode ${mode}${requires}, ${rules.length === 0 ? 'no rules' : 'allows:'}`,
     ...rules.map(({ hosts, because }) => `  ${hosts.join(', ')}${because === null ? '' : ` (${because})`}`),

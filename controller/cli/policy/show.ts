@@ -11,9 +11,9 @@ import { formatSubject } from '../../../policies/subject.ts';
 import { widerThanStrict } from '../../../policies/widening.ts';
 import { foundPolicies } from '../../project-file/read.ts';
 import { isApproved } from '../../run/approval.ts';
-import { compileOrRefuse, configFolder, findPolicy } from '../../run/policy-choice.ts';
+import { ceilingPaths, compileOrRefuse, configFolder, findPolicy } from '../../run/policy-choice.ts';
 import { createPolicyReader } from '../../run/policy-reader.ts';
-import { readCeilings, type Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
 
 export interface ShowFlags {
   readonly policies: readonly string[];
@@ -25,11 +25,16 @@ export interface ShowFlags {
 interface Shown {
   readonly policy: CompiledPolicy;
   readonly layers: LayerSet;
-  readonly ceilings: readonly CompiledPolicy[];
+  readonly ceilings: readonly ShownCeiling[];
   /** What it consists of, in the words of the user. */
   readonly from: readonly string[];
   /** Why a run would ask or refuse; empty where it would not. */
   readonly unapproved: readonly string[];
+}
+
+interface ShownCeiling {
+  readonly policy: CompiledPolicy;
+  readonly layers: Pick<LayerSet, 'layers' | 'shipped'>;
 }
 
 /** 0; raises `policy-invalid`, `policy-missing`. */
@@ -54,7 +59,7 @@ function readShown({ policies, allow }: ShowFlags, surroundings: Surroundings): 
   return {
     policy,
     layers: resolveLayers(requests, reader),
-    ceilings: readCeilings(surroundings),
+    ceilings: readShownCeilings(surroundings),
     from: [...(found === null ? namedAs : foundAs), ...allow.map((host) => `--allow ${host}`)],
     unapproved: found === null ? [] : reasonsToAsk(base, reader, configFolder(environ, home)),
   };
@@ -72,10 +77,20 @@ function readProjectShown(
   return {
     policy: compileOrRefuse(requests, reader),
     layers: resolveLayers(requests, reader),
-    ceilings: readCeilings(surroundings),
+    ceilings: readShownCeilings(surroundings),
     from: [`${relative(cwd, path)} (found)`, ...allow.map((host) => `--allow ${host}`)],
     unapproved: reasonsToAsk(base, reader, configFolder(environ, home)),
   };
+}
+
+/** Whole: what a ceiling requires and limits holds as its rules do, and nothing in it is shown by a name alone. */
+function readShownCeilings({ cwd, environ }: Surroundings): readonly ShownCeiling[] {
+  const reader = createPolicyReader(cwd);
+  return ceilingPaths(environ).map((path) => {
+    const requests = [{ kind: 'named', name: path }] as const;
+    const policy = compileOrRefuse(requests, reader, 'ceiling');
+    return { policy, layers: resolveLayers(requests, reader) };
+  });
 }
 
 /** What is merely found is used when it is no wider than `strict`, or was approved. */
@@ -99,8 +114,8 @@ function formatText({ policy, layers, ceilings, from, unapproved }: Shown, isRes
     ...unapproved.map((reason) => `#   ${reason}`),
     ...annotate(policy, layers, { expand: isResolved, say }),
     ...ceilings.flatMap((ceiling) => [
-      `# the ceiling ${ceiling.files[0] ?? ceiling.name} must allow as well:`,
-      ...annotate(ceiling, { layers: [], shipped: [] }, { expand: true, say }).map((line) => `#   ${line}`),
+      `# the ceiling ${ceiling.policy.files[0] ?? ceiling.policy.name} must allow as well:`,
+      ...annotate(ceiling.policy, ceiling.layers, { expand: true, say }).map((line) => `#   ${line}`),
     ]),
   ];
   // Fail closed: a line end in a file's name would end a comment, and begin a line of policy.
@@ -125,8 +140,8 @@ function formatJson({ policy, layers, ceilings, from, unapproved }: Shown, isRes
     extends: shipped.map(({ text, at }) => ({ name: text, origin: at })),
     files: policy.files,
     ceilings: ceilings.map((ceiling) => ({
-      file: ceiling.files[0] ?? null,
-      ...describePolicy(ceiling, settingsOf(ceiling, { layers: [] }), true),
+      file: ceiling.policy.files[0] ?? null,
+      ...describePolicy(ceiling.policy, settingsOf(ceiling.policy, ceiling.layers), true),
     })),
   };
   return `${escapeJson(JSON.stringify(described))}\n`;
@@ -140,7 +155,7 @@ function describePolicy(policy: CompiledPolicy, settings: Settings, isResolved: 
     name: policy.name,
     digest: policy.digest,
     mode: settings.mode,
-    requires: { confinement: settings.confinement },
+    requires: { confinement: settings.confinement, isolation: settings.isolation },
     limits: Object.fromEntries(
       settings.limits.map(({ key, text, origin }) => [key, { value: text, origin }]),
     ),

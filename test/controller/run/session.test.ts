@@ -334,6 +334,29 @@ describe('a session', () => {
     expect(backend.steps).toEqual([]);
   });
 
+  it('does not run where the policy or a ceiling wants more isolation than the guest would have', async () => {
+    const plain = policyOf('version: 1\n');
+    const { policy } = policyOf('version: 1\nname: vault\nrequires: {isolation: vm}\n');
+    const phased = policyOf('version: 1\nrequires: {isolation: gvisor}\nphases: {setup: {}, run: {}}\n');
+    for (const inForce of [{ ...plain, policy }, { ...plain, ceilings: [policy] }, phased]) {
+      const { backend, result, events } = await run({}, { inForce });
+      expect(result).toMatchObject({ exitCode: 122, error: { code: 'isolation-required' } });
+      expect(backend.steps).toEqual([]);
+      expect(events.at(-1)).toMatchObject({ kind: 'run-end', exitCode: 122, cause: 'error' });
+    }
+  });
+
+  it('runs where the guest was asked for with the isolation that the policy wants', async () => {
+    const inForce = policyOf('version: 1\nrequires: {isolation: gvisor}\n');
+    const asked = await run({}, { inForce, isolation: 'gvisor' });
+    expect(asked.result).toMatchObject({ exitCode: 0, error: null });
+  });
+
+  it('runs where the policy wants no more isolation than every guest has', async () => {
+    const inForce = policyOf('version: 1\nrequires: {isolation: namespaces}\n');
+    expect((await run({}, { inForce })).result).toMatchObject({ exitCode: 0, error: null });
+  });
+
   it('that a failed probe stopped says so by its cause and exit code', async () => {
     const start = () => Promise.reject(new SandError('probe-failed', 'a way out', 'report it'));
     const { result, events } = await run({ start });

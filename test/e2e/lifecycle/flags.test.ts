@@ -111,6 +111,17 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     expect(broken.stdout).toMatch(/broken at line \d+/);
   });
 
+  it('starts nothing under a policy that requires a stronger isolation', async () => {
+    world.file('vault.yaml', 'version: 1\nname: vault\nrequires: {isolation: vm}\n');
+    const output = await world.sand(['run', '--policy', './vault.yaml', '--', 'touch', 'isolated']);
+    expect(output.code).toBe(122);
+    expect(output.stderr).toMatch(
+      /the policy vault requires isolation vm at least, .* is namespaces \(isolation-required\)/,
+    );
+    expect(output.stderr).toContain('--isolation vm');
+    expect(existsSync(join(world.workspace, 'isolated'))).toBe(false);
+  });
+
   it('starts nothing without a log, and allows nothing once it cannot be written', async () => {
     const shut = join(world.root, 'shut');
     writeFileSync(shut, 'a file where the folder would be');

@@ -4,9 +4,16 @@ import { comparePolicies } from '../../../policies/compare/compare.ts';
 import type { PolicyChange, RequestWitness } from '../../../policies/compare/difference.ts';
 import { evaluate, evaluateAddress } from '../../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../../policies/model.ts';
-import { anyPolicy, NOW_MS } from '../generators.ts';
+import { anyPolicy, anyRequirements, NOW_MS } from '../generators.ts';
 import { egressOf, inForce, policyOf } from '../reader.ts';
-import { type PlainPolicy, type PlainRequest, type PlainRule, referencePasses } from '../reference.ts';
+import {
+  GUESTS,
+  type PlainPolicy,
+  type PlainRequest,
+  type PlainRule,
+  referencePasses,
+  referenceStarts,
+} from '../reference.ts';
 import { universeOf } from './universe.ts';
 
 interface Pair {
@@ -41,10 +48,11 @@ const anyPair: fc.Arbitrary<Pair> = fc
       ['enforce', 'report'],
       ['report', 'report'],
     ),
+    requires: fc.tuple(anyRequirements, anyRequirements),
     ceiling: fc.option(anyPolicy, { nil: null, freq: 3 }),
     ceilings: fc.constantFrom([true, true], [true, false], [false, true]),
   })
-  .map(({ pool: [{ rules }, ranges], masks, modes, ceiling, ceilings }) => {
+  .map(({ pool: [{ rules }, ranges], masks, modes, requires, ceiling, ceilings }) => {
     const all = [...rules, ...ranges];
     const side = (at: 0 | 1): readonly PlainPolicy[] => {
       const chosen = all.filter((_, place) => ((masks[at] >> place) & 1) === 1);
@@ -52,6 +60,7 @@ const anyPair: fc.Arbitrary<Pair> = fc
         version: 1,
         mode: modes[at] === 'report' ? 'report' : 'enforce',
         rules: chosen,
+        requires: requires[at],
       };
       return ceiling === null || ceilings[at] !== true ? [policy] : [policy, ceiling];
     };
@@ -90,6 +99,15 @@ function bruteForce(pair: Pair, before: PolicyInForce, after: PolicyInForce) {
   return found;
 }
 
+/** Whether any guest that there is may start under one and not under the other, in either direction. */
+function bruteForceGuests({ before, after }: Pair) {
+  const judged = GUESTS.map((guest) => [before, after].map((side) => referenceStarts(side, guest)));
+  return {
+    widens: judged.some(([was, is]) => was === false && is === true),
+    narrows: judged.some(([was, is]) => was === true && is === false),
+  };
+}
+
 function plainOf({ authority: { host, port }, protocol, http }: RequestWitness): PlainRequest {
   const plain = { host: host.kind === 'name' ? host.name : host.address, port, protocol };
   return http === null ? plain : { ...plain, http };
@@ -102,20 +120,39 @@ describe('a comparison', () => {
     timeout: 300_000,
   }, () => {
     let differing = 0;
+    const unlike = { widens: 0, narrows: 0 };
     fc.assert(
       fc.property(anyPair, (pair) => {
         const [before, after] = [force(pair.before), force(pair.after)];
         const { changes } = comparePolicies(before, after, { nowMs: NOW_MS });
         const found = bruteForce(pair, before, after);
         const told = (direction: PolicyChange['direction']) =>
-          changes.filter((change) => change.direction === direction && change.aspect !== 'limit');
+          changes.filter(
+            (change) => change.direction === direction && !['limit', 'requires'].includes(change.aspect),
+          );
         for (const direction of ['widens', 'narrows'] as const) {
           if (found[direction] === null) continue;
           differing += 1;
           expect([found[direction], told(direction).length > 0]).toEqual([found[direction], true]);
         }
+        const guests = bruteForceGuests(pair);
+        for (const direction of ['widens', 'narrows'] as const) {
+          const isTold = changes.some((one) => one.aspect === 'requires' && one.direction === direction);
+          expect([direction, pair.before[0]?.requires, pair.after[0]?.requires, isTold]).toEqual([
+            direction,
+            pair.before[0]?.requires,
+            pair.after[0]?.requires,
+            guests[direction],
+          ]);
+          if (isTold) unlike[direction] += 1;
+        }
         for (const { witness, direction, text } of changes) {
           expect([text, witness === null]).toEqual([text, direction === 'neutral']);
+          if (witness?.kind === 'guest') {
+            const starts = [pair.before, pair.after].map((side) => referenceStarts(side, witness));
+            const told = direction === 'widens' ? [false, true] : [true, false];
+            expect([text, witness, starts]).toEqual([text, witness, told]);
+          }
           if (witness?.kind !== 'request') continue;
           const request = plainOf(witness);
           const atMs = witness.atMs ?? NOW_MS;
@@ -131,5 +168,7 @@ describe('a comparison', () => {
       { numRuns: RUNS, seed: 7 },
     );
     expect(differing).toBeGreaterThan(RUNS / 2);
+    expect(unlike.widens).toBeGreaterThan(RUNS / 10);
+    expect(unlike.narrows).toBeGreaterThan(RUNS / 10);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { comparePolicies } from '../../../policies/compare/compare.ts';
 import { narrows, widens } from '../../../policies/compare/difference.ts';
 import { formatDifference, formatWitness } from '../../../policies/compare/format-difference.ts';
+import type { PolicyInForce } from '../../../policies/model.ts';
 import { NOW_MS } from '../generators.ts';
 import { inForce, policyOf, rulesPolicy } from '../reader.ts';
 
@@ -127,6 +128,14 @@ describe('a difference is found', () => {
     ]);
   });
 
+  test('in a list of which one address is denied and the others are not', () => {
+    const base = '  - allow: b.example\n';
+    const listed = '  - {allow: a.example, addresses: ["2001:db8::1", 198.51.100.0/24]}\n';
+    expect(told(base, `${base}${listed}  - deny: 2001:db8::/32\n`)[0]).toBe(
+      'widens name: https to a.example:443 at 198.51.100.1',
+    );
+  });
+
   test('in paths that no pattern covers, and in those that cannot be read', () => {
     const rule = (paths: string): string => `  - {allow: a.example, http: [80]${paths}}\n`;
     expect(told(rule(', paths: ["/a/**", "/*"]'), rule(', paths: ["/**"]'))).toEqual([
@@ -175,10 +184,43 @@ describe('what is of the whole policy', () => {
     expect(texts('requires: {confinement: enforced}\n', '')).toEqual([
       'widens does not require enforced confinement',
     ]);
+    expect(texts('requires: {isolation: vm}\n', '')).toEqual([
+      'widens lowers the isolation that it requires from vm to namespaces',
+    ]);
+    expect(texts('requires: {isolation: gvisor}\n', 'requires: {isolation: vm}\n')).toEqual([
+      'narrows raises the isolation that it requires from gvisor to vm',
+    ]);
+    expect(texts('', 'requires: {isolation: namespaces}\n')).toEqual([]);
     expect(texts('limits: {connections: 1025}\n', '')).toEqual([
       'narrows lowers the limit on connections from 1025 to 1024',
     ]);
     expect(texts('', 'limits: {connections: 1024}\n')).toEqual([]);
+  });
+
+  test('has guests as witnesses, which meet whatever else is required', () => {
+    const both = policy('requires: {confinement: enforced, isolation: vm}\n');
+    const { changes } = comparePolicies(both, policy('requires: {isolation: gvisor}\n'));
+    expect(changes.map(({ witness }) => witness)).toEqual([
+      { kind: 'guest', confinement: 'cooperative', isolation: 'vm' },
+      { kind: 'guest', confinement: 'enforced', isolation: 'gvisor' },
+    ]);
+    expect(changes.flatMap(({ witness }) => (witness === null ? [] : [formatWitness(witness)]))).toEqual([
+      'a guest whose confinement is cooperative and whose isolation is vm',
+      'a guest whose isolation is gvisor',
+    ]);
+  });
+
+  test('counts with what ceilings require', () => {
+    const [own, strong, weak] = ['', 'requires: {isolation: vm}\n', 'requires: {isolation: gvisor}\n'].map(
+      (head) => policyOf(`version: 1\n${head}rules: []\n`),
+    );
+    if (own === undefined || strong === undefined || weak === undefined) throw new Error('three policies');
+    const required = (before: PolicyInForce, after: PolicyInForce) =>
+      comparePolicies(before, after).changes.filter(({ aspect }) => aspect === 'requires');
+    expect(required(inForce(weak, strong), inForce(own, strong))).toEqual([]);
+    expect(required(inForce(weak, strong), inForce(weak))).toMatchObject([
+      { direction: 'widens', text: 'lowers the isolation that it requires from vm to gvisor' },
+    ]);
   });
 
   test('counts in report mode, where a rule that goes can widen: it listed the addresses', () => {

@@ -35,6 +35,7 @@ describe('sand policy groups', () => {
       name: 'offline',
       mode: 'enforce',
       confinement: 'enforced',
+      isolation: null,
       rules: [],
     });
   });

@@ -112,6 +112,29 @@ describe('sand policy show', () => {
     expectGolden('show-ceiling.txt', text);
   });
 
+  it('shows requirements of several origins in a line each, and those of the ceiling', () => {
+    project = createProject({
+      'sand.policy.yaml': 'version: 1\nname: web\nextends: [strict, ./team.yaml]\n',
+      'team.yaml': 'version: 1\nlimits: {connections: 9}\nrequires: {isolation: gvisor}\n',
+    });
+    const path = project.write(
+      'ceiling.yaml',
+      'version: 1\nlimits: {connections: 5}\nrequires: {isolation: vm}\n',
+    );
+    const under = { ...project.surroundings, environ: { SAND_CEILING: path } };
+    const text = show({}, under);
+    expectGolden('show-requires.txt', text);
+    const after = compile([{ kind: 'text', text, file: 'shown', directory: project.folder }]);
+    expect(after.digest).toBe(compile([{ kind: 'named', name: './sand.policy.yaml' }]).digest);
+    expect(JSON.parse(show({ json: true }, under))).toMatchObject({
+      requires: {
+        confinement: { value: 'enforced', origin: { file: 'preset:strict' } },
+        isolation: { value: 'gvisor', origin: { file: 'team.yaml', line: 3 } },
+      },
+      ceilings: [{ requires: { confinement: null, isolation: { value: 'vm', origin: { line: 3 } } } }],
+    });
+  });
+
   it('lets no name of a file begin a line', () => {
     project = createProject();
     const name = './a\nrules: [{allow: evil.example}]\u001b[0m.yaml';
