@@ -219,6 +219,9 @@ export function requestOf(method: string, host: string, port: number, path: stri
   return `${method} http://${host}:${port}${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n${body}`;
 }
 
+/** Nobody listens there, and the system gives them to nobody: below its own range, and another pair for each worker. */
+const DEAD_PORTS = [20_000 + (process.pid % 4_000) * 2, 20_001 + (process.pid % 4_000) * 2] as const;
+
 export async function createFaultWorld(options: WorldOptions = {}): Promise<FaultWorld> {
   let world: FaultWorld | null = null;
   const serve = (script: OriginScript): Server =>
@@ -237,12 +240,11 @@ export async function createFaultWorld(options: WorldOptions = {}): Promise<Faul
     if (text.endsWith('\r\n\r\n') || text.endsWith('hi')) socket.write(OK);
   });
   const bad = options.origin ?? (() => {});
-  const gone = [createServer(), createServer()];
   const live = [good, serve(bad), serve(bad), serve(bad)];
-  const [goodPort = 0, badPort = 0, raw = 0, tls = 0, dead = 0, deadTls = 0] = await Promise.all(
-    [...live, ...gone].map((server) => listening(server)),
+  const [goodPort = 0, badPort = 0, raw = 0, tls = 0] = await Promise.all(
+    live.map((server) => listening(server)),
   );
-  for (const server of gone) server.close();
+  const [dead, deadTls] = DEAD_PORTS;
   const folder = mkdtempSync(join(tmpdir(), 'sand-faults-'));
   const ports = { good: goodPort, bad: badPort, raw, tls, dead, deadTls };
   const resolver = await fakeUpstream(options.resolver ?? GOOD_RESOLVER);
