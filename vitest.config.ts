@@ -24,19 +24,27 @@ const units = {
   },
 };
 
+/** They boot kernels, most often emulated: minutes, of which `npm test` has none to give. */
+const MACHINES = ['test/e2e/vm.test.ts', 'test/e2e/unified.test.ts'];
+
 const e2e = {
   test: {
     ...common,
     name: 'e2e',
     include: ['test/e2e/**/*.test.ts'],
+    exclude: MACHINES,
     globalSetup: ['test/e2e/package.ts'],
     sequence: { groupOrder: 1 },
   },
 };
 
+const machines = {
+  test: { ...e2e.test, name: 'machines', include: MACHINES, exclude: [], sequence: { groupOrder: 2 } },
+};
+
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */
 function projects() {
-  if (process.platform === 'linux') return [units, e2e];
+  if (process.platform === 'linux') return [units, e2e, machines];
   if (process.env.CI) throw new Error('the end-to-end tests need Linux, and CI must run them');
   console.log(`skipped: the end-to-end tests need Linux, and this is ${process.platform}`);
   return [units];
