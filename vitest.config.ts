@@ -24,27 +24,27 @@ const units = {
   },
 };
 
-/** They boot kernels, most often emulated: minutes, of which `npm test` has none to give. */
-const MACHINES = ['test/e2e/vm.test.ts', 'test/e2e/unified.test.ts'];
+/** They start kernels of their own, most often emulated, or guests by the dozen: minutes, of which `npm test` has none to give. */
+const LONG = ['gvisor', 'many-guests', 'unified', 'vm'].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {
   test: {
     ...common,
     name: 'e2e',
     include: ['test/e2e/**/*.test.ts'],
-    exclude: MACHINES,
+    exclude: LONG,
     globalSetup: ['test/e2e/package.ts'],
     sequence: { groupOrder: 1 },
   },
 };
 
-const machines = {
-  test: { ...e2e.test, name: 'machines', include: MACHINES, exclude: [], sequence: { groupOrder: 2 } },
+const long = {
+  test: { ...e2e.test, name: 'long', include: LONG, exclude: [], sequence: { groupOrder: 2 } },
 };
 
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */
 function projects() {
-  if (process.platform === 'linux') return [units, e2e, machines];
+  if (process.platform === 'linux') return [units, e2e, long];
   if (process.env.CI) throw new Error('the end-to-end tests need Linux, and CI must run them');
   console.log(`skipped: the end-to-end tests need Linux, and this is ${process.platform}`);
   return [units];
