@@ -19,8 +19,8 @@ const MISSING = /: not found$|error while loading shared libraries|No module nam
 export interface Way {
   world(): World;
   /**
-   * Runs each script by `sh -c`, one after another, in a guest that `sand run` starts with these flags, and returns all
-   * that they printed. The guest has ended by then.
+   * Runs each script by `sh -c` in a guest that `sand run` starts with these flags, and returns all that they printed,
+   * what one printed in one piece. The guest has ended by then.
    */
   perform(world: World, flags: readonly string[], scripts: readonly string[]): Promise<string>;
   /** Of one case; absent: `CASE_SECONDS`. */

@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { parseLdd } from '../../controller/backends/linux/launcher.ts';
 
 const PROGRAMS = ['sh', 'timeout', 'curl', 'getent', 'python3'] as const;
-/** Where a guest's PATH of an image without a configuration leads, and an image is looked for here. */
+/** What a guest of a folder has in its PATH, less what is for administrators. */
 const PATH = '/usr/local/bin:/usr/bin:/bin';
 /** Of Python's library, what no program imports, or what is not of it. */
 const LEFT_OUT = /^(test|tests|config-.*|dist-packages|site-packages|ensurepip|lib2to3|idlelib|pydoc_data)$/;
@@ -21,7 +21,7 @@ export function buildImageRoot(root: string): void {
   chmodSync(root, 0o755);
   const programs = PROGRAMS.map((name) => output('sh', ['-c', `command -v ${name}`]));
   for (const path of [...programs, ...librariesOf(programs)]) copy(root, path);
-  const [folders = ''] = [output('python3', ['-I', '-S', '-c', 'import sys; print("\\n".join(sys.path))'])];
+  const folders = output('python3', ['-I', '-S', '-c', 'import sys; print("\\n".join(sys.path))']);
   for (const folder of folders.split('\n')) copyLibrary(root, folder);
   mkdirSync(join(root, 'etc'), { recursive: true });
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
@@ -29,7 +29,6 @@ export function buildImageRoot(root: string): void {
   writeFileSync(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
 }
 
-/** Sorted out, as most programs have most of them together. */
 function librariesOf(programs: readonly string[]): readonly string[] {
   const found = new Set<string>();
   for (const program of programs) {
