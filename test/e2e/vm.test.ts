@@ -6,12 +6,10 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:f
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AuditEvent } from '../../audit/event.ts';
 import { findKernels, kernelCache } from '../../controller/backends/linux/vm/kernels.ts';
-import { type GuestCase, holds, readCatalogue } from '../conformance/catalogue.ts';
+import { holdGuestCases, inOneRun } from './conformance-cases.ts';
 import { follow } from './lifecycle/conditions.ts';
 import { NO_TERMINAL, openTerminal } from './lifecycle/terminal-bridge.ts';
-import { ALLOWED, createOrigins, DENIED, type Origins } from './origins.ts';
 import { CALLERS, createWorld, type RunOutput, type Who, type World } from './sand.ts';
 
 const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64';
@@ -32,10 +30,6 @@ const DEADLINE_MS = 900_000;
 /** Of one case, which takes a second on an idle machine. */
 const CASE_SECONDS = 120;
 
-const cases = readCatalogue().flatMap((topic) =>
-  topic.cases.filter((test): test is GuestCase => test.needs === 'guest'),
-);
-
 /** With the machine's kernel where its user's `sand image create vm` would have put it. */
 function worldOf(who: Who): World {
   const world = createWorld(who);
@@ -47,77 +41,11 @@ function worldOf(who: Who): World {
   return world;
 }
 
-function policyFor(origins: Origins): string {
-  return `version: 1
-name: conformance
-rules:
-  - allow: ${ALLOWED}
-    http: [${origins.httpPort}]
-    https: [${origins.httpsPort}]
-    addresses: [127.0.0.0/8]
-  - allow: raw.origin.test
-    tcp: [${origins.tcpPort}]
-    addresses: [127.0.0.0/8]
-  - allow: host.sand
-    http: [${origins.httpPort}]
-  - deny: ${DENIED}
-`;
-}
-
-function script(): string {
-  const one = ({ id }: GuestCase) =>
-    `echo; echo "@@ ${id}"; timeout ${CASE_SECONDS} sh cases/${id}.sh 2>&1; echo; echo "@@ end"`;
-  return cases.map(one).join('\n');
-}
-
 describe.skipIf(missing.length > 0).each(CALLERS)(`from inside a machine of the %s${why}`, (who) => {
-  let origins: Origins;
-  let world: World;
-  let printed = '';
-  let events: readonly AuditEvent[] = [];
-
-  beforeAll(async () => {
-    origins = await createOrigins();
-    world = worldOf(who);
-    world.file('p.yaml', policyFor(origins));
-    for (const { id, run } of cases) world.file(`cases/${id}.sh`, `${run}\n`);
-    const ports = { HTTP: origins.httpPort, HTTPS: origins.httpsPort, TCP: origins.tcpPort };
-    const run = await world.sand(
-      [
-        ...GUEST,
-        ...['--policy', './p.yaml', '--dns-upstream', `127.0.0.1:${origins.dnsPort}`, '--mount', '.'],
-        ...['--mount', `${origins.authority}:/certificates/ca.pem:ro`],
-        ...['--env', 'CURL_CA_BUNDLE=/certificates/ca.pem'],
-        ...Object.entries(ports).flatMap(([name, port]) => ['--env', `${name}=${port}`]),
-        ...['--', 'sh', '-c', script()],
-      ],
-      { deadlineMs: DEADLINE_MS },
-    );
-    printed = run.stdout + run.stderr;
-    events = await world.events();
-  }, DEADLINE_MS);
-  afterAll(async () => {
-    world.remove();
-    await origins.close();
-  });
-
-  it.each(cases)('$id: $what', (test) => {
-    const [, behind = ''] = printed.split(`@@ ${test.id}\n`);
-    const [said = ''] = behind.split('@@ end');
-    expect(said, printed.slice(-500)).toMatch(new RegExp(test.prints));
-    if (test.verdict === 'deny') expect(said).not.toMatch(/hello/);
-    const reasons =
-      test.reason === undefined ? [] : [{ reason: test.reason, disposition: '/refused|answered/' }];
-    for (const wanted of [...reasons, ...(test.audit ?? [])]) {
-      expect(events, JSON.stringify(wanted)).toSatisfy((all: readonly AuditEvent[]) =>
-        all.some((event) => holds(wanted, event)),
-      );
-    }
-  });
-
-  it('no denied name reaches an origin or a name server', () => {
-    expect(origins.asked).not.toContain(DENIED);
-    expect(origins.requests.join('\n')).not.toContain(`${DENIED}:`);
+  holdGuestCases({
+    world: () => worldOf(who),
+    ...inOneRun(GUEST, DEADLINE_MS),
+    caseSeconds: CASE_SECONDS,
   });
 });
 
