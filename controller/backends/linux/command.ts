@@ -19,9 +19,8 @@ const REPORT_BYTES = 1024 * 1024;
 const REPORT_END = '\nend\n';
 /** bubblewrap sets up within tens of milliseconds; under heavy load within seconds. */
 const REPORT_TIMEOUT_MS = 30_000;
-/** nsenter looks at its child as soon as it runs again. */
-const WAKING_LOOK_MS = 50;
-const WAKING_LOOKS = 40;
+/** A person at a terminal does not notice, and a look costs one small file. */
+const WAKING_LOOK_MS = 200;
 /** What is kept of bubblewrap's own complaint when the guest does not come up. */
 const COMPLAINT_BYTES = 4_096;
 
@@ -63,7 +62,7 @@ export async function runCommand(
     else if (state === 'held') kill(guest);
   };
   const stopping = stopOnAbort(guest, send, signal, command);
-  const waking = command.terminal ? wakeWithSand(guest) : () => {};
+  const endWaking = keepAwake(guest);
   try {
     const found = await admit(guest, command, expected);
     await expected.confined;
@@ -86,7 +85,7 @@ export async function runCommand(
   } finally {
     state = 'ended';
     stopping.release();
-    waking();
+    endWaking();
   }
 }
 
@@ -168,25 +167,16 @@ function stopOnAbort(
 }
 
 /**
- * A terminal's Ctrl-Z stops sand, nsenter and the command alike. When all go on, nsenter may still find that its child
- * had stopped, and stop itself as if that were now. Gives what ends the watching.
+ * nsenter stops itself when its child is found stopped: after a terminal's Ctrl-Z, which stops sand as well, also when all
+ * have gone on already; and where a guest stops what waits for its command. It has no reason to while sand runs, and
+ * would never tell how the command ended. Gives what ends the watching.
  */
-function wakeWithSand(guest: GuestProcess): () => void {
-  let timer: NodeJS.Timeout | undefined;
+function keepAwake(guest: GuestProcess): () => void {
   const wake = () => {
-    clearInterval(timer);
-    let looks = 0;
-    timer = setInterval(() => {
-      if (isStopped(guest.pid)) guest.kill('SIGCONT');
-      looks += 1;
-      if (looks >= WAKING_LOOKS) clearInterval(timer);
-    }, WAKING_LOOK_MS).unref();
+    if (isStopped(guest.pid)) guest.kill('SIGCONT');
   };
-  process.on('SIGCONT', wake);
-  return () => {
-    clearInterval(timer);
-    process.off('SIGCONT', wake);
-  };
+  const timer = setInterval(wake, WAKING_LOOK_MS).unref();
+  return () => clearInterval(timer);
 }
 
 function isStopped(pid: number): boolean {
