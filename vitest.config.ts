@@ -25,7 +25,9 @@ const units = {
 };
 
 /** They start kernels of their own, most often emulated, or guests by the dozen: minutes, of which `npm test` has none to give. */
-const LONG = ['gvisor', 'many-guests', 'unified', 'vm'].map((name) => `test/e2e/${name}.test.ts`);
+const LONG = ['guest-commands', 'guests', 'gvisor', 'image', 'many-guests', 'unified', 'vm'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
 
 const e2e = {
   test: {

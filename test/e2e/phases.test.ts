@@ -29,11 +29,14 @@ def attempt(path):
     try:
         s.connect(path); s.send(b'{"do":"phase-next"}\\n'); return s.recv(99).decode()
     except OSError as error: return type(error).__name__
+def target(path):
+    try: return os.readlink(path)
+    except OSError: return ''
 found = []
 for folder, _, names in os.walk('/'):
     if folder.startswith(('/proc', '/sys')): continue
     found += [os.path.join(folder, name) for name in names if name == 'control.sock']
-fds = [path for path in glob.glob('/proc/[0-9]*/fd/*') if 'socket' in (os.readlink(path) if os.path.islink(path) else '')]
+fds = [path for path in glob.glob('/proc/[0-9]*/fd/*') if 'socket' in target(path)]
 for pid in [int(p) for p in os.listdir('/proc') if p.isdigit()]:
     for name in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         if pid != os.getpid():

@@ -1,5 +1,5 @@
 """Looks for what a guest must not see or write: files, sockets, FIFOs, processes, descriptors, variables."""
-import ctypes, os, signal, socket, stat
+import ctypes, errno, os, signal, socket, stat
 from attempts import attempt, finish, given, outcomes, syscall
 
 X64 = os.uname().machine == 'x86_64'
@@ -74,7 +74,14 @@ outcomes['devices'] = sorted(os.listdir('/dev'))
 outcomes['root'] = sorted(os.listdir('/'))
 outcomes['sys'] = [os.listdir('/sys'), os.listdir('/sys/devices'), os.listdir('/sys/devices/system')]
 outcomes['environment'] = {name: value for name, value in os.environ.items()}
-outcomes['variables of all processes'] = ''.join(open(f'/proc/{pid}/environ').read() for pid in os.listdir('/proc') if pid.isdigit() and os.access(f'/proc/{pid}/environ', os.R_OK))
+def variables(pid):
+    try:
+        return open(f'/proc/{pid}/environ').read()
+    except OSError:
+        return ''
+
+
+outcomes['variables of all processes'] = ''.join(variables(pid) for pid in os.listdir('/proc') if pid.isdigit())
 outcomes['arguments of all processes'] = [open(f'/proc/{pid}/cmdline').read() for pid in os.listdir('/proc') if pid.isdigit()]
 outcomes['processes'] = sorted(int(pid) for pid in os.listdir('/proc') if pid.isdigit())
 
@@ -91,7 +98,16 @@ def descriptors(pid):
 
 
 attempt('own descriptors', lambda: descriptors('self'))
-attempt('descriptors of init', lambda: descriptors(1))
+
+
+def reached(pid):
+    try:
+        return descriptors(pid)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+outcomes['descriptors of others'] = [reached(pid) for pid in outcomes['processes'] if pid != os.getpid()]
 for pid in given.get('pids', []):
     attempt(f'kill {pid}', lambda: os.kill(pid, 0))
     attempt(f'trace {pid}', lambda: syscall(101 if X64 else 117, 16, pid, 0, 0))
