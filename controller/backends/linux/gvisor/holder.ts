@@ -93,14 +93,32 @@ export function readOutside(initPid: number): OutsideReport {
 
 /** proc(5), children: those of one thread, and any of runsc's may have started them. */
 function childrenOf(pid: number): readonly number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
-    const names = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim().split(' ');
-    return names.filter((name) => name !== '').map(Number);
+  const threads = unlessGone(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return threads.flatMap((thread) => {
+    const names = unlessGone(() => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')) ?? '';
+    return names
+      .trim()
+      .split(' ')
+      .filter((name) => name !== '')
+      .map(Number);
   });
 }
 
+/** Null of what has ended since it was listed: runsc starts threads and short-lived programs all the time. */
+function unlessGone<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    const code = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
+    throw error;
+  }
+}
+
 function readHeld(pids: readonly number[], name: string): HeldProcess {
-  const pid = pids.find((each) => readFileSync(`/proc/${each}/cmdline`, 'utf8').startsWith(`${name}\0`));
+  const commandLineOf = (pid: number) => unlessGone(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
+  // Fail closed: what holds the guest must be there, whatever else has come and gone.
+  const pid = pids.find((each) => commandLineOf(each).startsWith(`${name}\0`));
   if (pid === undefined) throw new Error(`there is no ${name}`);
   return {
     status: parseStatus(readFileSync(`/proc/${pid}/status`, 'utf8').trim().split('\n')),
