@@ -9,6 +9,7 @@ import { toolEnvironment } from '../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
 import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR } from './argv.ts';
 import { collect, delayed } from './collected.ts';
+import { stopOnAbort } from './command-stop.ts';
 import { requirePassed } from './probe-failure.ts';
 import { judgeReport, parseReport, type ReportExpectations } from './report.ts';
 import { requireNoFolder } from './standard-streams.ts';
@@ -61,7 +62,8 @@ export async function runCommand(
     if (state === 'running') forward(guest, name);
     else if (state === 'held') kill(guest);
   };
-  const stopping = stopOnAbort(guest, send, signal, command);
+  // SIGKILL to bubblewrap takes the command with it.
+  const stopping = stopOnAbort(signal, command, { ask: () => send('SIGTERM'), end: () => kill(guest) });
   const endWaking = keepAwake(guest);
   try {
     const found = await admit(guest, command, expected);
@@ -129,41 +131,6 @@ async function admit(
   await command.admit(results);
   requirePassed(results);
   return report.commandFound;
-}
-
-/** SIGTERM to the command, then SIGKILL to bubblewrap, which takes everything in the guest with it. */
-function stopOnAbort(
-  guest: GuestProcess,
-  send: (name: NodeJS.Signals) => void,
-  signal: AbortSignal,
-  command: Pick<GuestCommand, 'graceMs' | 'kill'>,
-) {
-  let timer: NodeJS.Timeout | null = null;
-  let stopped = false;
-  const end = () => {
-    stopped = true;
-    kill(guest);
-  };
-  const stop = () => {
-    stopped = true;
-    send('SIGTERM');
-    timer = setTimeout(end, command.graceMs);
-  };
-  const steps = [
-    { on: signal, step: stop },
-    { on: command.kill, step: end },
-  ];
-  for (const { on, step } of steps) {
-    if (on.aborted) step();
-    else on.addEventListener('abort', step, { once: true });
-  }
-  return {
-    stopped: () => stopped,
-    release() {
-      for (const { on, step } of steps) on.removeEventListener('abort', step);
-      if (timer !== null) clearTimeout(timer);
-    },
-  };
 }
 
 /**

@@ -10,6 +10,7 @@ import { SandError } from '../../../errors.ts';
 import { type GuestProcess, startGuestProcess } from '../../../process/runner.ts';
 import { toolEnvironment } from '../../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../../backend.ts';
+import { stopOnAbort } from '../command-stop.ts';
 import { requirePassed } from '../probe-failure.ts';
 import { requireNoFolder } from '../standard-streams.ts';
 import { type CommandSpec, planCommandProcess, planReportProcess } from './bundle.ts';
@@ -50,7 +51,14 @@ export async function runGvisorCommand(
     { spec, process: planCommandProcess(whole, terminal), terminal },
     command,
   );
-  const stop = stopOnAbort(guest, signal, command);
+  // Its end takes all of its session.
+  const stop = stopOnAbort(signal, command, {
+    ask: () => guest.write(CONTROL_DESCRIPTOR, 'TERM\n'),
+    end: () => {
+      guest.finish(CONTROL_DESCRIPTOR, '');
+      guest.kill('SIGKILL');
+    },
+  });
   const forward = (name: NodeJS.Signals) => guest.write(CONTROL_DESCRIPTOR, `${name.slice('SIG'.length)}\n`);
   // A terminal that is only some of the streams gives its signals to the host's processes alone.
   const relayed: readonly NodeJS.Signals[] = command.terminal && !terminal ? ['SIGINT', 'SIGQUIT'] : [];
@@ -201,39 +209,4 @@ function relay(stream: Readable | undefined, descriptor: 1 | 2, command: GuestCo
     void taken.catch(() => {}).then(() => stream.resume());
   });
   return Promise.resolve();
-}
-
-/** SIGTERM to the command, then its end with all of its session. */
-function stopOnAbort(
-  guest: GuestProcess,
-  signal: AbortSignal,
-  command: Pick<GuestCommand, 'graceMs' | 'kill'>,
-) {
-  let timer: NodeJS.Timeout | null = null;
-  let stopped = false;
-  const end = () => {
-    stopped = true;
-    guest.finish(CONTROL_DESCRIPTOR, '');
-    guest.kill('SIGKILL');
-  };
-  const stop = () => {
-    stopped = true;
-    guest.write(CONTROL_DESCRIPTOR, 'TERM\n');
-    timer = setTimeout(end, command.graceMs);
-  };
-  const steps = [
-    { on: signal, step: stop },
-    { on: command.kill, step: end },
-  ];
-  for (const { on, step } of steps) {
-    if (on.aborted) step();
-    else on.addEventListener('abort', step, { once: true });
-  }
-  return {
-    stopped: () => stopped,
-    release() {
-      for (const { on, step } of steps) on.removeEventListener('abort', step);
-      if (timer !== null) clearTimeout(timer);
-    },
-  };
 }
