@@ -96,6 +96,8 @@ export interface GuestProcessOptions {
   readonly descriptors: readonly ('output' | 'input' | Buffer)[];
   /** Whether it stays in the caller's session, for job control; in one of its own no signal to the caller's group meets it. */
   readonly sharesSession: boolean;
+  /** Whether its end, and SIGKILL, is also that of what it started and left in its process group; in a session of its own only. */
+  readonly takesGroup?: boolean;
 }
 
 /** Raises `tool-missing`. The caller reads every output, else the guest stalls. */
@@ -125,6 +127,16 @@ export async function startGuestProcess(
     if (Buffer.isBuffer(descriptor)) endDescriptor(child.stdio[at + 3], descriptor);
   });
   if (input instanceof Readable) feedDescriptor(child.stdio[0], input);
+  const exited = new Promise<void>((resolve) => child.nodeChildProcess.once('exit', () => resolve()));
+  let hasGroup = options.takesGroup === true && !options.sharesSession;
+  const endGroup = () => {
+    if (hasGroup) killGroup(pid);
+  };
+  void exited.then(() => {
+    endGroup();
+    // From here on the number can be another group's.
+    hasGroup = false;
+  });
   const outputs = new Map<number, Readable>();
   const kinds = [...options.stdio.map((kind) => (kind === 'pipe' ? 'output' : kind)), ...options.descriptors];
   const readable = new Set([...kinds.keys()].filter((descriptor) => kinds[descriptor] === 'output'));
@@ -137,10 +149,21 @@ export async function startGuestProcess(
     write: (descriptor, text) => writeDescriptor(child.stdio[descriptor], text),
     feed: (descriptor, source) => feedDescriptor(child.stdio[descriptor], source),
     finish: (descriptor, text) => endDescriptor(child.stdio[descriptor], text),
-    exited: new Promise((resolve) => child.nodeChildProcess.once('exit', () => resolve())),
+    exited,
     ended: endOf(child, child.nodeChildProcess),
-    kill: (signal) => void child.kill(signal),
+    kill(signal) {
+      child.kill(signal);
+      if (signal === 'SIGKILL') endGroup();
+    },
   };
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // Nothing of it is left.
+  }
 }
 
 /**

@@ -203,6 +203,8 @@ describe.skipIf(!hasPython).each(CALLERS)('ports of a %s', (who) => {
     await until('nothing is left', () =>
       processes().every(({ pid, start }) => !dialers.some((one) => one.pid === pid && one.start === start)),
     );
+    // Not only looked for: a killed process is a zombie before the last of its threads has let go of its sockets.
+    await run.ended();
     expect(await ending(visit(port))).toBe('ECONNREFUSED');
   });
 

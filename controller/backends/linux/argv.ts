@@ -40,7 +40,7 @@ export interface CommandSpec {
 }
 
 export interface Launch {
-  readonly file: 'setpriv';
+  readonly file: string;
   readonly args: readonly string[];
   /** Bytes for the descriptors behind those that are named below, in order. */
   readonly data: readonly Buffer[];
@@ -86,6 +86,9 @@ exec 4<&-
 unset go PATH_WAS
 `;
 
+/** Until bubblewrap's own --die-with-parent holds. */
+const TIED_TO_SAND = ['setpriv', '--pdeathsig', 'KILL', '--'];
+
 /** Signals that a terminal or a caller sends to a whole process group, in which bubblewrap's own process stands. */
 const GROUP_SIGNALS = 'HUP,INT,QUIT,TERM';
 /**
@@ -125,7 +128,11 @@ function holdBack(environment: Readonly<Record<string, string>>): {
   return { variables, release: release.join('') };
 }
 
-/** What a guest is made of, once. Nothing of the caller's choosing runs in it. */
+/**
+ * What a guest is made of, once. Nothing of the caller's choosing runs in it. It is not tied to sand's end before bubblewrap's
+ * own --die-with-parent holds: killed earlier, bubblewrap would leave a child that waits for its leave for ever. When sand
+ * dies by then, the init's input ends, and with it the init.
+ */
 export function planInit(spec: InitSpec): Launch {
   const data: Buffer[] = [];
   const give = giver(data, INIT_DATA_DESCRIPTOR);
@@ -177,7 +184,7 @@ export function planCommand(spec: CommandSpec): Launch {
     ...enter(spec.initPid, ['mnt', 'pid', 'ipc', 'uts']),
     '--',
   ];
-  return launch([...spec.joining, ...outliving, ...owner, ...guest], {
+  return launch([...TIED_TO_SAND, ...spec.joining, ...outliving, ...owner, ...guest], {
     bubblewrap: launcher.bubblewrap,
     handed,
     data,
@@ -194,18 +201,8 @@ function launch(
     readonly program: readonly string[];
   },
 ): Launch {
-  // Until bubblewrap's own --die-with-parent holds, this one does.
-  const args = [
-    '--pdeathsig',
-    'KILL',
-    '--',
-    ...entering,
-    ...inside.bubblewrap,
-    '--args',
-    inside.handed,
-    '--',
-  ];
-  return { file: 'setpriv', args: [...args, ...inside.program], data: inside.data };
+  const [file = '', ...args] = [...entering, ...inside.bubblewrap, '--args', inside.handed, '--'];
+  return { file, args: [...args, ...inside.program], data: inside.data };
 }
 
 export function giver(data: Buffer[], first: number): (bytes: Buffer) => string {

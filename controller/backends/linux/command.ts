@@ -43,6 +43,8 @@ export async function runCommand(
     stdio: command.stdio,
     descriptors: ['output', 'input', ...launch.data],
     sharesSession: command.terminal,
+    // As for the guest's init: a killed bubblewrap can leave a child that waits for its leave.
+    takesGroup: true,
   });
   for (const [descriptor, name] of [
     [1, 'stdout'],
@@ -115,7 +117,9 @@ async function admit(
   expected: CommandExpectations,
 ): Promise<boolean> {
   const collected = collect(guest.outputs.get(REPORT_DESCRIPTOR), REPORT_BYTES, REPORT_END);
-  const text = await Promise.race([collected.whole, delayed(REPORT_TIMEOUT_MS)]);
+  // What it left behind may hold the report open past its end.
+  const over = guest.ended.then(() => null);
+  const text = await Promise.race([collected.whole, over, delayed(REPORT_TIMEOUT_MS)]);
   const report = text === null ? null : parseReport(text);
   if (report === null) {
     kill(guest);

@@ -143,11 +143,15 @@ async function holdGuest(
     try {
       return { init: await startInit(launch, signal), plan };
     } catch (error) {
-      const again = error instanceof SandError && error.code === 'guest-failed' && !signal.aborted;
-      if (!again || attempt >= HOLD_ATTEMPTS) throw error;
+      if (!isComplaint(error) || signal.aborted || attempt >= HOLD_ATTEMPTS) throw error;
       plan = await planGuest(spec);
     }
   }
+}
+
+/** bubblewrap gave up by itself; one that was killed, or had to be, is not tried again. */
+function isComplaint(error: unknown): boolean {
+  return error instanceof SandError && error.code === 'guest-failed' && error.details?.signal === null;
 }
 
 export async function endGuest(started: StartedGuest): Promise<void> {

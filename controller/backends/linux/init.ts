@@ -40,6 +40,8 @@ export async function startInit(launch: Launch, signal: AbortSignal): Promise<Gu
     stdio: ['ignore', 'ignore', 'pipe'],
     descriptors: ['output', 'input', 'output', ...launch.data],
     sharesSession: false,
+    // bubblewrap that is killed between its clone and its leave for the child leaves that one waiting for ever.
+    takesGroup: true,
   });
   const status = collect(started.outputs.get(STATUS_DESCRIPTOR), STATUS_BYTES);
   const complaint = collect(started.outputs.get(2), COMPLAINT_BYTES);
@@ -91,7 +93,7 @@ async function notUp(started: GuestProcess, complaint: string): Promise<SandErro
     'guest-failed',
     `the guest did not come up (${said === '' ? how : said})`,
     'run `sand doctor`: it names what keeps guests from starting here',
-    { details: { complaint: said } },
+    { details: { complaint: said, signal } },
   );
 }
 
@@ -102,7 +104,7 @@ async function untilGone(pid: number): Promise<true> {
   return true;
 }
 
-/** bubblewrap's own process takes the guest along; the end of its input ends what that process has not tied to itself. */
+/** bubblewrap's own process takes the guest along, and its process group what it has not tied to itself; see the start. */
 function kill(started: GuestProcess): void {
   started.kill('SIGKILL');
   started.finish(GO_DESCRIPTOR, '');

@@ -180,9 +180,9 @@ describe('a command', () => {
       expect(options).not.toContain(option);
   });
 
-  it('ends with sand from its first moment on', () => {
-    expect(planCommand(commandSpec()).args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
-    expect(planInit(initSpec()).args.slice(0, 3)).toEqual(['--pdeathsig', 'KILL', '--']);
+  it('ties a command to sand’s end from its first moment on', () => {
+    const { file, args } = planCommand(commandSpec());
+    expect([file, ...args.slice(0, 3)]).toEqual(['setpriv', '--pdeathsig', 'KILL', '--']);
   });
 
   const word = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'));
