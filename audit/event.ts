@@ -20,6 +20,14 @@ export interface RuleFact {
   readonly because?: string;
 }
 
+/** Who in the guest asked, where its backend can tell. */
+export interface ProcessFact {
+  /** As the guest numbers it. */
+  readonly pid: number;
+  /** Its command line with secret-looking values replaced, cut like any text. */
+  readonly command: string;
+}
+
 /** What every decision carries. */
 export interface DecisionFacts {
   readonly asker: Asker;
@@ -51,6 +59,8 @@ export interface DnsDecision extends DecisionFacts {
   readonly answer?: readonly string[];
   /** How many refusals of a flood the event stands for; absent: itself alone. */
   readonly count?: number;
+  /** Who in the guest asked; absent where that cannot be told. */
+  readonly process?: ProcessFact;
 }
 
 export interface ConnectionDecision extends DecisionFacts {
@@ -73,6 +83,8 @@ export interface ConnectionDecision extends DecisionFacts {
   readonly destination?: string;
   /** How many refusals of a flood the event stands for; absent: itself alone. */
   readonly count?: number;
+  /** Which process of the guest opened it; absent where that cannot be told. */
+  readonly process?: ProcessFact;
 }
 
 export interface ConnectionClose {
@@ -157,6 +169,10 @@ export interface RunStart {
   readonly before?: readonly string[];
   /** Names of the secrets that the guest was given as files. */
   readonly secrets?: readonly string[];
+  /** Whether decisions say which process asked; absent in logs older than that. */
+  readonly attribution?: 'process' | 'none';
+  /** Of a log that its seal signs: `sha256` hex of the public key's SPKI form. */
+  readonly key?: string;
 }
 
 /** A guest begins a later phase of its policy. */
@@ -230,6 +246,29 @@ export interface RunEnd {
   readonly durationMs: number;
   /** Events in the log before this one; a log without it was cut or its run was killed. */
   readonly events: number;
+  /** What a list of runs shows; absent in logs older than that. */
+  readonly totals?: RunTotals;
+  /** Ed25519 in base64 over this line with an empty text in the signature's place; absent: the log is not signed. */
+  readonly signature?: string;
+}
+
+/** Requests by what became of them, as `summary.ts` folds them, without what is muted. */
+export interface RunTotals {
+  readonly denied: number;
+  readonly wouldBeDenied: number;
+  readonly failed: number;
+  readonly allowed: number;
+  readonly muted: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+  /** The few that were denied most often, and in report mode would have been; null port: only looked up. */
+  readonly topDenied: readonly DeniedHost[];
+}
+
+export interface DeniedHost {
+  readonly host: string;
+  readonly port: number | null;
+  readonly count: number;
 }
 
 export type AuditEntry =

@@ -3,7 +3,16 @@
  * hold the tables below: a field that is added there and not here does not compile.
  */
 import { REASONS } from '../policies/reasons.ts';
-import type { AuditEntry, AuditEvent, DecisionFacts, ImageFact, RuleFact } from './event.ts';
+import type {
+  AuditEntry,
+  AuditEvent,
+  DecisionFacts,
+  DeniedHost,
+  ImageFact,
+  ProcessFact,
+  RuleFact,
+  RunTotals,
+} from './event.ts';
 import { AUDIT_SCHEMA_VERSION } from './event.ts';
 import { type Check, compileCheck, type JsonSchema } from './shape.ts';
 
@@ -61,6 +70,34 @@ const RULE: Fields<RuleFact> = {
 
 const FLOOD = { ...COUNT, description: 'how many refusals of a flood this line stands for' } as const;
 
+const PROCESS = objectSchema<ProcessFact>(
+  { properties: { pid: ORDINAL, command: TEXT }, optional: {} },
+  'which process of the guest asked, by its number there; missing where that cannot be told',
+);
+
+const TOTALS = objectSchema<RunTotals>(
+  {
+    properties: {
+      denied: COUNT,
+      wouldBeDenied: COUNT,
+      failed: COUNT,
+      allowed: COUNT,
+      muted: COUNT,
+      bytesOut: COUNT,
+      bytesIn: COUNT,
+      topDenied: {
+        type: 'array',
+        items: objectSchema<DeniedHost>({
+          properties: { host: TEXT, port: { anyOf: [{ type: 'null' }, PORT] }, count: COUNT },
+          optional: {},
+        }),
+      },
+    },
+    optional: {},
+  },
+  'requests by what became of them, without what is muted',
+);
+
 const DECISION: Fields<DecisionFacts> = {
   properties: {
     asker: { enum: ['guest', 'host'] },
@@ -104,8 +141,14 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
         description: 'shell texts that run before the command, each in a phase of its own',
       },
       secrets: { ...TEXTS, description: 'names of the secrets that the guest was given as files' },
+      attribution: { enum: ['process', 'none'], description: 'whether decisions say which process asked' },
+      key: {
+        type: 'string',
+        pattern: '^[0-9a-f]{64}$',
+        description: 'sha256 of the public key that checks the signature of the seal',
+      },
     },
-    optional: { before: true, image: true, name: true, secrets: true },
+    optional: { before: true, image: true, name: true, secrets: true, attribution: true, key: true },
   },
   probe: {
     description: 'one start probe',
@@ -123,8 +166,9 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       rcode: TEXT,
       answer: TEXTS,
       count: FLOOD,
+      process: PROCESS,
     },
-    optional: { ...DECISION.optional, answer: true, count: true },
+    optional: { ...DECISION.optional, answer: true, count: true, process: true },
   },
   connection: {
     description: 'one connection or plain HTTP request, written before anything is dialled',
@@ -143,6 +187,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       alpn: TEXTS,
       destination: { type: 'string', description: 'original destination of a transparent stream' },
       count: FLOOD,
+      process: PROCESS,
     },
     optional: {
       ...DECISION.optional,
@@ -153,6 +198,7 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       alpn: true,
       destination: true,
       count: true,
+      process: true,
     },
   },
   close: {
@@ -271,8 +317,10 @@ const KINDS: { readonly [K in Kind]: Fields<EntryOf<K>> & { readonly description
       cause: { enum: ['exit', 'signal', 'timeout', 'stop', 'error', 'probe'] },
       durationMs: COUNT,
       events: { ...COUNT, description: 'lines before this one' },
+      totals: TOTALS,
+      signature: { type: 'string', description: 'Ed25519, base64, over this line with an empty signature' },
     },
-    optional: {},
+    optional: { totals: true, signature: true },
   },
 };
 

@@ -125,6 +125,19 @@ export function runEnd(more: Partial<RunEnd> = {}): RunEnd {
   return { kind: 'run-end', exitCode: 0, cause: 'exit', durationMs: 12_345, events: 0, ...more };
 }
 
+const PROCESS = { pid: 17, command: 'curl https://evil.example/' };
+
+const TOTALS = {
+  denied: 2,
+  wouldBeDenied: 0,
+  failed: 1,
+  allowed: 40,
+  muted: 0,
+  bytesOut: 1_000,
+  bytesIn: 2_000,
+  topDenied: [{ host: 'evil.example', port: 443, count: 2 }],
+};
+
 /** Every kind, each once with all its optional fields. */
 export const FULL_ENTRIES: readonly AuditEntry[] = [
   runStart({
@@ -132,6 +145,8 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     image: { name: './app.tar', digest: 'sha256:0a' },
     before: ['npm ci --token=[redacted]'],
     secrets: ['deploy-key'],
+    attribution: 'process',
+    key: 'f'.repeat(64),
   }),
   { kind: 'probe', name: 'raw-ip-tcp', passed: true, detail: 'refused by the gateway' },
   dns({
@@ -141,6 +156,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     rule: { id: 'a/deny:b', file: 'a.yaml', line: 3, because: 'user content' },
     answer: ['198.18.0.1'],
     count: 1,
+    process: PROCESS,
   }),
   connection({
     ...ALLOWED,
@@ -154,6 +170,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     alpn: ['h2', 'http/1.1'],
     destination: '198.18.0.1:443',
     count: 1,
+    process: PROCESS,
   }),
   close({ reason: 'limit-time', status: 200 }),
   unplanted({ muted: false, detail: 'd', suggestion: 's' }),
@@ -174,7 +191,7 @@ export const FULL_ENTRIES: readonly AuditEntry[] = [
     waitedMs: 1200,
   },
   { kind: 'notice', code: 'policy-file-touched', detail: 'd', at: { file: 'a.yaml', line: 1, column: 2 } },
-  runEnd(),
+  runEnd({ totals: TOTALS, signature: 'c2lnbmVk' }),
 ];
 
 /** Entries as the log would give them back: one second apart, chained. */
