@@ -59,14 +59,14 @@ const TOP_DENIED: Column<ShownRun> = {
   title: 'TOP DENIED',
   align: 'left',
   cell: ({ totals }) => formatDenied(totals),
-  cut: { keep: 'start', least: 10, weight: 2 },
+  cut: { keep: 'start', least: 6, weight: 2 },
 };
 
 const COMMAND: Column<ShownRun> = {
   title: 'COMMAND',
   align: 'left',
   cell: ({ command }) => command.join(' '),
-  cut: { keep: 'start', least: 10, weight: 2 },
+  cut: { keep: 'start', least: 6, weight: 2 },
 };
 
 function count(
