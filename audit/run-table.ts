@@ -3,21 +3,35 @@ import { type Column, formatColumns, PLAIN, type Terminal } from './columns.ts';
 import type { RunTotals } from './event.ts';
 import type { ListedRun } from './run-listing.ts';
 import { formatAuthority, formatMoved } from './table.ts';
+import { displayWidth } from './width.ts';
 
 /** What is not in the log: whether somebody still writes it. */
 export interface ShownRun extends ListedRun {
   readonly running: boolean;
 }
 
-/** Below this many columns the bytes make way for the command. */
-const WIDE = 100;
-
 /** Each line ended by a newline; empty for no runs. */
 export function formatRuns(runs: readonly ShownRun[], terminal: Terminal = PLAIN): string {
-  const isWide = terminal.columns === null || terminal.columns >= WIDE;
+  const { columns: width } = terminal;
+  const fitting = FORGONE.find((forgone) => {
+    const plain = formatColumns(columnsOf(runs, forgone), runs, { columns: width, colour: false });
+    return width === null || plain.split('\n').every((line) => displayWidth(line) <= width);
+  });
+  return formatColumns(columnsOf(runs, fitting ?? FORGONE.at(-1) ?? []), runs, terminal);
+}
+
+/** What a terminal goes without, the less of it the better. */
+const FORGONE: readonly (readonly string[])[] = [
+  [],
+  ['OUT', 'IN'],
+  ['OUT', 'IN', 'TIME'],
+  ['OUT', 'IN', 'TIME', 'COMMAND'],
+];
+
+function columnsOf(runs: readonly ShownRun[], forgone: readonly string[]): readonly Column<ShownRun>[] {
   const has = (field: 'wouldBeDenied' | 'failed') => runs.some(({ totals }) => (totals?.[field] ?? 0) > 0);
   const isNamed = runs.some(({ run, guest }) => run !== guest);
-  const columns = [
+  return [
     RUN,
     ...(isNamed ? [GUEST] : []),
     EXIT,
@@ -26,11 +40,11 @@ export function formatRuns(runs: readonly ShownRun[], terminal: Terminal = PLAIN
     ...(has('wouldBeDenied') ? [count('WOULD BE', 'wouldBeDenied', 'yellow')] : []),
     ...(has('failed') ? [count('FAILED', 'failed', 'magenta')] : []),
     count('ALLOWED', 'allowed', null),
-    ...(isWide ? [moved('OUT', 'bytesOut'), moved('IN', 'bytesIn')] : []),
+    moved('OUT', 'bytesOut'),
+    moved('IN', 'bytesIn'),
     TOP_DENIED,
     COMMAND,
-  ];
-  return formatColumns(columns, runs, terminal);
+  ].filter(({ title }) => !forgone.includes(title));
 }
 
 const RUN: Column<ShownRun> = { title: 'RUN', align: 'left', cell: ({ run }) => run };
@@ -59,14 +73,14 @@ const TOP_DENIED: Column<ShownRun> = {
   title: 'TOP DENIED',
   align: 'left',
   cell: ({ totals }) => formatDenied(totals),
-  cut: { keep: 'start', least: 6, weight: 2 },
+  cut: { keep: 'start', least: 10, weight: 2 },
 };
 
 const COMMAND: Column<ShownRun> = {
   title: 'COMMAND',
   align: 'left',
   cell: ({ command }) => command.join(' '),
-  cut: { keep: 'start', least: 6, weight: 2 },
+  cut: { keep: 'start', least: 10, weight: 2 },
 };
 
 function count(
