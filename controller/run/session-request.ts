@@ -1,5 +1,5 @@
 /** What a run is asked for, settled, and what comes of it. Types only; `plan.ts` makes the one, `session.ts` the other. */
-import type { AuditEntry, RunEnd } from '../../audit/event.ts';
+import type { AuditEntry, RunEnd, RunTotals } from '../../audit/event.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import type { SigningKey } from '../../audit/signature.ts';
 import type { Row } from '../../audit/summary.ts';
@@ -99,6 +99,8 @@ export interface SessionResult {
   readonly cause: RunEnd['cause'];
   readonly durationMs: number;
   readonly rows: readonly Row[];
+  /** As the seal of the log has them. */
+  readonly totals: RunTotals;
   readonly notices: readonly string[];
   /** What went wrong in sand, if anything; the command's own failure is an exit code. */
   readonly error: SandError | null;

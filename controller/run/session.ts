@@ -62,6 +62,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const ending = await runToEnd(told, { guest, course, record, state, broken: broken.signal }, teardown);
   const durationMs = Math.round(performance.now() - startedAt);
   for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
+  const folded = summary.rows();
+  const totals = totalsOf(folded);
   try {
     record({
       kind: 'run-end',
@@ -69,7 +71,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
       cause: ending.cause,
       durationMs,
       events: log.events,
-      totals: totalsOf(summary.rows()),
+      totals,
     });
     log.close();
     state.ended(ending);
@@ -78,8 +80,16 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   } catch (error) {
     teardown.push(toSandError(error));
   }
-  const { rows } = summary.rows();
-  return { run, ...ending, durationMs, rows, notices, teardown: withoutRepeats(teardown, ending.error) };
+  const { rows } = folded;
+  return {
+    run,
+    ...ending,
+    durationMs,
+    rows,
+    totals,
+    notices,
+    teardown: withoutRepeats(teardown, ending.error),
+  };
 }
 
 async function runToEnd(request: SessionRequest, session: Session, teardown: SandError[]): Promise<Ending> {

@@ -7,7 +7,7 @@ import { usageOfRun } from '../../ci/baseline.ts';
 import { describeDenials } from '../../ci/denials.ts';
 import { findDrift } from '../../ci/drift.ts';
 import { ciExitCode, defaultFailOn, type FailOn, parseFailOn } from '../../ci/fail-on.ts';
-import { type BaselineState, type CiOutcome, totalsOf } from '../../ci/outcome.ts';
+import type { BaselineState, CiOutcome } from '../../ci/outcome.ts';
 import { writeOutput } from '../../ci/output-file.ts';
 import { SandError } from '../../errors.ts';
 import { ceilingCuts } from '../../run/ceiling-cuts.ts';
@@ -112,7 +112,7 @@ async function judge(
     command: redactCommand(request.command),
     exitCode: ciExitCode(findings, ended.failOn),
     ended: { exitCode: result.exitCode, cause: result.cause, durationMs: result.durationMs },
-    totals: totalsOf(result.rows),
+    totals: result.totals,
     denied: describeDenials(refused, { inForce: request.inForce, place: ended.place, processes, nowMs }),
     drift,
     used: used.used,
