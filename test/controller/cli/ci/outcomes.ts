@@ -1,10 +1,11 @@
 /** Outcomes of `sand ci` for the tests of its reports: one of everything, one of nothing, one that a guest has spoiled. */
 
 import type { Row } from '../../../../audit/summary.ts';
+import { totalsOf } from '../../../../audit/totals.ts';
 import { baselineOf, usageOfRun } from '../../../../controller/ci/baseline.ts';
 import { describeDenials } from '../../../../controller/ci/denials.ts';
 import { findDrift } from '../../../../controller/ci/drift.ts';
-import { type CiOutcome, totalsOf } from '../../../../controller/ci/outcome.ts';
+import type { CiOutcome } from '../../../../controller/ci/outcome.ts';
 import { ceilingCuts } from '../../../../controller/run/ceiling-cuts.ts';
 import { compileOrRefuse } from '../../../../controller/run/policy-choice.ts';
 import { createPolicyReader } from '../../../../controller/run/policy-reader.ts';
@@ -40,7 +41,7 @@ export function outcomeOf(
     command: ['npm', 'test'],
     exitCode: 0,
     ended: { exitCode: 0, cause: 'exit', durationMs: 3_210 },
-    totals: totalsOf(rows),
+    totals: totalsOf({ rows, mutedCount: 0 }),
     denied: describeDenials(refused, {
       inForce: { policy, ceilings: [] },
       place: { file: 'sand.policy.yaml', line: 2 },
