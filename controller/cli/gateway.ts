@@ -161,6 +161,7 @@ function startEntry(run: string, chosen: PolicyChoice): AuditEntry {
     backend: 'none',
     isolation: 'none',
     confinement: 'cooperative',
+    attribution: 'none',
     command: ['sand', 'gateway'],
     policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: chosen.layers },
     workdir: workingFolder(),
