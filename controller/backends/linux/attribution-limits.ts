@@ -10,7 +10,7 @@ export const ATTRIBUTION_LIMITS = {
   /** Descriptors that are looked at for one connection, of all processes together: what a server has by default, several times. */
   descriptors: 4_096,
   /** One look is longer than this only by a single read of the kernel's: a guest that hides makes nobody wait for long. */
-  lookMs: 10,
+  lookMs: 50,
   /** Of each second, the part that looks may take at most; what connects faster than that stays unnamed. */
   share: 0.2,
   /** What looks may take at once: a start of many connections at a time, after a rest. */

@@ -79,6 +79,12 @@ function openTable(path: string): number | null {
   }
 }
 
+/** A process that answered, and as which of its descriptors: the next connection often gets the number of the last. */
+interface Holder {
+  readonly pid: number;
+  readonly descriptor: string;
+}
+
 /** One look: what is left of its bounds. */
 interface Look {
   readonly until: number;
@@ -91,8 +97,8 @@ class Looker {
   readonly #limits: Readonly<Record<keyof typeof ATTRIBUTION_LIMITS, number>>;
   readonly #now: () => number;
   readonly #page = Buffer.alloc(PAGE_BYTES);
-  /** As the guest numbers them, the last that answered first. */
-  #remembered: readonly number[] = [];
+  /** The last that answered first. */
+  #remembered: readonly Holder[] = [];
   #leftMs: number;
   #countedAt: number;
   #isEnded = false;
@@ -134,14 +140,17 @@ class Looker {
       this.#inodeIn(second, inodeFinder(end, 'second'), look);
     if (inode === null) return null;
     const socket = `socket:[${inode}]`;
-    for (const pid of this.#remembered) {
-      const held = this.#holds(pid, socket, look);
-      if (held !== null) return this.#tell(pid, held, socket);
+    for (const holder of this.#remembered)
+      if (isSocket(this.#pathOf(holder), socket)) return this.#tell(holder, socket);
+    for (const { pid } of this.#remembered) {
+      const holder = this.#find(pid, socket, look);
+      if (holder !== null) return this.#tell(holder, socket);
     }
+    const looked = new Set(this.#remembered.map(({ pid }) => pid));
     for (const pid of this.#processes()) {
-      if (this.#remembered.includes(pid)) continue;
-      const held = this.#holds(pid, socket, look);
-      if (held !== null) return this.#tell(pid, held, socket);
+      if (looked.has(pid)) continue;
+      const holder = this.#find(pid, socket, look);
+      if (holder !== null) return this.#tell(holder, socket);
       if (this.#isOver(look)) return null;
     }
     return null;
@@ -185,8 +194,12 @@ class Looker {
     return pids.reverse().slice(0, this.#limits.processes);
   }
 
-  /** The descriptor, as a path; null where it has none that is this socket, or is gone, or does not let sand look. */
-  #holds(pid: number, socket: string, look: Look): string | null {
+  #pathOf({ pid, descriptor }: Holder): string {
+    return `${this.#place}/${pid}/fd/${descriptor}`;
+  }
+
+  /** Null where it has no descriptor that is this socket, or is gone, or does not let sand look. */
+  #find(pid: number, socket: string, look: Look): Holder | null {
     const path = `${this.#place}/${pid}/fd`;
     try {
       const folder = opendirSync(path, { bufferSize: STEP });
@@ -195,7 +208,7 @@ class Looker {
           const entry = folder.readSync();
           if (entry === null) return null;
           look.descriptors -= 1;
-          if (isSocket(`${path}/${entry.name}`, socket)) return `${path}/${entry.name}`;
+          if (isSocket(`${path}/${entry.name}`, socket)) return { pid, descriptor: entry.name };
           if (look.descriptors <= 0 || (looked % STEP === 0 && this.#isOver(look))) return null;
         }
       } finally {
@@ -206,12 +219,13 @@ class Looker {
     }
   }
 
-  #tell(pid: number, descriptor: string, socket: string): ProcessFact | null {
+  #tell(holder: Holder, socket: string): ProcessFact | null {
+    const { pid } = holder;
     const command = this.#commandOf(pid);
     // The number may be another's by now.
-    if (!isSocket(descriptor, socket)) return null;
-    const others = this.#remembered.filter((one) => one !== pid);
-    this.#remembered = [pid, ...others].slice(0, this.#limits.remembered);
+    if (!isSocket(this.#pathOf(holder), socket)) return null;
+    const others = this.#remembered.filter((one) => one.pid !== pid);
+    this.#remembered = [holder, ...others].slice(0, this.#limits.remembered);
     return { pid, command };
   }
 

@@ -6,6 +6,7 @@
  */
 import { type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
 import {
@@ -24,6 +25,8 @@ import {
 const TOOL_TIMEOUT_MS = 10_000;
 /** The prober's life, from its start beside the link's; each of its probes has a shorter bound of its own. */
 const PROBE_TIMEOUT_MS = 30_000;
+/** Places for sockets, a list each: enough for 8,192 that wait out their end, in 128 KiB. A power of two. */
+const GUEST_SOCKET_BUCKETS = 16_384;
 /** `nft -j list` of two full sets stays under this. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
 
@@ -84,6 +87,18 @@ interface Holder {
   readonly pid: number;
   /** In the PID namespace that /proc shows, which is the gateway's process's: its name as a path. */
   readonly procPid: number;
+}
+
+/**
+ * The guest's namespace gets a table of TCP sockets of its own: the host's has a place for each of its gigabytes of memory,
+ * and who connects is looked up in all of it, for every connection. Before Linux 6.1 there is only the host's.
+ */
+function boundGuestSockets(): void {
+  try {
+    writeFileSync('/proc/sys/net/ipv4/tcp_child_ehash_entries', String(GUEST_SOCKET_BUCKETS));
+  } catch {
+    // Looking is slower then, and bounded all the same.
+  }
 }
 
 /**
@@ -205,6 +220,7 @@ async function main(): Promise<void> {
   const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
 
   // The prober needs longest and waits for the holder alone, so nothing else comes before them.
+  boundGuestSockets();
   const holder = await startHolder();
   const prober = startProber(holder);
   const joined = joinNamespaces(holder);

@@ -1,0 +1,60 @@
+/** Starts the stand-in guest of `attribution-guest.ts`, asks it for things, and takes over the listeners that it hands over. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Server } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { GuestTask } from './attribution-guest.ts';
+
+const GUEST = fileURLToPath(new URL('./attribution-guest.ts', import.meta.url));
+const NAMESPACES = ['--user', '--map-root-user', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+export interface StandInGuest {
+  /** On the host. */
+  readonly initPid: number;
+  listen(): Promise<{ readonly server: Server; readonly port: number }>;
+  ask(task: GuestTask): Promise<unknown>;
+  end(): Promise<void>;
+}
+
+export async function startStandInGuest(): Promise<StandInGuest> {
+  const argv = ['--pdeathsig', 'KILL', '--', 'unshare', ...NAMESPACES, '--', process.execPath, GUEST];
+  const child = spawn('setpriv', argv, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const servers: Server[] = [];
+  let handed: { readonly server: Server; readonly port: number } | null = null;
+  const answer = async (): Promise<unknown> => {
+    for (;;) {
+      const [message, handle] = await once(child, 'message');
+      if (!(handle instanceof Server)) return message.value;
+      handed = { server: handle, port: message.handed };
+      servers.push(handle);
+    }
+  };
+  const ask = (task: GuestTask): Promise<unknown> => {
+    child.send(task);
+    return answer();
+  };
+  await answer();
+  return {
+    initPid: firstChildOf(child),
+    ask,
+    async listen() {
+      await ask({ do: 'listen' });
+      if (handed === null) throw new Error('no listener came');
+      return handed;
+    },
+    async end() {
+      for (const server of servers) server.close();
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** `unshare` has one, which is the first of its namespace. */
+function firstChildOf({ pid }: ChildProcess): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ');
+  return Number(children[0]);
+}
