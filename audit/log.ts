@@ -26,6 +26,8 @@ export interface AuditLog extends AuditSink {
   readonly path: string;
   /** Lines written so far. */
   readonly events: number;
+  /** Of those lines. */
+  readonly bytes: number;
   /** Set by the first failure and never cleared. */
   readonly failed: AuditUnavailable | null;
   /**
@@ -70,6 +72,7 @@ class DescriptorLog implements AuditLog {
   readonly #descriptor: number;
   readonly #destination: ReturnType<typeof pino.destination>;
   #events = 0;
+  #bytes = 0;
   #prev = FIRST_PREV;
   #failed: AuditUnavailable | null = null;
   #sealed = false;
@@ -99,6 +102,10 @@ class DescriptorLog implements AuditLog {
     return this.#events;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get failed(): AuditUnavailable | null {
     return this.#failed;
   }
@@ -118,6 +125,8 @@ class DescriptorLog implements AuditLog {
     });
     this.#write(`${line}\n`);
     this.#events = seq;
+    // Everything beyond ASCII in a line is rare; a guess would do, but an exact figure can be compared with the file.
+    this.#bytes += Buffer.byteLength(line) + 1;
     this.#prev = hashLine(line);
     this.#sealed = entry.kind === 'run-end';
     return seq;

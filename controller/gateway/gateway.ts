@@ -35,6 +35,8 @@ export interface GatewayOptions {
   readonly ask: AskForConsent | null;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly publish?: readonly PortFlag[];
+  /** Further listeners of sand’s own on the host, which no guest may reach; absent: none. */
+  readonly ownListeners?: readonly { readonly address: string; readonly port: number }[];
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
@@ -51,7 +53,7 @@ export interface Gateway extends GatewayPort {
 
 /** Raises `port-in-use`, `port-refused` and `usage`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit, publish = [] } = options;
+  const { audit, publish = [], ownListeners = [] } = options;
   let dnsPort = 0;
   let publisher: Publisher | null = null;
   let told: Attribute = () => null;
@@ -64,7 +66,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     parents: options.parents,
     ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) =>
-      (port === dnsPort && leadsTo(address, LOOPBACK)) || publisher?.isOwn(address, port) === true,
+      (port === dnsPort && leadsTo(address, LOOPBACK)) ||
+      ownListeners.some((own) => own.port === port && leadsTo(address, own.address)) ||
+      publisher?.isOwn(address, port) === true,
     attribute,
     descriptors: 2 * inbound + publish.length,
   });
@@ -110,6 +114,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     probe,
     hostListeners: [
       { address: LOOPBACK, port: dnsPort },
+      ...ownListeners,
       ...published.map(({ address, hostPort }) => ({ address, port: hostPort })),
     ],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),

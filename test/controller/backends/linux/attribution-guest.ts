@@ -43,7 +43,8 @@ async function carryOut(task: GuestTask): Promise<unknown> {
       server.listen({ port: 0, host: '::', ipv6Only: false });
       await once(server, 'listening');
       const at = server.address();
-      process.send?.({ handed: typeof at === 'object' ? at?.port : 0 }, server);
+      // Two owners would share out the connections.
+      process.send?.({ handed: typeof at === 'object' ? at?.port : 0 }, server, {}, () => server.close());
       return null;
     }
     case 'connect': {

@@ -22,14 +22,13 @@ export async function startStandInGuest(): Promise<StandInGuest> {
   const child = spawn('setpriv', argv, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const servers: Server[] = [];
   let handed: { readonly server: Server; readonly port: number } | null = null;
-  const answer = async (): Promise<unknown> => {
-    for (;;) {
-      const [message, handle] = await once(child, 'message');
-      if (!(handle instanceof Server)) return message.value;
-      handed = { server: handle, port: message.handed };
-      servers.push(handle);
-    }
-  };
+  const waiting: ((value: unknown) => void)[] = [];
+  child.on('message', (message: { readonly value?: unknown; readonly handed?: number }, handle: unknown) => {
+    if (!(handle instanceof Server)) return waiting.shift()?.(message.value);
+    handed = { server: handle, port: message.handed ?? 0 };
+    servers.push(handle);
+  });
+  const answer = (): Promise<unknown> => new Promise((resolve) => waiting.push(resolve));
   const ask = (task: GuestTask): Promise<unknown> => {
     child.send(task);
     return answer();
