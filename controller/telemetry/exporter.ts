@@ -106,7 +106,7 @@ class Exporter implements Telemetry {
     const why = this.#failure === '' ? '' : `: ${this.#failure}`;
     return [
       ...problems.map((problem) => `telemetry: ${problem}`),
-      ...(lost === 0 ? [] : [`telemetry: ${lost} spans were not exported${why}`]),
+      ...(lost === 0 ? [] : [`telemetry: ${lost} span${lost === 1 ? ' was' : 's were'} not exported${why}`]),
       ...(this.#failedMetrics === 0
         ? []
         : [`telemetry: counters were not exported ${this.#failedMetrics} times${why}`]),

@@ -25,8 +25,10 @@ import {
 const TOOL_TIMEOUT_MS = 10_000;
 /** The prober's life, from its start beside the link's; each of its probes has a shorter bound of its own. */
 const PROBE_TIMEOUT_MS = 30_000;
-/** Places for sockets, a list each: enough for 8,192 that wait out their end, in 128 KiB. A power of two. */
-const GUEST_SOCKET_BUCKETS = 16_384;
+/** Closed connections that wait out their end; nothing comes late on a cable within one kernel, and each is a line to look through. */
+const GUEST_TIME_WAITS = 128;
+/** Places for sockets, a list each, so that there may be any number. A power of two. */
+const GUEST_SOCKET_BUCKETS = 1_024;
 /** `nft -j list` of two full sets stays under this. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
 
@@ -90,8 +92,8 @@ interface Holder {
 }
 
 /**
- * The guest's namespace gets a table of TCP sockets of its own: the host's has a place for each of its gigabytes of memory,
- * and who connects is looked up in all of it, for every connection. Before Linux 6.1 there is only the host's.
+ * The guest's namespace gets a table of TCP sockets of its own, and a small one: who connects is looked up in all of it for each
+ * connection, and the host's has hundreds of thousands of places. Before Linux 6.1 there is only the host's.
  */
 function boundGuestSockets(): void {
   try {
@@ -107,6 +109,7 @@ function boundGuestSockets(): void {
  */
 function startHolder(): Promise<Holder> {
   const script = `echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start
+echo ${GUEST_TIME_WAITS} 2>/dev/null >/proc/sys/net/ipv4/tcp_max_tw_buckets
 read -r pid rest </proc/self/stat && echo "$pid" && exec cat >/dev/null`;
   const child = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   let isUp = false;

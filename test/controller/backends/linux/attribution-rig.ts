@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url';
 import type { GuestTask } from './attribution-guest.ts';
 
 const GUEST = fileURLToPath(new URL('./attribution-guest.ts', import.meta.url));
-const NAMESPACES = ['--user', '--map-root-user', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+/** As the planter does: a small table of sockets for the guest's namespace. */
+const SCRIPT = `echo 1024 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries
+exec unshare --net --pid --fork --kill-child --mount-proc -- sh -c 'echo 128 2>/dev/null >/proc/sys/net/ipv4/tcp_max_tw_buckets; exec "$@"' sh "$@"`;
 
 export interface StandInGuest {
   /** On the host. */
@@ -18,7 +20,8 @@ export interface StandInGuest {
 }
 
 export async function startStandInGuest(): Promise<StandInGuest> {
-  const argv = ['--pdeathsig', 'KILL', '--', 'unshare', ...NAMESPACES, '--', process.execPath, GUEST];
+  const outer = ['unshare', '--user', '--map-root-user', '--net', '--', 'sh', '-c', SCRIPT, 'sh'];
+  const argv = ['--pdeathsig', 'KILL', '--', ...outer, process.execPath, GUEST];
   const child = spawn('setpriv', argv, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const servers: Server[] = [];
   let handed: { readonly server: Server; readonly port: number } | null = null;
