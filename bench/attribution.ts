@@ -11,7 +11,7 @@ import type { Attribute } from '../controller/backends/backend.ts';
 import { type Attribution, openAttribution } from '../controller/backends/linux/attribution.ts';
 import { createGatewayCore } from '../controller/gateway/core.ts';
 import { choosePolicy } from '../controller/run/policy-choice.ts';
-import { type StandInGuest, startStandInGuest } from '../test/controller/backends/linux/attribution-rig.ts';
+import { type StandInGuest, startStandInGuest } from './attribution/rig.ts';
 import { median, pairedRatio, quantile } from './statistics.ts';
 import { formatFigure, formatRatio, formatTable } from './table.ts';
 import { Workplace } from './workplace.ts';

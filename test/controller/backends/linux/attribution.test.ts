@@ -1,13 +1,13 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type StandInGuest, startStandInGuest } from '../../../../bench/attribution/rig.ts';
 import type { ClientEnd } from '../../../../controller/backends/backend.ts';
 import {
   type Attribution,
   type AttributionOptions,
   openAttribution,
 } from '../../../../controller/backends/linux/attribution.ts';
-import { type StandInGuest, startStandInGuest } from './attribution-rig.ts';
 
 let guest: StandInGuest;
 let place: { readonly server: Server; readonly port: number };

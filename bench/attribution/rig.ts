@@ -1,12 +1,12 @@
-/** Starts the stand-in guest of `attribution-guest.ts`, asks it for things, and takes over the listeners that it hands over. */
+/** Starts the stand-in guest of `guest.ts`, asks it for things, and takes over the listeners that it hands over. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { GuestTask } from './attribution-guest.ts';
+import type { GuestTask } from './guest.ts';
 
-const GUEST = fileURLToPath(new URL('./attribution-guest.ts', import.meta.url));
+const GUEST = fileURLToPath(new URL('./guest.ts', import.meta.url));
 /** As the planter does: a small table of sockets for the guest's namespace. */
 const SCRIPT = `echo 1024 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries
 exec unshare --net --pid --fork --kill-child --mount-proc -- sh -c 'echo 128 2>/dev/null >/proc/sys/net/ipv4/tcp_max_tw_buckets; exec "$@"' sh "$@"`;
