@@ -34,6 +34,7 @@ const LONG = [
     'image',
     'learning/learning',
     'many-guests',
+    'metrics',
     'project-file',
   ],
   ...['tools', 'unified', 'vm'],

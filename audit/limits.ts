@@ -66,6 +66,17 @@ export const RUNS_LIMITS = {
   wholeBytes: 256 * 1024 ** 2,
 } as const;
 
+export const METRICS_LIMITS = {
+  /** Hosts that are counted by name; what a database of time series bears of each guest. The rest is `other`. */
+  hosts: 100,
+  /** Codes of notices: sand's own, about twenty. */
+  codes: 64,
+  /** A DNS name has at most 253 characters. */
+  labelCharacters: 253,
+  /** Open connections that are told apart: above what the proxy admits at a time. */
+  open: 65_536,
+} as const;
+
 export const DENIALS_LIMITS = {
   /** The block at the end of a run is a pointer to `sand audit`, not the audit itself. */
   hosts: 10,

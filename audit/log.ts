@@ -32,6 +32,8 @@ export interface AuditLog extends AuditSink {
   readonly path: string;
   /** Lines written so far. */
   readonly events: number;
+  /** Of those lines. */
+  readonly bytes: number;
   /** Set by the first failure and never cleared. */
   readonly failed: AuditUnavailable | null;
   /**
@@ -83,6 +85,7 @@ class DescriptorLog implements AuditLog {
   #segment = 1;
   #segmentBytes = 0;
   #events = 0;
+  #bytes = 0;
   #prev = FIRST_PREV;
   #failed: AuditUnavailable | null = null;
   #sealed = false;
@@ -118,6 +121,10 @@ class DescriptorLog implements AuditLog {
     return this.#events;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get failed(): AuditUnavailable | null {
     return this.#failed;
   }
@@ -132,6 +139,8 @@ class DescriptorLog implements AuditLog {
     const line = this.#lineOf(entry, seq);
     this.#write(`${line}\n`);
     this.#events = seq;
+    // Everything beyond ASCII in a line is rare; a guess would do, but an exact figure can be compared with the file.
+    this.#bytes += Buffer.byteLength(line) + 1;
     this.#prev = hashLine(line);
     this.#sealed = entry.kind === 'run-end';
     return seq;

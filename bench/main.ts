@@ -2,6 +2,7 @@
  * `npm run bench -- NAME...`: runs the named benchmarks one after the other; without a name it lists them.
  * What each measures, and how, is its own file's.
  */
+import * as attribution from './attribution.ts';
 import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
 import * as dns from './dns.ts';
@@ -10,7 +11,7 @@ import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, refusal, audit, proxy, dns, policy];
+const BENCHES: readonly Bench[] = [startup, refusal, audit, attribution, proxy, dns, policy];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

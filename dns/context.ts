@@ -2,7 +2,7 @@
  * What the resolver is given by its gateway: the policy in force, the audit sink, its upstreams and the
  * table of synthetic addresses. The resolver knows neither the proxy nor the guest.
  */
-import type { Asker, AuditSink } from '../audit/event.ts';
+import type { Asker, AuditSink, ProcessFact } from '../audit/event.ts';
 import type { AskForConsent } from '../policies/consent.ts';
 import type { Hostname, IpAddress, PolicyInForce } from '../policies/model.ts';
 
@@ -58,4 +58,15 @@ export interface QueryOrigin {
   readonly asker: Asker;
   readonly transport: 'udp' | 'tcp';
   readonly mode: AnswerMode;
+  /** Which process asks: looks once, when it is first called. Absent: nobody can tell. */
+  readonly process?: () => ProcessFact | null;
+}
+
+/** Who asks, by the place that the question came from. */
+export interface ClientEnd {
+  readonly transport: 'tcp' | 'udp';
+  readonly address: string;
+  readonly port: number;
+  /** Where its stream connected to. */
+  readonly destination?: { readonly address: string; readonly port: number };
 }

@@ -53,6 +53,12 @@ export function describeFault(fault: QueryFault, origin: QueryOrigin, policy: st
   };
 }
 
+/** Who asked, where the place that the question came from can tell. */
+export function openerOf({ process }: QueryOrigin): Pick<DnsDecision, 'process'> {
+  const found = process?.() ?? null;
+  return found === null ? {} : { process: found };
+}
+
 function describeRule(rule: RuleRef): RuleFact {
   const { id, origin, because } = rule;
   return { id, file: origin.file, line: origin.line, ...(because === null ? {} : { because }) };

@@ -5,8 +5,8 @@
 import type { DnsDecision } from '../audit/event.ts';
 
 export interface RefusalLog {
-  /** Throws what `record` throws, for the first of a burst alone. */
-  add(kind: string, refusal: DnsDecision): void;
+  /** Throws what `record` throws, for the first of a burst alone, which alone says who asked. */
+  add(kind: string, refusal: DnsDecision, opener?: () => Pick<DnsDecision, 'process'>): void;
   /** Tells what is still untold. */
   close(): void;
 }
@@ -47,14 +47,14 @@ export function createRefusalLog(windowMs: number, record: (entry: DnsDecision) 
   }
 
   return {
-    add(kind, refusal) {
+    add(kind, refusal, opener = () => ({})) {
       const open = bursts.get(kind);
       if (open !== undefined) {
         open.untold += 1;
         open.last = refusal;
         return;
       }
-      record(refusal);
+      record({ ...refusal, ...opener() });
       const timer = setTimeout(() => endWindow(kind, burst), windowMs);
       // A count that is still open is told by `close`; it keeps no process alive.
       timer.unref();

@@ -27,7 +27,7 @@ import {
   type Resolution,
   refuse,
 } from './plan.ts';
-import { describeDecision, describeFault } from './record.ts';
+import { describeDecision, describeFault, openerOf } from './record.ts';
 import { createRefusalLog, type RefusalLog } from './refusal-log.ts';
 import { classifyName, PROBE_ZONE, type Subject } from './subject.ts';
 import { createSyntheticTable, type Meaning, type SyntheticTable } from './synthetic.ts';
@@ -116,8 +116,9 @@ class GuestResolver implements Resolver {
       const { outcome, by } = await this.#decideSafely(question, origin);
       const decision = describeDecision(question, origin, outcome, by.policy.digest);
       // Refused before it was judged: a flood of these is counted, since nothing else bounds it.
-      if (outcome.reason === 'limit-requests') this.#refusals.add(burstKind(decision), decision);
-      else this.#context.audit.record(decision);
+      const opener = () => openerOf(origin);
+      if (outcome.reason === 'limit-requests') this.#refusals.add(burstKind(decision), decision, opener);
+      else this.#context.audit.record({ ...decision, ...opener() });
       this.#tellProbe(question, origin, outcome);
       return outcome.answer;
     } catch {
@@ -131,7 +132,7 @@ class GuestResolver implements Resolver {
   recordFault(fault: QueryFault, origin: QueryOrigin): void {
     try {
       const refusal = describeFault(fault, origin, this.#context.policy().policy.digest);
-      this.#refusals.add(burstKind(refusal), refusal);
+      this.#refusals.add(burstKind(refusal), refusal, () => openerOf(origin));
     } catch {
       // Fail closed: a malformed message gets its refusal whether or not the log takes the line.
     }
@@ -197,6 +198,8 @@ class GuestResolver implements Resolver {
   async #decide(question: Question, origin: QueryOrigin, first: PolicyInForce): Promise<Decided> {
     const refused = this.#refuseUnadmitted(origin);
     if (refused !== null) return { outcome: refused, by: first };
+    // While somebody or an upstream is asked, who asks may end.
+    origin.process?.();
     const subject = classifyName(question.name);
     const held = await this.#ask(question, subject, origin, first);
     const { by } = held;

@@ -6,9 +6,10 @@ import type { Socket as DatagramSocket, RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, Server, type Socket } from 'node:net';
 import { Packet, UDPServer } from 'dns2';
+import type { ProcessFact } from '../audit/event.ts';
 import type { IpAddress } from '../policies/model.ts';
 import { type BindResult, bindPair, type Opened, type Reach } from './bind.ts';
-import type { QueryOrigin } from './context.ts';
+import type { ClientEnd, QueryOrigin } from './context.ts';
 import { DNS_LIMITS, type DnsLimits, MAX_DATAGRAM_BYTES } from './limits.ts';
 import { type Answer, CLASS_IN, type Question, RCODES, TYPES } from './message.ts';
 import { type Codec, createPipeline, type Pipeline } from './pipeline.ts';
@@ -16,7 +17,10 @@ import type { QueryHandler } from './resolver.ts';
 import { createStreamClients, type StreamClients } from './stream.ts';
 
 /** What all queries of one place have in common. */
-export type Place = Omit<QueryOrigin, 'transport'>;
+export interface Place extends Omit<QueryOrigin, 'transport' | 'process'> {
+  /** Which process of the guest holds this end; null where nobody can tell. Never throws. Absent: nobody can. */
+  readonly attribute?: (end: ClientEnd) => ProcessFact | null;
+}
 
 export interface DnsServerOptions {
   readonly handler: QueryHandler;
@@ -154,9 +158,10 @@ class GuardedDnsServer implements DnsServer {
   }
 
   attachDatagram(socket: DatagramSocket, place: Place): void {
-    const origin: QueryOrigin = { ...place, transport: 'udp' };
     socket.on('message', (message, from) => {
       if (from.port === 0) return;
+      const end = { transport: 'udp', address: withoutMapping(from.address), port: from.port } as const;
+      const origin = originOf(place, 'udp', end);
       void this.#pipeline.respond(message, origin).then((answer) => {
         if (answer !== null) this.#send(socket, answer, from);
       });
@@ -165,7 +170,8 @@ class GuardedDnsServer implements DnsServer {
   }
 
   attachStream(stream: Server | Socket, place: Place): void {
-    const origin: QueryOrigin = { ...place, transport: 'tcp' };
+    const end = stream instanceof Server ? null : streamEnd(stream);
+    const origin = originOf(place, 'tcp', end);
     const clients = createStreamClients((message) => this.#pipeline.respond(message, origin), this.#limits);
     if (stream instanceof Server) {
       stream.on('connection', (socket) => clients.accept(socket));
@@ -210,7 +216,7 @@ class GuardedDnsServer implements DnsServer {
 
   async #openDatagram(address: IpAddress, port: number, place: Place): Promise<Opened> {
     const type = address.includes(':') ? 'udp6' : 'udp4';
-    const origin: QueryOrigin = { ...place, transport: 'udp' };
+    const origin = originOf(place, 'udp', null);
     const socket = new HardenedUdpServer(type, this.#pipeline, origin, this.#onFault);
     const failure = await settleListening(socket, () => socket.bind({ address, port, exclusive: true }));
     if (failure !== null) {
@@ -233,6 +239,33 @@ class GuardedDnsServer implements DnsServer {
     if (at === null || typeof at === 'string') return { ok: false, inUse: false, detail: 'no address' };
     return { ok: true, address: at.address, port: at.port, close: () => server.close() };
   }
+}
+
+function originOf(
+  { asker, mode, attribute }: Place,
+  transport: QueryOrigin['transport'],
+  end: ClientEnd | null,
+): QueryOrigin {
+  if (attribute === undefined || end === null) return { asker, mode, transport };
+  let found: ProcessFact | null | undefined;
+  const process = (): ProcessFact | null => {
+    if (found === undefined) found = attribute(end);
+    return found;
+  };
+  return { asker, mode, transport, process };
+}
+
+/** Null where it has ended already. */
+function streamEnd({ remoteAddress, remotePort, localAddress, localPort }: Socket): ClientEnd | null {
+  if (remoteAddress === undefined || remotePort === undefined) return null;
+  if (localAddress === undefined || localPort === undefined) return null;
+  const destination = { address: withoutMapping(localAddress), port: localPort };
+  return { transport: 'tcp', address: withoutMapping(remoteAddress), port: remotePort, destination };
+}
+
+/** As a socket for both families sees IPv4. */
+function withoutMapping(address: string): string {
+  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
 async function endServer(server: Server, clients: StreamClients): Promise<void> {

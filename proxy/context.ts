@@ -2,7 +2,7 @@
  * What the proxy is given by its gateway: the policy in force, a lookup, the audit sink and its limits. The
  * proxy knows neither the resolver nor the guest; a test hands it fakes.
  */
-import type { AuditSink } from '../audit/event.ts';
+import type { AuditSink, ProcessFact } from '../audit/event.ts';
 import type { AskForConsent, Consent } from '../policies/consent.ts';
 import type { Authority, Host, Hostname, IpAddress, PolicyInForce, Protocol } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
@@ -39,6 +39,14 @@ export interface ParentProxies {
   lookup(name: Hostname): Promise<Lookup>;
 }
 
+/** The guest's end of a connection, and where it connected to. */
+export interface GuestEnd {
+  readonly transport: 'tcp';
+  readonly address: string;
+  readonly port: number;
+  readonly destination: { readonly address: string; readonly port: number };
+}
+
 export interface ProxyContext {
   /** The policy in force now; read once for each decision. */
   policy(): PolicyInForce;
@@ -53,6 +61,8 @@ export interface ProxyContext {
   isOwn(address: IpAddress, port: number): boolean;
   /** Absent: everything is dialled directly. */
   readonly parents?: ParentProxies;
+  /** Which process of the guest holds this end; null where nobody can tell. Never throws. Absent: nobody can. */
+  readonly attribute?: (end: GuestEnd) => ProcessFact | null;
   readonly audit: AuditSink;
   readonly limits: ProxyLimits;
 }

@@ -2,7 +2,7 @@
  * One forwarded decision, from its record to its close: what was asked and admitted, the bytes that it moved,
  * and why it ended. Whoever carries the bytes says how to end them; the ledger keeps the books.
  */
-import type { ConnectionClose, Via } from '../audit/event.ts';
+import type { ConnectionClose, ProcessFact, Via } from '../audit/event.ts';
 import type { Consent } from '../policies/consent.ts';
 import type { Authority, HttpRequest, IpAddress, Protocol, RuleRef } from '../policies/model.ts';
 import type { Reason } from '../policies/reasons.ts';
@@ -22,6 +22,7 @@ export interface Asked {
   readonly sni?: string;
   readonly alpn?: readonly string[];
   readonly destination?: string;
+  readonly process?: ProcessFact;
 }
 
 /** What was decided, for a flight that is about to be dialled. */

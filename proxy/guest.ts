@@ -2,6 +2,8 @@
  * One connection of a guest: its socket, what it has sent and not yet been judged, and the ways to end it so
  * that the guest learns why. Knows no protocol and no policy.
  */
+import type { ProcessFact } from '../audit/event.ts';
+import type { ProxyContext } from './context.ts';
 import type { ProxyLimits } from './limits.ts';
 import { PROXY_BOUNDS } from './limits.ts';
 import { ByteReader, type GuestSocket } from './reader.ts';
@@ -17,6 +19,8 @@ export class GuestConnection {
   #controller: AbortController | null = null;
   /** When it came, in the time of `performance.now`. */
   readonly sinceMs = performance.now();
+  /** Which process opened it, for every decision on it; empty where that is not known. */
+  readonly opener: { readonly process?: ProcessFact };
   /** The longest request head that its buffer holds. */
   readonly headBytes: number;
   #lingering: NodeJS.Timeout | null = null;
@@ -28,7 +32,9 @@ export class GuestConnection {
     headBytes: number,
     limits: ProxyLimits,
     closed: (guest: GuestConnection) => void,
+    process: ProcessFact | null = null,
   ) {
+    this.opener = process === null ? {} : { process };
     this.socket = socket;
     this.headBytes = headBytes;
     this.#closed = closed;
@@ -98,6 +104,25 @@ export class GuestConnection {
     this.reader.release();
     this.socket.destroy();
   }
+}
+
+/** A look at the ends of a connection that has just come: later its client may have gone. */
+export function openerOf({ attribute }: ProxyContext, socket: GuestSocket): ProcessFact | null {
+  const { remoteAddress, remotePort, localAddress, localPort } = socket;
+  if (attribute === undefined || remotePort === undefined || localPort === undefined) return null;
+  if (remoteAddress === undefined || localAddress === undefined) return null;
+  const destination = { address: withoutMapping(localAddress), port: localPort };
+  return attribute({
+    transport: 'tcp',
+    address: withoutMapping(remoteAddress),
+    port: remotePort,
+    destination,
+  });
+}
+
+/** As a listener for both families sees IPv4. */
+function withoutMapping(address: string): string {
+  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
 /** For errors of sockets, whose `close` says all that anybody needs. Closes over nothing, as a place of many listeners must. */

@@ -9,7 +9,7 @@ import { stillGranted } from './admission.ts';
 import type { ProxyContext } from './context.ts';
 import type { Asked } from './flight.ts';
 import type { Forwarder } from './forward.ts';
-import { GuestConnection, ignore, resetSocket } from './guest.ts';
+import { GuestConnection, ignore, openerOf, resetSocket } from './guest.ts';
 import type { RequestHead } from './head.ts';
 import { denialOfFault, refuseFor } from './judgement.ts';
 import { Ledger } from './ledger.ts';
@@ -87,7 +87,8 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     }
     accepted += 1;
     modules.warm();
-    const guest = new GuestConnection(socket, ledger.bounds.headBytes, context.limits, forget);
+    const opener = guests.size < ledger.bounds.connections ? openerOf(context, socket) : null;
+    const guest = new GuestConnection(socket, ledger.bounds.headBytes, context.limits, forget, opener);
     const admitOrServe = async (): Promise<void> => {
       const limit = ledger.bounds.connections;
       const isOver = guests.size >= limit;
@@ -104,7 +105,10 @@ export function createProxy(context: ProxyContext): GatewayProxy {
     const refuseFault = (): void => {
       // Fail closed: a fault in sand ends the connection; nothing of it is shown to the guest.
       guest.reset();
-      ledger.refuse(asked, refuseFor('internal-error', 'a fault while the connection was served'));
+      ledger.refuse(
+        { ...asked, ...guest.opener },
+        refuseFor('internal-error', 'a fault while the connection was served'),
+      );
     };
     // The books need the policy too: where that is at fault, the reset is all that is left.
     admitOrServe()
@@ -199,7 +203,7 @@ async function serveProxyPort(parts: Parts, guest: GuestConnection): Promise<voi
 
 function refuseBytes(parts: Parts, guest: GuestConnection, detail: string, answer: Buffer): void {
   const reason: Reason = 'request-malformed';
-  const asked: Asked = { via: 'connect', host: '', port: 0, protocol: null };
+  const asked: Asked = { via: 'connect', host: '', port: 0, protocol: null, ...guest.opener };
   if (parts.ledger.overRate(() => asked) === null) parts.ledger.refuse(asked, refuseFor(reason, detail));
   guest.finish(answer);
 }
@@ -216,7 +220,8 @@ async function serveConnect(parts: Parts, guest: GuestConnection, head: RequestH
     return serveTunnel(parts, guest, { via: 'connect', authority, reply: CONNECT_REPLY });
   }
   const target = recordableTarget(head.target);
-  const asked: Asked = { via: 'connect', host: target, port: 0, protocol: null, method: 'CONNECT' };
+  const unread = { via: 'connect', host: target, port: 0, protocol: null, method: 'CONNECT' } as const;
+  const asked: Asked = { ...unread, ...guest.opener };
   const over = parts.ledger.overRate(() => asked);
   const denial = over ?? parts.ledger.refuse(asked, denialOfFault(parsed.fault));
   const subject = { request: `CONNECT ${target}`, authority: null };

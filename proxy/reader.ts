@@ -6,6 +6,11 @@ import type { Duplex } from 'node:stream';
 
 /** What a link hands over: a TCP or Unix socket, or a stream that ends a guest's TCP in this process. */
 export interface GuestSocket extends Duplex {
+  /** Both ends, where it has any. */
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
   resetAndDestroy?(): unknown;
   setNoDelay?(noDelay?: boolean): unknown;
 }

@@ -66,7 +66,7 @@ export async function serveRequests(
     if (read.kind === 'head' && read.head.method === 'CONNECT' && scope.inside === null) return read.head;
     if (!(served === 1 && scope.isCounted === true)) {
       const { method, target } = read.kind === 'head' ? read.head : read;
-      const over = parts.ledger.overRate(() => askedUnread(scope, method, recordableTarget(target)));
+      const over = parts.ledger.overRate(() => askedUnread(guest, scope, method, recordableTarget(target)));
       if (over !== null) {
         showUnread(guest, over, method, recordableTarget(target));
         return null;
@@ -92,11 +92,11 @@ function refuseUnread(
   read: { readonly fault: HeadFault; readonly method: string; readonly target: string },
 ): void {
   const target = recordableTarget(read.target);
-  const asked = askedUnread(scope, read.method, target);
+  const asked = askedUnread(guest, scope, read.method, target);
   showUnread(guest, parts.ledger.refuse(asked, denialOfFault(read.fault)), read.method, target);
 }
 
-function askedUnread(scope: Scope, method: string, target: string): Asked {
+function askedUnread(guest: GuestConnection, scope: Scope, method: string, target: string): Asked {
   return {
     via: scope.via,
     host: scope.inside === null ? target : askedOf(scope.inside, { via: scope.via, protocol: null }).host,
@@ -104,6 +104,7 @@ function askedUnread(scope: Scope, method: string, target: string): Asked {
     protocol: 'http',
     ...(method === '' ? {} : { method }),
     ...(scope.destination === null ? {} : { destination: scope.destination }),
+    ...guest.opener,
   };
 }
 
@@ -255,6 +256,7 @@ class ServedRequest {
       method: this.#head.method,
       path: pathWithoutQuery(target.path),
       ...(destination === null ? {} : { destination }),
+      ...this.#guest.opener,
     });
   }
 

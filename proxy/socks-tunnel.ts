@@ -64,7 +64,7 @@ function refuseSocks(
   host: string,
   answer: Buffer | null,
 ): void {
-  const asked = { via: 'socks', host, port: 0, protocol: null } as const;
+  const asked = { via: 'socks', host, port: 0, protocol: null, ...guest.opener } as const;
   if (parts.ledger.overRate(() => asked) === null) parts.ledger.refuse(asked, refuseFor(reason, detail));
   guest.finish(answer);
 }

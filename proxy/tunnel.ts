@@ -232,6 +232,7 @@ class Tunnel {
       ...(hello === null || hello.sni === null ? {} : { sni: hello.sni }),
       ...(hello === null || hello.alpn.length === 0 ? {} : { alpn: hello.alpn }),
       ...(destination === null ? {} : { destination }),
+      ...this.#guest.opener,
     });
   }
 

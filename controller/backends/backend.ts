@@ -5,7 +5,7 @@
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { ProbeResult } from '../../audit/event.ts';
+import type { ProbeResult, ProcessFact } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { Isolation } from '../../policies/requirements.ts';
 import type { JournalEntry } from '../guests/journal.ts';
@@ -26,7 +26,8 @@ export interface Capabilities {
   readonly isolation: 'namespaces' | 'vm';
   readonly confinement: 'enforced' | 'cooperative';
   readonly terminal: boolean;
-  readonly processAttribution: boolean;
+  /** Whether it can tell which process of a guest connects, under this isolation and without a word from the guest. */
+  readonly processAttribution: readonly Isolation[];
   /** Whether the link has a way in, so that the host reaches servers of the guest. */
   readonly publishedPorts: boolean;
 }
@@ -180,6 +181,18 @@ export interface Inspection {
   readonly details: Readonly<Record<string, string | number>>;
 }
 
+/** The guest's end of a connection or datagram, as the guest sees it. */
+export interface ClientEnd {
+  readonly transport: 'tcp' | 'udp';
+  readonly address: string;
+  readonly port: number;
+  /** Where it connected to; absent for a datagram, which may go anywhere. */
+  readonly destination?: { readonly address: string; readonly port: number };
+}
+
+/** The process of the guest that holds this end; null where that cannot be told. Bounded in time, never throws. */
+export type Attribute = (end: ClientEnd) => ProcessFact | null;
+
 /** What a backend needs of the gateway of one guest: where to put what arrives, and its probe answers. */
 export interface GatewayPort {
   readonly ports: readonly number[];
@@ -196,6 +209,8 @@ export interface GatewayPort {
   /** DNS of the guest. */
   acceptDnsStream(socket: Socket): void;
   acceptDnsDatagrams(socket: DatagramSocket): void;
+  /** Called by a backend that says it can tell, before anything of the guest's runs; with null where it turns out that it cannot. */
+  attributeBy(attribute: Attribute | null): void;
   /** Start probes: names that this gateway alone answers or denies, and the line it greets connections with. */
   readonly probe: { readonly reservedName: string; readonly deniedName: string; readonly greeting: string };
   /** Host listeners that a guest must not reach, for the probes. */

@@ -15,8 +15,12 @@ import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { requiredIsolation } from '../../policies/requirements.ts';
 import { SandError } from '../errors.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
+import { leadsTo } from '../gateway/own-place.ts';
 import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
+import { openMetrics, type ServedMetrics } from '../metrics/opening.ts';
+import { parseMetricsPlace } from '../metrics/place.ts';
 import { toSandError } from '../run/ending.ts';
+import { createObservers, type Observers } from '../run/observers.ts';
 import { parseUpstreams, usage } from '../run/options.ts';
 import { choosePolicy, type PolicyChoice, type PolicyReread } from '../run/policy-choice.ts';
 import { describeReload, watchPolicy } from '../run/policy-watch.ts';
@@ -32,6 +36,7 @@ export interface GatewayFlags {
   readonly dnsListen?: string;
   readonly dnsUpstream: readonly string[];
   readonly upstreamProxy?: string;
+  readonly metrics?: string;
 }
 
 interface Place {
@@ -43,6 +48,8 @@ interface Place {
 export async function serveGateway(flags: GatewayFlags, stderr: (text: string) => void): Promise<number> {
   const startedAt = performance.now();
   const proxyPlace = parsePlace('--listen', flags.listen);
+  const metrics =
+    flags.metrics === undefined ? {} : { metrics: parseMetricsPlace(flags.metrics, workingFolder()) };
   const dnsPlace = flags.dnsListen === undefined ? null : parsePlace('--dns-listen', flags.dnsListen);
   const chosen = requireOnePhase(
     await choosePolicy({
@@ -57,14 +64,15 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   const parents = readParentSettings(flags.upstreamProxy ?? null, process.env);
   const run = createRunDirectory(auditRoot(process.env));
   const log = openLog(run.auditPath, run.id);
-  const record = createRecorder(log, stderr);
+  const observers = await createObservers(log, process.env);
+  const record = createRecorder(log, observers, stderr);
   const own: Place[] = [];
   const core = createGatewayCore({
     inForce: chosen.inForce,
     audit: { record },
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     parents,
-    isOwn: (address, port) => own.some((place) => place.address === address && place.port === port),
+    isOwn: (address, port) => own.some((place) => place.port === port && leadsTo(address, place.address)),
   });
   record(startEntry(run.id, chosen));
   for (const { code, detail } of chosen.notices) {
@@ -73,7 +81,13 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
   }
   let exitCode = 0;
   let server: Server | null = null;
+  let served: ServedMetrics | null = null;
   try {
+    served = await openMetrics(
+      { ...metrics, told: (text) => stderr(`sand: ${text}\n`) },
+      observers.metricsText,
+    );
+    own.push(...served.listeners);
     server = await listen(core, proxyPlace);
     own.push(placeOf(server, proxyPlace.address));
     stderr(`sand: proxy (HTTP, CONNECT, SOCKS5) on ${format(placeOf(server, proxyPlace.address))}\n`);
@@ -90,10 +104,14 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     throw error;
   } finally {
     server?.close();
+    await served?.close();
     await core.close();
     const durationMs = Math.round(performance.now() - startedAt);
     const cause = exitCode === 0 ? 'exit' : 'error';
-    seal(log, { kind: 'run-end', exitCode, cause, durationMs, events: log.events });
+    const end: RunEnd = { kind: 'run-end', exitCode, cause, durationMs, events: log.events };
+    seal(log, end);
+    observers.recorded(end);
+    for (const told of await observers.close()) stderr(`sand: ${escapeTerminal(told)}\n`);
   }
   return exitCode;
 }
@@ -108,12 +126,15 @@ function openLog(path: string, guest: string): AuditLog {
 }
 
 /** What is refused once the log has failed is in no log: the person is told, when it fails. */
-function createRecorder(log: AuditLog, stderr: (text: string) => void) {
+function createRecorder(log: AuditLog, observers: Observers, stderr: (text: string) => void) {
   let isTold = false;
   return (entry: AuditEntry): number => {
     try {
-      return log.record(entry);
+      const seq = log.record(entry);
+      observers.recorded(entry);
+      return seq;
     } catch (error) {
+      observers.failed();
       const failure = toSandError(error);
       if (!isTold) stderr(`sand: ${failure.message}; from now on nothing is allowed\n`);
       isTold = true;
@@ -161,6 +182,7 @@ function startEntry(run: string, chosen: PolicyChoice): AuditEntry {
     backend: 'none',
     isolation: 'none',
     confinement: 'cooperative',
+    attribution: 'none',
     command: ['sand', 'gateway'],
     policy: { name: policy.name, digest: policy.digest, mode: policy.mode, layers: chosen.layers },
     workdir: workingFolder(),

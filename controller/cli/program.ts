@@ -13,6 +13,7 @@ import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
 import { addGuests } from './guests-program.ts';
 import { addImage } from './image/program.ts';
+import { addMetrics, METRICS_HELP } from './metrics-program.ts';
 import { addPolicy } from './policy/program.ts';
 import { addRun, addSupervise, list, PARENT_HELP, UPSTREAM_HELP } from './run-program.ts';
 import { addSsh } from './ssh-program.ts';
@@ -49,6 +50,7 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addMetrics(program, context);
   addPhase(program, context);
   addAsk(program, context);
   addImage(program, context);
@@ -175,6 +177,7 @@ function addGateway(program: Command, context: ProgramContext): void {
     .option('--dns-listen <ADDR:PORT>', 'where the resolver listens (default: nowhere)')
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
+    .option('--metrics <PLACE>', METRICS_HELP)
     .action(async (flags: GatewayFlags) => {
       const { serveGateway } = await import('./gateway.ts');
       context.finish(await serveGateway(flags, (text) => void process.stderr.write(text)));

@@ -1,6 +1,7 @@
 /** `sand run` as flags and help texts, and what other commands share with it. What it does is in `run.ts`. */
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { SUPERVISE } from '../run/supervisor.ts';
+import { METRICS_HELP } from './metrics-program.ts';
 import type { CommandTree, ProgramContext } from './program.ts';
 
 export const PARENT_HELP =
@@ -104,6 +105,7 @@ export function addGuestOptions(command: CommandTree): CommandTree {
     .option('--dns-port <PORT>', 'port of 127.0.0.1 for the resolver (default: a free one)')
     .option('--dns-upstream <SERVER>', UPSTREAM_HELP, list, [])
     .option('--upstream-proxy <URL>', PARENT_HELP)
+    .option('--metrics <PLACE>', METRICS_HELP)
     .option('--backend <NAME>', `what launches the guest (default: ${DEFAULT_BACKEND})`)
     .option(
       '--isolation <KIND>',

@@ -6,6 +6,7 @@ import { escapeTerminal } from '../../audit/escape.ts';
 import { DEFAULT_BACKEND, DEFAULT_ISOLATION } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { parseMetricsPlace } from '../metrics/place.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
 import { parseAuditKeyFlag } from '../run/audit-key.ts';
 import {
@@ -24,6 +25,7 @@ import { parseSecretFlags } from '../run/secret-flag.ts';
 import { runSession } from '../run/session.ts';
 import type { SessionResult } from '../run/session-request.ts';
 import { processSignals } from '../run/signals.ts';
+import { workingFolder } from '../run/workspace.ts';
 import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';
 import { withProject } from './run-project.ts';
@@ -57,6 +59,7 @@ export interface RunFlags {
   readonly dnsPort?: string;
   readonly dnsUpstream: readonly string[];
   readonly upstreamProxy?: string;
+  readonly metrics?: string;
   readonly backend?: string;
   /** False: `--no-project-file`. */
   readonly projectFile?: string | false;
@@ -177,6 +180,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     upstreamProxy: flags.upstreamProxy ?? null,
+    metrics: flags.metrics === undefined ? null : parseMetricsPlace(flags.metrics, workingFolder()),
     backend: flags.backend ?? DEFAULT_BACKEND,
     ask: front,
     stdio,

@@ -29,6 +29,8 @@ export type ControlRequest =
   | { readonly do: 'phase' }
   /** Moves the guest on by one phase. */
   | { readonly do: 'phase-next' }
+  /** The counters of the run, as text. */
+  | { readonly do: 'metrics' }
   /** What waits for an answer. */
   | { readonly do: 'questions' }
   | { readonly do: 'answer'; readonly question: number; readonly answer: AnswerKind }
@@ -58,6 +60,7 @@ export function parseControlRequest(line: string): ControlRequest | null {
     case 'phase':
     case 'phase-next':
     case 'questions':
+    case 'metrics':
     case 'guest':
       return { do: value.do };
     case 'answer': {

@@ -15,6 +15,7 @@ import { plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { PROXY_LIMITS, type ProxyLimits } from '../../proxy/limits.ts';
 import { createProxy, type GatewayProxy } from '../../proxy/proxy.ts';
+import type { Attribute } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import { watchExpiry } from './expiry.ts';
 import { connectionsWithin, readOpenFiles } from './open-files.ts';
@@ -35,6 +36,8 @@ export interface CoreOptions {
   readonly ask?: AskForConsent;
   /** Whether dialling this address and port would reach this gateway itself. */
   readonly isOwn: (address: IpAddress, port: number) => boolean;
+  /** Which process of the guest holds an end of a connection; absent: nobody can tell. */
+  readonly attribute?: Attribute;
   /** Descriptors of this process that others need, so that a guest's connections leave them be. */
   readonly descriptors?: number;
   /** In the place of the usual ones, part by part. */
@@ -76,6 +79,7 @@ export function createGatewayCore(options: CoreOptions): GatewayCore {
     hostAddresses,
     isOwn: options.isOwn,
     ...(options.parents === null ? {} : { parents: createParents(options.parents) }),
+    ...(options.attribute === undefined ? {} : { attribute: options.attribute }),
     audit,
     limits: { ...PROXY_LIMITS, connections: carried, ...options.limits?.proxy },
   });

@@ -10,7 +10,7 @@ import type { AskForConsent } from '../../policies/consent.ts';
 import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import type { Meaning } from '../../proxy/context.ts';
-import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
+import type { Attribute, GatewayPort, RefusedDestination } from '../backends/backend.ts';
 import type { PortFlag } from '../run/port-flag.ts';
 import { createGatewayCore, type GatewayCore, listenError } from './core.ts';
 import { readOpenFiles } from './open-files.ts';
@@ -19,6 +19,8 @@ import type { ParentSettings } from './parent-proxy.ts';
 import { inboundWithin, type PublishedPort, type Publisher, publishPorts } from './publish.ts';
 
 const LOOPBACK = '127.0.0.1' as IpAddress;
+
+const NOT_TOLD = 'this machine does not let sand see which process of the guest connects';
 
 export interface GatewayOptions {
   readonly inForce: PolicyInForce;
@@ -33,6 +35,8 @@ export interface GatewayOptions {
   readonly ask: AskForConsent | null;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly publish?: readonly PortFlag[];
+  /** Further listeners of sand’s own on the host, which no guest may reach; absent: none. */
+  readonly ownListeners?: readonly { readonly address: string; readonly port: number }[];
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
@@ -49,9 +53,11 @@ export interface Gateway extends GatewayPort {
 
 /** Raises `port-in-use`, `port-refused` and `usage`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit, publish = [] } = options;
+  const { audit, publish = [], ownListeners = [] } = options;
   let dnsPort = 0;
   let publisher: Publisher | null = null;
+  let told: Attribute = () => null;
+  const attribute: Attribute = (end) => told(end);
   const inbound = publish.length === 0 ? 0 : inboundWithin(readOpenFiles());
   const core = createGatewayCore({
     inForce: options.inForce,
@@ -60,7 +66,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     parents: options.parents,
     ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) =>
-      (port === dnsPort && leadsTo(address, LOOPBACK)) || publisher?.isOwn(address, port) === true,
+      (port === dnsPort && leadsTo(address, LOOPBACK)) ||
+      ownListeners.some((own) => own.port === port && leadsTo(address, own.address)) ||
+      publisher?.isOwn(address, port) === true,
+    attribute,
     descriptors: 2 * inbound + publish.length,
   });
   const { dns, proxy, resolver } = core;
@@ -73,7 +82,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   dnsPort = bound.port;
   publisher = await openPorts(options, publish, inbound, core);
   const published = publisher?.ports ?? [];
-  const guest = { asker: 'guest', mode: 'synthetic' } as const;
+  const guest = { asker: 'guest', mode: 'synthetic', attribute } as const;
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
   let plant: (ports: readonly number[]) => Promise<void> = async () => {};
@@ -98,9 +107,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       core.replacePolicy(next);
       if (more.length > 0) await plant(more);
     },
+    attributeBy(next) {
+      if (next !== null) told = next;
+      else audit.record({ kind: 'notice', code: 'attribution-unavailable', detail: NOT_TOLD });
+    },
     probe,
     hostListeners: [
       { address: LOOPBACK, port: dnsPort },
+      ...ownListeners,
       ...published.map(({ address, hostPort }) => ({ address, port: hostPort })),
     ],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),

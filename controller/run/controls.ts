@@ -18,6 +18,7 @@ export interface ControlledRun {
   /** Null where nobody is asked. */
   readonly broker: AskBroker | null;
   readonly record: (entry: AuditEntry) => number;
+  readonly metricsText: () => string;
   readonly stop: (graceMs: number) => void;
   /** Gives the digest of what decides from then on. */
   readonly replacePolicy: (policies: readonly string[]) => Promise<string>;
@@ -38,6 +39,8 @@ export function createControls(run: ControlledRun): ControlHandler {
         return course.position;
       case 'phase-next':
         return moveOn('control');
+      case 'metrics':
+        return run.metricsText();
       case 'questions':
         return requireBroker(broker).questions();
       case 'answer':

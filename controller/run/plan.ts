@@ -24,6 +24,7 @@ import type { GuestRecord } from '../guests/registry.ts';
 import { type PreparedImage, prepareImage } from '../images/guest-image.ts';
 import { refuseImagePlace } from '../images/image-place.ts';
 import { planImageCommand } from '../images/run-words.ts';
+import { type MetricsPlace, refuseGuestPlace } from '../metrics/place.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
 import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
@@ -88,6 +89,8 @@ export interface RunRequest {
   readonly dnsUpstreams: readonly DnsUpstream[];
   /** `http://[USER:PASSWORD@]HOST:PORT`, `none`; null: what `environ` says. */
   readonly upstreamProxy: string | null;
+  /** Where the counters are served; null: only at the control socket. */
+  readonly metrics: MetricsPlace | null;
   readonly backend: string;
   /** Ports of the guest that the host reaches. */
   readonly ports: readonly PortFlag[];
@@ -136,6 +139,7 @@ export const RUN_DEFAULTS = {
   dnsPort: 0,
   dnsUpstreams: [],
   upstreamProxy: null,
+  metrics: null,
   backend: DEFAULT_BACKEND,
   isolation: DEFAULT_ISOLATION,
   stdio: ['ignore', 'inherit', 'inherit'],
@@ -161,6 +165,11 @@ export async function planRun(
   const caller = { cwd, environ, uid: process.getuid?.() ?? null };
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
+  if (request.metrics !== null)
+    refuseGuestPlace(
+      request.metrics,
+      workspace.mounts.map(({ source }) => source),
+    );
   const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
     choosePolicy({ policies, allows, cwd, home, environ, told });
@@ -216,6 +225,7 @@ export async function planRun(
     dnsPort: request.dnsPort,
     dnsUpstreams: request.dnsUpstreams,
     parents: readParentSettings(request.upstreamProxy, environ),
+    ...(request.metrics === null ? {} : { metrics: request.metrics }),
     ask: request.ask === null ? null : { front: request.ask, file },
     stdio: request.stdio,
     output: request.output,

@@ -34,6 +34,7 @@ export function runStart(
     backend: name,
     isolation: isolationOf(request),
     confinement: capabilities.confinement,
+    attribution: capabilities.processAttribution.includes(isolationOf(request)) ? 'process' : 'none',
     ...imageFact(request),
     command: redactCommand(request.command),
     policy: {

@@ -18,8 +18,10 @@ import type { SandError } from '../errors.ts';
 import type { ParentSettings } from '../gateway/parent-proxy.ts';
 import type { GuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import type { MetricsPlace } from '../metrics/place.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
 import type { AskSettings } from './asking.ts';
+import type { Observers } from './observers.ts';
 import type { PolicyChoice, PolicyNotice, PolicyReread } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
 import type { PortFlag } from './port-flag.ts';
@@ -78,6 +80,8 @@ export interface SessionRequest {
   readonly command: readonly string[];
   /** Who is asked about what no rule decides; null: nobody. */
   readonly ask: AskSettings | null;
+  /** Where the counters are served; absent: only at the control socket. */
+  readonly metrics?: MetricsPlace;
   readonly stdio: GuestCommand['stdio'];
   readonly terminal: boolean;
   readonly output?: GuestCommand['output'];
@@ -113,6 +117,7 @@ export interface Session {
   readonly guest: GuestRecord;
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
+  readonly observers: Observers;
   readonly state: StateTeller;
   /** Aborted when the log cannot be written any more. */
   readonly broken: AbortSignal;

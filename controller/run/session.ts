@@ -18,11 +18,13 @@ import { createJournal, guestFolder, type Journal, removeJournalled } from '../g
 import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
+import { openMetrics } from '../metrics/opening.ts';
 import { createBroker } from './asking.ts';
 import { watchClocks } from './clock-watch.ts';
 import { runCommands } from './commands.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
+import { createObservers } from './observers.ts';
 import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { keepPolicy } from './policy-following.ts';
@@ -44,9 +46,12 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   const summary = new Summary();
   const notices: string[] = [];
   const broken = new AbortController();
+  const observers = await createObservers(log, request.environ);
+  broken.signal.addEventListener('abort', observers.failed, { once: true });
   const record = (entry: AuditEntry): number => {
     const seq = recordOrAbort(log, entry, broken);
     summary.add({ ...entry, seq, time: new Date().toISOString(), guest: run.id, prev: '' });
+    observers.recorded(entry);
     if (entry.kind === 'notice') notices.push(entry.detail);
     return seq;
   };
@@ -59,7 +64,11 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     request.ready?.(up);
   };
   const told = { ...request, ready: request.ready === null ? null : ready };
-  const ending = await runToEnd(told, { guest, course, record, state, broken: broken.signal }, teardown);
+  const ending = await runToEnd(
+    told,
+    { guest, course, record, observers, state, broken: broken.signal },
+    teardown,
+  );
   const durationMs = Math.round(performance.now() - startedAt);
   for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
   const folded = summary.rows();
@@ -80,6 +89,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   } catch (error) {
     teardown.push(toSandError(error));
   }
+  notices.push(...(await observers.close()));
   const { rows } = folded;
   return {
     run,
@@ -125,6 +135,8 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
             hostAddresses: () => gateway.hostAddresses(),
             enforce: (next) => supervised.enforce(next),
           });
+    const served = await openMetrics(request, session.observers.metricsText);
+    undo.push(served.close);
     const created = await backend.create(specOf(request, session, journal, broker !== null));
     undo.push(() => backend.destroy(created));
     const gateway = await createGateway({
@@ -135,6 +147,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       parents: request.parents,
       ask: broker?.ask ?? null,
       publish: request.ports ?? [],
+      ownListeners: served.listeners,
       lost: (error) => {
         way.end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.

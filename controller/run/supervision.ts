@@ -61,6 +61,7 @@ export async function superviseGuest(
     moveOn,
     broker,
     record,
+    metricsText: supervised.observers.metricsText,
     stop: supervised.stop,
     replacePolicy: followed.replace,
   });

@@ -52,7 +52,8 @@ export function createLinuxBackend(): SandboxBackend {
       isolation: 'namespaces',
       confinement: 'enforced',
       terminal: true,
-      processAttribution: false,
+      // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
+      processAttribution: ['namespaces'],
       publishedPorts: true,
     },
     async probe() {

@@ -10,6 +10,7 @@ import { joiningArguments } from '../../resources/join.ts';
 import { DEFAULT_ISOLATION, type GatewayPort, type GuestSpec } from '../backend.ts';
 import { architecture } from './architecture.ts';
 import { planInit } from './argv.ts';
+import { type Attribution, openAttribution } from './attribution.ts';
 import { confine, isSynthetic, namespaceOf, probePlan } from './confinement.ts';
 import { runInSandbox } from './guest-commands.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
@@ -33,6 +34,8 @@ export interface StartedGuest {
   readonly gateway: GatewayPort;
   readonly probes: ProbePlan;
   readonly handle: LinuxHandle;
+  /** Null where nobody can tell which process of the guest connects. */
+  readonly attribution: Attribution | null;
   /** Where the guest's commands run, for `--isolation vm`. */
   readonly machine: Machine | null;
   /** Settles when the start probes have: rejects with `probe-failed`. No command is let go before. */
@@ -67,6 +70,7 @@ export async function startGuest(
     const holding = { spec, procsFiles, link, machine: machinePlan?.mounts ?? [] };
     const { init, plan: held } = await holdGuest(holding, plan, signal);
     const { identity, environment, mounts } = held;
+    const attribution = attributionOf(spec, init.pid, gateway);
     const handle = {
       holderPid: link.holderPid,
       initPid: init.pid,
@@ -88,7 +92,18 @@ export async function startGuest(
       .then(() => probeVm(machine, gateway, probes, isSynthetic))
       .then(() => consumer.open());
     confined.catch(() => {});
-    const started = { plan: held, link, init, gateway, probes, handle, machine, confined, ending: false };
+    const started = {
+      plan: held,
+      link,
+      init,
+      gateway,
+      probes,
+      handle,
+      attribution,
+      machine,
+      confined,
+      ending: false,
+    };
     void machine?.ended.then((said) => {
       if (started.ending) return;
       gateway.lost(machineLost(said));
@@ -154,8 +169,21 @@ function isComplaint(error: unknown): boolean {
   return error instanceof SandError && error.code === 'guest-failed' && error.details?.signal === null;
 }
 
+/** Opened while nothing but sand's own program runs in the guest. */
+function attributionOf(
+  { isolation = DEFAULT_ISOLATION }: GuestSpec,
+  initPid: number,
+  gateway: GatewayPort,
+): Attribution | null {
+  if (isolation !== 'namespaces') return null;
+  const attribution = openAttribution(initPid);
+  gateway.attributeBy(attribution?.attribute ?? null);
+  return attribution;
+}
+
 export async function endGuest(started: StartedGuest): Promise<void> {
   started.ending = true;
+  started.attribution?.close();
   await started.init.end().finally(() => started.link.close());
 }
 

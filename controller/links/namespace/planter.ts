@@ -6,6 +6,7 @@
  */
 import { type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
 import {
@@ -24,6 +25,10 @@ import {
 const TOOL_TIMEOUT_MS = 10_000;
 /** The prober's life, from its start beside the link's; each of its probes has a shorter bound of its own. */
 const PROBE_TIMEOUT_MS = 30_000;
+/** Closed connections that wait out their end; nothing comes late on a cable within one kernel, and each is a line to look through. */
+const GUEST_TIME_WAITS = 128;
+/** Places for sockets, a list each, so that there may be any number. A power of two. */
+const GUEST_SOCKET_BUCKETS = 1_024;
 /** `nft -j list` of two full sets stays under this. */
 const OUTPUT_BYTES = 8 * 1024 * 1024;
 
@@ -87,11 +92,24 @@ interface Holder {
 }
 
 /**
+ * The guest's namespace gets a table of TCP sockets of its own, and a small one: who connects is looked up in all of it for each
+ * connection, and the host's has hundreds of thousands of places. Before Linux 6.1 there is only the host's.
+ */
+function boundGuestSockets(): void {
+  try {
+    writeFileSync('/proc/sys/net/ipv4/tcp_child_ehash_entries', String(GUEST_SOCKET_BUCKETS));
+  } catch {
+    // Looking is slower then, and bounded all the same.
+  }
+}
+
+/**
  * Starts the process that holds the guest's namespace: it ends when its standard input does, which is when
  * the planter does. Ports below 1024 are opened to the guest, whose servers may use any.
  */
 function startHolder(): Promise<Holder> {
   const script = `echo 0 2>/dev/null >/proc/sys/net/ipv4/ip_unprivileged_port_start
+echo ${GUEST_TIME_WAITS} 2>/dev/null >/proc/sys/net/ipv4/tcp_max_tw_buckets
 read -r pid rest </proc/self/stat && echo "$pid" && exec cat >/dev/null`;
   const child = spawn('unshare', ['--net', '--', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
   let isUp = false;
@@ -205,6 +223,7 @@ async function main(): Promise<void> {
   const ports = JSON.parse(process.argv[2] ?? '[]') as readonly number[];
 
   // The prober needs longest and waits for the holder alone, so nothing else comes before them.
+  boundGuestSockets();
   const holder = await startHolder();
   const prober = startProber(holder);
   const joined = joinNamespaces(holder);

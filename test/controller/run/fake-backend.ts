@@ -54,7 +54,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       isolation: 'namespaces',
       confinement: options.confinement ?? 'enforced',
       terminal: true,
-      processAttribution: false,
+      processAttribution: [],
       publishedPorts: true,
     },
     probe: async () => [],
