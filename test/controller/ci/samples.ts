@@ -19,7 +19,7 @@ export function row(more: Partial<Row> = {}): Row {
     questions: 0,
     bytesOut: 1_000,
     bytesIn: 20_000,
-    reason: 'allow-rule',
+    reason: 'allowed-by-rule',
     rule: { id: 'p/allow:api.example.com', file: 'sand.policy.yaml', line: 3 },
     endings: [],
     first: '2026-11-21T20:15:00.000Z',
