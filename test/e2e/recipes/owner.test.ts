@@ -84,6 +84,18 @@ it('holds where the job names a ceiling of its own, or lets pass what no rule al
   expect(named.stdout).toContain('reason: ceiling');
   const learning = await sand(['run', '--learn', ...flags]);
   expect(learning.stdout).toContain('reason: ceiling');
+  world.file('report.yaml', 'version: 1\nmode: report\n');
+  const reporting = await sand([
+    'run',
+    '--policy',
+    './report.yaml',
+    ...upstream(),
+    '--',
+    'sh',
+    '-c',
+    fetch(DENIED),
+  ]);
+  expect(reporting.stdout).toContain('reason: ceiling');
   expect(origins.requests.filter((request) => request.includes(DENIED))).toEqual([]);
 });
 

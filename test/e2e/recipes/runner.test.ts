@@ -162,6 +162,7 @@ describe('a runner in a guest', () => {
       'mv /runner/agent /runner/other',
       `ls ${unit.one('WorkingDirectory')}/sand.yaml`,
       `ls ${state}`,
+      `ls ${unit.one('WorkingDirectory')}/..`,
     ];
     const results = await server.run(
       'tamper',
