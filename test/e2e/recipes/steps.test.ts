@@ -20,6 +20,8 @@ const RECIPES = new URL('../../../recipes/', import.meta.url).pathname;
 const templates: Readonly<Record<string, Job>> = parse(
   readFileSync(join(RECIPES, 'gitlab/sand.gitlab-ci.yml'), 'utf8'),
 );
+/** Three guests after one another, on a loaded machine. */
+const DEADLINE_MS = 180_000;
 const TOKEN = 'glcbt-1234567890abcdef';
 
 let origins: Origins;
@@ -175,7 +177,9 @@ describe('in-sand.sh', () => {
       ...more,
     });
 
-  it('runs a command or a script in a guest, and ends as sand ci does', async () => {
+  it('runs a command or a script in a guest, and ends as sand ci does', {
+    timeout: DEADLINE_MS,
+  }, async () => {
     const fetched = await run(['curl', '-sSf', url(ALLOWED)]);
     expect(fetched).toMatchObject({ code: 0, stdout: `hello from ${ALLOWED}:${origins.httpPort}\n` });
     const script = `echo "[\${SECRET_OF_RUNNER-}]"\ncurl -s ${url(DENIED)} || true\n`;
