@@ -26,8 +26,8 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests', 'project-file'],
-  ...[...['owner', 'runner', 'steps'].map((name) => `recipes/${name}`), 'tools', 'unified', 'vm'],
+  ...['ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests'],
+  ...['project-file', 'recipes/owner', 'recipes/runner', 'recipes/steps', 'tools', 'unified', 'vm'],
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { type Baseline, sortBaseline } from '../../../controller/ci/baseline.ts';
 import { baselineJsonSchema } from '../../../controller/ci/baseline-schema.ts';
 import { formatBaseline, parseBaseline } from '../../../controller/ci/baseline-text.ts';
+import { DENIED_EXIT, DRIFT_EXIT } from '../../../controller/ci/fail-on.ts';
 import { CI_LIMITS } from '../../../controller/ci/limits.ts';
 import { isValid } from '../../policies/json-schema.ts';
 import { baselines } from './samples.ts';
@@ -130,6 +131,16 @@ describe('the text of a baseline', () => {
         expect(typeof parseBaseline(text, 'b.json').ok).toBe('boolean');
       }),
     );
+  });
+});
+
+describe('docs/ci.md', () => {
+  it('shows a baseline as it is written, and each exit code of sand ci', () => {
+    const text = readFileSync(new URL('../../../docs/ci.md', import.meta.url), 'utf8');
+    const example = /^```json\n([\s\S]*?)^```$/m.exec(text)?.[1] ?? '';
+    const parsed = parseBaseline(example, 'ci.md');
+    expect(parsed.ok && formatBaseline(parsed.value)).toBe(example);
+    for (const code of [2, DENIED_EXIT, DRIFT_EXIT, 122, 124, 125]) expect(text).toContain(`\n| ${code} | `);
   });
 });
 
