@@ -26,18 +26,9 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...[
-    'ci-runs',
-    'guest-commands',
-    'guests',
-    'gvisor',
-    'image',
-    'learning/learning',
-    'many-guests',
-    'metrics',
-    'project-file',
-  ],
-  ...['tools', 'unified', 'vm'],
+  ...['ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
+  ...['many-guests', 'metrics', 'project-file', 'recipes/owner', 'recipes/runner'],
+  ...['recipes/steps', 'tools', 'unified', 'vm'],
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {
