@@ -3,7 +3,7 @@ import { REASONS } from '../../../policies/reasons.ts';
 import { formatBytes, VERDICT_TEXT } from '../../phrases.ts';
 import type { TopRow } from '../../top.ts';
 import type { PageName, PageSummary } from '../model.ts';
-import { type Child, el, seen, svg } from './dom.ts';
+import { el, seen, svg } from './dom.ts';
 import { formatCount, plural } from './words.ts';
 
 /** Hosts in a panel, rows of a table at once, names at once. */
