@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addAuditReport } from './audit-report-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
@@ -116,10 +117,11 @@ function addAudit(program: Command, context: ProgramContext): void {
     .command('verify')
     .description('Checks the chain of a run\u2019s log; names the first line that is broken.')
     .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--key <FILE>', 'the key (PEM, public or private) that must have signed the log')
     .option('--json', 'print the result as JSON', false)
-    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+    .action(async (run: string | undefined, flags: { readonly key?: string; readonly json: boolean }) => {
       const { auditVerify } = await import('./audit.ts');
-      context.finish(await auditVerify({ ...auditContext(context), run, json: flags.json }));
+      context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
     });
   audit
     .command('ls')
@@ -129,6 +131,7 @@ function addAudit(program: Command, context: ProgramContext): void {
       const { auditList } = await import('./audit.ts');
       context.finish(await auditList({ ...auditContext(context), json: flags.json }));
     });
+  addAuditReport(audit, auditContext(context), context.finish);
 }
 
 function addInspect(program: Command, context: ProgramContext): void {
