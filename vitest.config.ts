@@ -24,10 +24,10 @@ const units = {
   },
 };
 
-/** They start kernels of their own, guests by the dozen, or real tools one by one: minutes, of which `npm test` has none to give. */
+/** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests', 'project-file'],
-  ...['tools', 'unified', 'vm'],
+  ...['guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests', 'page/report'],
+  ...['project-file', 'tools', 'unified', 'vm'],
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {

@@ -5,12 +5,13 @@
 import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
 import * as dns from './dns.ts';
+import * as page from './page.ts';
 import * as policy from './policy.ts';
 import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, refusal, audit, proxy, dns, policy];
+const BENCHES: readonly Bench[] = [startup, refusal, audit, page, proxy, dns, policy];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

@@ -11,6 +11,8 @@ import { CHOICE_TEXT, formatClock, formatCount, formatDuration } from './words.t
 
 /** Rows beyond either edge, so that a slow frame shows no gap. */
 const OVERSCAN = 6;
+/** Rows on paper: some ten pages. */
+const PRINTED = 500;
 /** Text of one cell: a path can be two thousand characters, and nobody reads them in a row. */
 const CELL_TEXT = 160;
 
@@ -103,6 +105,17 @@ export function createList(scroller: HTMLElement, grid: HTMLElement, use: ListUs
     draw(false);
     use.selected(entries[active] ?? null);
   };
+  // On paper nothing scrolls: rows stand one after another.
+  addEventListener('beforeprint', () => {
+    body.style.height = 'auto';
+    const rows = entries.slice(0, PRINTED).map(({ event }, at) => rowOf(event, at, 0));
+    for (const row of rows) row.style.transform = 'none';
+    body.replaceChildren(...rows);
+  });
+  addEventListener('afterprint', () => {
+    body.style.height = `${entries.length * rowHeight()}px`;
+    draw(true);
+  });
   scroller.addEventListener('scroll', () => draw(false), { passive: true });
   new ResizeObserver(() => {
     body.style.height = `${entries.length * rowHeight()}px`;

@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditRoot } from '../../../audit/runs.ts';
 import { auditReport } from '../../../controller/cli/audit-report.ts';
-import { connection, linesOf, runEnd, runStart, temporaryDirectory } from '../../audit/samples.ts';
+import { createProgram } from '../../../controller/cli/program.ts';
+import {
+  ALLOWED,
+  close,
+  connection,
+  dns,
+  linesOf,
+  runEnd,
+  runStart,
+  temporaryDirectory,
+} from '../../audit/samples.ts';
 
 const RUN = '20261121-201500-k3f9';
 const OTHER = '20251121-201500-aaaa';
@@ -89,4 +99,40 @@ test('says what to do without a file, without a folder, and with too many runs',
   await expect(auditReport({ ...options, html: '-', runs })).rejects.toMatchObject({
     message: expect.stringMatching(/100 runs/),
   });
+});
+
+test('docs/audit-page.md shows what its command prints', async () => {
+  const { folder } = world();
+  const document = readFileSync(new URL('../../../docs/audit-page.md', import.meta.url), 'utf8');
+  const [, line = '', shown] = /```console\n\$ sand (.*)\n([\s\S]*?)```/.exec(document) ?? [];
+  const before = { cwd: process.cwd(), state: process.env.XDG_STATE_HOME };
+  let printed = '';
+  try {
+    process.chdir(folder);
+    process.env.XDG_STATE_HOME = folder;
+    const entries = [
+      runStart(),
+      dns(),
+      connection(),
+      connection({ ...ALLOWED, connection: 2 }),
+      close({ connection: 2 }),
+    ];
+    const lines = linesOf([
+      ...entries,
+      { kind: 'notice', code: 'policy-file-touched', detail: 'd' },
+      runEnd(),
+    ]);
+    writeFileSync(join(auditRoot(process.env), RUN, 'audit.jsonl'), lines.map((one) => `${one}\n`).join(''));
+    const write = (text: string) => {
+      printed += text;
+    };
+    const program = createProgram({ command: null, write, finish: () => {} });
+    await program.parseAsync(line.split(' '), { from: 'user' });
+    expect(readFileSync('build.html', 'utf8')).toContain('<!doctype html>');
+  } finally {
+    process.chdir(before.cwd);
+    if (before.state === undefined) delete process.env.XDG_STATE_HOME;
+    else process.env.XDG_STATE_HOME = before.state;
+  }
+  expect(printed).toBe(shown);
 });
