@@ -3,7 +3,7 @@
  * about which entries there are.
  */
 import { REASONS } from '../../../policies/reasons.ts';
-import { formatAuthority, formatBytes, formatRulePlace } from '../../phrases.ts';
+import { formatAuthority, formatBytes } from '../../phrases.ts';
 import { choiceOf, type Entry, entryName } from '../filter.ts';
 import type { PageEvent } from '../model.ts';
 import { type Child, el, seen } from './dom.ts';
@@ -26,17 +26,13 @@ const COLUMNS: readonly Column[] = [
   { name: 'time', title: 'Time', cell: ({ timeMs }) => [formatClock(timeMs)] },
   { name: 'verdict', title: 'Verdict', cell: (event) => [verdictMark(event)] },
   { name: 'host', title: 'Host', cell: hostCell },
-  { name: 'how', title: 'How', cell: ({ how }) => [how] },
+  { name: 'how', title: 'How', cell: ({ how, kind }) => [how === kind && kind !== 'dns' ? '' : how] },
   {
     name: 'reason',
     title: 'Reason',
     cell: ({ reason, detail }) => [reason === null ? shortOf(detail ?? '') : REASONS[reason]],
   },
-  {
-    name: 'rule',
-    title: 'Rule',
-    cell: ({ rule }) => [rule === null ? '' : seen(endOf(formatRulePlace(rule)))],
-  },
+  { name: 'rule', title: 'Rule', cell: ruleCell },
   {
     name: 'process',
     title: 'Process',
@@ -170,6 +166,13 @@ function hostCell({ host, port, text, count }: PageEvent): readonly Child[] {
   ];
 }
 
+/** The file's name, which may be cut, and the line, which may not; the details have all of it. */
+function ruleCell({ rule }: PageEvent): readonly Child[] {
+  if (rule === null) return [];
+  const file = rule.file.split('/').at(-1) ?? rule.file;
+  return [el('span', {}, shortOf(file)), rule.line > 0 ? `:${rule.line}` : null];
+}
+
 function rowOf(event: PageEvent, at: number, height: number): HTMLElement {
   const cells = COLUMNS.map(({ name, cell }) =>
     el('span', { class: `c-${name}`, role: 'gridcell' }, ...cell(event)),
@@ -213,9 +216,4 @@ function isSame(a: PageEvent, b: PageEvent): boolean {
 
 function shortOf(text: string): string {
   return seen(text.length > CELL_TEXT ? `${text.slice(0, CELL_TEXT)}\u2026` : text);
-}
-
-/** The file's name and the line; the details have all of it. */
-function endOf(text: string): string {
-  return text.split('/').at(-1) ?? text;
 }
