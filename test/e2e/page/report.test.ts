@@ -14,13 +14,16 @@ const HOSTILE = '20261121-201500-bbbb';
 const EVENTS = 10_000;
 /** Rows in sight and a few beyond, whatever the run. */
 const MOST_ROWS = 60;
+/** Longer than a loaded machine takes to draw; a test, which opens two pages at most, has twice as much for each. */
+const SOON = { timeout: 20_000 };
+const PATIENCE = { timeout: 120_000 };
 const MARKUP =
   '</script><script>window.ran=1</script><img src=x onerror="window.ran=1"><svg onload=window.ran=1>';
 const TURNED = 'moc.elpmaxe\u202eexample.com';
 
 if (WHY_NOT !== null) console.log(`skipped: the page in a browser: ${WHY_NOT}`);
 
-describe.skipIf(WHY_NOT !== null)('the page of a run', () => {
+describe.skipIf(WHY_NOT !== null)('the page of a run', PATIENCE, () => {
   let world: World;
   let browser: Browser;
   const url = (run: string) => `file://${join(world.root, `${run}.html`)}`;
@@ -79,17 +82,17 @@ describe.skipIf(WHY_NOT !== null)('the page of a run', () => {
     await page.keyboard.press('/');
     await page.keyboard.type('gist.example');
     await page.waitForURL(/#q=gist\.example/);
-    await expect.poll(() => count.textContent()).toMatch(/^67 of 8,0\d\d events$/);
+    await expect.poll(() => count.textContent(), SOON).toMatch(/^67 of 8,0\d\d events$/);
     await page.getByRole('checkbox', { name: /^failed/ }).check();
-    await expect.poll(() => count.textContent()).toMatch(/^0 of /);
+    await expect.poll(() => count.textContent(), SOON).toMatch(/^0 of /);
     expect(await page.getByText('Nothing matches.').isVisible()).toBe(true);
     await page.getByRole('button', { name: 'Clear filters' }).click();
-    await expect.poll(() => count.textContent()).toBe(all);
+    await expect.poll(() => count.textContent(), SOON).toBe(all);
     await page.locator('#from').fill('20:15:10');
     await page.locator('#to').fill('20:15:11');
     await page.keyboard.press('Enter');
     await page.getByLabel('Kind').selectOption('dns');
-    await expect.poll(() => page.url()).toContain('from=2026-11-21T20%3A15%3A10.000Z');
+    await expect.poll(() => page.url(), SOON).toContain('from=2026-11-21T20%3A15%3A10.000Z');
     const narrowed = await count.textContent();
     expect(narrowed).not.toBe(all);
     expect(await page.locator('.brush').isVisible()).toBe(true);
@@ -109,7 +112,7 @@ describe.skipIf(WHY_NOT !== null)('the page of a run', () => {
     await page.mouse.down();
     await page.mouse.move(box.x + box.width * 0.5, box.y + 40, { steps: 3 });
     await page.mouse.up();
-    await expect.poll(() => page.url()).toMatch(/from=.*&to=/);
+    await expect.poll(() => page.url(), SOON).toMatch(/from=.*&to=/);
     const range = new URLSearchParams(new URL(page.url()).hash.slice(1));
     expect(Date.parse(range.get('to') ?? '')).toBeGreaterThan(Date.parse(range.get('from') ?? ''));
     await page.context().close();
@@ -129,7 +132,7 @@ describe.skipIf(WHY_NOT !== null)('the page of a run', () => {
     expect(await page.locator('#row-1').getAttribute('aria-selected')).toBe('true');
     await page.keyboard.press('End');
     const last = Number(await page.getByRole('grid').getAttribute('aria-rowcount')) - 2;
-    await expect.poll(active).toBe(`row-${last}`);
+    await expect.poll(active, SOON).toBe(`row-${last}`);
     expect(await page.locator(`#row-${last}`).isVisible()).toBe(true);
     await page.keyboard.press('Home');
     await page.keyboard.press('Enter');
