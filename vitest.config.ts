@@ -24,10 +24,10 @@ const units = {
   },
 };
 
-/** They start kernels of their own, guests by the dozen, or real tools one by one: minutes, of which `npm test` has none to give. */
+/** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
   ...['ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
-  ...['many-guests', 'metrics', 'project-file', 'recipes/owner', 'recipes/runner'],
+  ...['many-guests', 'metrics', 'page/report', 'project-file', 'recipes/owner', 'recipes/runner'],
   ...['recipes/steps', 'tools', 'unified', 'vm'],
 ].map((name) => `test/e2e/${name}.test.ts`);
 

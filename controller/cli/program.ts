@@ -7,6 +7,7 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import { addAuditQueries } from './audit-program.ts';
+import { addAuditReport } from './audit-report-program.ts';
 import { addCi } from './ci-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
@@ -103,6 +104,7 @@ function addAudit(program: Command, context: ProgramContext): void {
       const { auditVerify } = await import('./audit.ts');
       context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
     });
+  addAuditReport(audit, auditContext(context), context.finish);
 }
 
 function addInspect(program: Command, context: ProgramContext): void {

@@ -15,6 +15,8 @@ const tree = readTree();
 const LIBRARIES = [
   'commander',
   'dns2',
+  // Makes the pages of a clone; the package has them ready.
+  'esbuild',
   'execa',
   'http-proxy',
   'ipaddr.js',
