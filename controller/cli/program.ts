@@ -7,6 +7,7 @@ import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import { addAuditQueries } from './audit-program.ts';
+import { addCi } from './ci-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
@@ -40,6 +41,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addCi(program, context);
   addGuests(program, context);
   addCopy(program, context);
   addSsh(program, context);

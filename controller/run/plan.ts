@@ -31,7 +31,14 @@ import { readAuditKey } from './audit-key.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, parseUserFlag, usage } from './options.ts';
-import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
+import {
+  ceilingPaths,
+  choosePolicy,
+  configFolder,
+  type PolicyChoice,
+  type PolicyNotice,
+  type PolicyReread,
+} from './policy-choice.ts';
 import type { PortFlag } from './port-flag.ts';
 import type { SecretFlag } from './secret-flag.ts';
 import { readSecrets } from './secret-reading.ts';
@@ -51,6 +58,8 @@ export interface RunRequest {
   readonly policies: readonly string[];
   /** What `sand.yaml` these settings come from; null: none, and none is looked for here. */
   readonly project: ProjectInForce | null;
+  /** Files that the guest must not write, besides those of the policy; they need not exist. */
+  readonly guarded: readonly string[];
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
   /** Whether what no rule allows passes and is recorded, to be learnt. */
@@ -110,6 +119,7 @@ export const RUN_DEFAULTS = {
   secrets: [],
   auditKey: null,
   policies: [],
+  guarded: [],
   allow: [],
   learn: false,
   mounts: [],
@@ -168,12 +178,14 @@ export async function planRun(
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
+    notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ))],
     mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
     readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
     ...(request.project === null ? {} : { projectFile: request.project.path }),
+    guarded: request.guarded,
     command: commandOf(request, image),
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,
@@ -212,6 +224,16 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** Only a machine with a ceiling loads what compares policies. */
+async function tellCuts(
+  inForce: PolicyInForce,
+  environ: RunRequest['environ'],
+): Promise<readonly PolicyNotice[]> {
+  if (inForce.ceilings.length === 0) return [];
+  const { ceilingCuts, ceilingNotices } = await import('./ceiling-cuts.ts');
+  return ceilingNotices(ceilingCuts(inForce, ceilingPaths(environ), Date.now()));
 }
 
 /** An image may name one; a guest that stays needs none. */
