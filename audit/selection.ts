@@ -71,15 +71,18 @@ export type CloseRule =
 export class Selection {
   readonly #criteria: Criteria;
   readonly #closes: CloseRule;
+  readonly #isWide: boolean;
   /** Connections whose decision fits whatever is asked of decisions. */
   readonly #open = new Set<number>();
 
   constructor(criteria: Criteria, closes: CloseRule) {
     this.#criteria = criteria;
     this.#closes = closes;
+    this.#isWide = selectsAll(criteria);
   }
 
   has(event: AuditEvent): boolean {
+    if (this.#isWide) return true;
     if (event.kind === 'close') return this.#hasClose(event);
     const isFitting = isDecisionFitting(event, this.#criteria);
     const isTimely = this.#isTimely(event) && this.#isOfKind(event.kind);

@@ -162,7 +162,7 @@ test('a denied connection, field by field', () => {
   const [start, denied] = eventsOf([runStart({ name: 'web' }), FULL_ENTRIES[2] ?? connection()]);
   if (start?.kind !== 'run-start' || denied === undefined) throw new Error('no events');
   expectGolden(
-    'ocsf-event.json',
+    'ocsf-event.txt',
     `${JSON.stringify(ocsfEvent(denied, start satisfies RunStartEvent), null, 2)}\n`,
   );
 });

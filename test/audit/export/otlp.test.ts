@@ -50,7 +50,7 @@ function recordsOf(entries: readonly AuditEntry[]): readonly LogRecord[] {
 test('a request of the log, field by field', () => {
   const requests = requestsOf(eventsOf(FULL_ENTRIES));
   expect(requests).toHaveLength(1);
-  expectGolden('otlp.json', `${JSON.stringify(requests[0], null, 2)}\n`);
+  expectGolden('otlp.txt', `${JSON.stringify(requests[0], null, 2)}\n`);
 });
 
 test('times are nanoseconds in texts, whole numbers are texts, keys stand once', () => {
