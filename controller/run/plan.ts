@@ -163,6 +163,7 @@ export async function planRun(
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
+    ...(file === null ? {} : { policyFile: file }),
     mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
     readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,

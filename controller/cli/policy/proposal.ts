@@ -4,8 +4,10 @@
  */
 import { createInterface } from 'node:readline/promises';
 import { escapeJson, escapeTerminal } from '../../../audit/escape.ts';
+import { auditRoot } from '../../../audit/runs.ts';
 import { formatDifference } from '../../../policies/compare/format-difference.ts';
 import type { ChangePlan } from '../../policy-file/change-plan.ts';
+import { isHeld } from '../../policy-file/held-file.ts';
 import { writePolicyFile } from '../../policy-file/policy-file.ts';
 import { formatIssue } from '../../run/policy-choice.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -41,7 +43,7 @@ export async function propose(
   const mayAsk = !yes && !json && ask !== null;
   if (!json && !yes) write(`\n${patch}`);
   const wanted = yes || (mayAsk && (await ask(`Write ${file}? [y/N] `)));
-  if (wanted) writePolicyFile(path, before, text);
+  if (wanted) writePolicyFile(path, before, text, { held: isHeld(auditRoot(surroundings.environ), path) });
   if (json) {
     const { changes } = plan.difference;
     write(jsonLine({ file, changed: true, written: wanted, changes, patch, ...more }));
