@@ -15,6 +15,7 @@ import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { requiredIsolation } from '../../policies/requirements.ts';
 import { SandError } from '../errors.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
+import { isHostListener } from '../gateway/host-listeners.ts';
 import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
 import { toSandError } from '../run/ending.ts';
 import { parseUpstreams, usage } from '../run/options.ts';
@@ -64,7 +65,9 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     audit: { record },
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     parents,
-    isOwn: (address, port) => own.some((place) => place.address === address && place.port === port),
+    isOwn: (address, port) =>
+      own.some((place) => place.address === address && place.port === port) ||
+      isHostListener(auditRoot(process.env), address, port),
   });
   record(startEntry(run.id, chosen));
   for (const { code, detail } of chosen.notices) {

@@ -13,6 +13,7 @@ import type { Meaning } from '../../proxy/context.ts';
 import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
 import type { PortFlag } from '../run/port-flag.ts';
 import { createGatewayCore, type GatewayCore, listenError } from './core.ts';
+import { isHostListener } from './host-listeners.ts';
 import { readOpenFiles } from './open-files.ts';
 import { leadsTo } from './own-place.ts';
 import type { ParentSettings } from './parent-proxy.ts';
@@ -33,6 +34,8 @@ export interface GatewayOptions {
   readonly ask: AskForConsent | null;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly publish?: readonly PortFlag[];
+  /** The folder of the runs, beside which sand's other listeners on this host are named; absent: there are none. */
+  readonly runs?: string;
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
@@ -49,7 +52,7 @@ export interface Gateway extends GatewayPort {
 
 /** Raises `port-in-use`, `port-refused` and `usage`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit, publish = [] } = options;
+  const { audit, runs, publish = [] } = options;
   let dnsPort = 0;
   let publisher: Publisher | null = null;
   const inbound = publish.length === 0 ? 0 : inboundWithin(readOpenFiles());
@@ -60,7 +63,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     parents: options.parents,
     ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) =>
-      (port === dnsPort && leadsTo(address, LOOPBACK)) || publisher?.isOwn(address, port) === true,
+      (port === dnsPort && leadsTo(address, LOOPBACK)) ||
+      publisher?.isOwn(address, port) === true ||
+      (runs !== undefined && isHostListener(runs, address, port)),
     descriptors: 2 * inbound + publish.length,
   });
   const { dns, proxy, resolver } = core;

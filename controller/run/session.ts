@@ -120,6 +120,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       parents: request.parents,
       ask: broker?.ask ?? null,
       publish: request.ports ?? [],
+      runs: auditRoot(request.environ),
       lost: (error) => {
         way.end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.
