@@ -1,14 +1,9 @@
 /** The rows of a summary as a table for a terminal: which columns, and in which words. Pure. */
 import { type Colour, type Column, formatColumns, PLAIN, type Terminal } from './columns.ts';
-import type { RuleFact } from './event.ts';
+import { formatAuthority, formatBytes, formatRulePlace, VERDICT_TEXT } from './phrases.ts';
 import type { Row, RowVerdict } from './summary.ts';
 
-export const VERDICT_TEXT: Readonly<Record<RowVerdict, string>> = {
-  denied: 'denied',
-  'would-be-denied': 'would be denied',
-  failed: 'failed',
-  allowed: 'allowed',
-};
+export { formatAuthority, formatBytes, formatRulePlace, VERDICT_TEXT };
 
 export const VERDICT_COLOURS: Readonly<Record<RowVerdict, Colour>> = {
   denied: 'red',
@@ -41,25 +36,6 @@ const COLUMNS: readonly Column<Row>[] = [
 /** The table, each line ended by a newline; empty for no rows. */
 export function formatTable(rows: readonly Row[], terminal: Terminal = PLAIN): string {
   return formatColumns(COLUMNS, rows, terminal);
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function formatAuthority(at: { readonly host: string; readonly port: number | null }): string {
-  if (at.port === null) return at.host;
-  return at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`;
-}
-
-/** `file:line`; a flag or preset without lines is its name alone. */
-export function formatRulePlace(rule: RuleFact | null): string {
-  if (rule === null) return '-';
-  return rule.line > 0 ? `${rule.file}:${rule.line}` : rule.file;
-}
-
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  const power = Math.min(Math.floor(Math.log2(bytes) / 10), units.length);
-  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1] ?? ''}`;
 }
 
 /** Nothing moved is nothing to read. */

@@ -1,7 +1,7 @@
 /** One event of the log as one entry of the page: which fields, in which words. Pure. */
 import type { AuditEvent, ConnectionClose, DecisionFacts, ProcessFact } from '../event.ts';
+import { formatAuthority } from '../phrases.ts';
 import { howOf, rowVerdict } from '../summary.ts';
-import { formatAuthority } from '../table.ts';
 import type { PageClose, PageEvent } from './model.ts';
 
 /** Every kind but `close`, which is told with the connection that it ends. */
@@ -101,7 +101,9 @@ function partOf(event: EntryEvent): Part {
 }
 
 /** Of what asks for nothing. */
-function toldOf(event: Exclude<EntryEvent, { kind: 'dns' | 'connection' | 'unplanted' | 'inbound' | 'answer' }>): Part {
+function toldOf(
+  event: Exclude<EntryEvent, { kind: 'dns' | 'connection' | 'unplanted' | 'inbound' | 'answer' }>,
+): Part {
   switch (event.kind) {
     case 'run-start':
       return { text: event.command.join(' '), facts: [['policy', event.policy.digest]] };
@@ -123,7 +125,10 @@ function toldOf(event: Exclude<EntryEvent, { kind: 'dns' | 'connection' | 'unpla
         facts: event.at === undefined ? [] : [['at', `${event.at.file}:${event.at.line}`]],
       };
     case 'run-end':
-      return { text: `exit code ${event.exitCode} (${event.cause})`, facts: [['events', String(event.events)]] };
+      return {
+        text: `exit code ${event.exitCode} (${event.cause})`,
+        facts: [['events', String(event.events)]],
+      };
   }
 }
 

@@ -44,7 +44,8 @@ export class KeptEvents {
     const kept: Kept = { event, run, order: this.#count, close: null };
     this.#count += 1;
     (isRefused(event) ? this.#refused : this.#others).push(kept);
-    if ((event.kind !== 'connection' && event.kind !== 'inbound') || event.disposition !== 'forwarded') return;
+    if ((event.kind !== 'connection' && event.kind !== 'inbound') || event.disposition !== 'forwarded')
+      return;
     if (this.#open.size >= PAGE_LIMITS.openConnections) {
       const [oldest] = this.#open.keys();
       if (oldest !== undefined) this.#open.delete(oldest);

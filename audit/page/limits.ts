@@ -3,8 +3,8 @@
 export const PAGE_LIMITS = {
   /** Events in the file: about 6 MB, which a browser reads in a second; denied ones go first. */
   events: 20_000,
-  /** Hosts in the tables: more than anybody reads; the rest is counted. */
-  hosts: 1_000,
+  /** Hosts in the tables, the first so many by denials, by bytes and by requests each; the rest is counted. */
+  hosts: 400,
   /** Hosts whose lookups and connections are followed: a guest can ask for a million random names. */
   names: 10_000,
   /** Distinct lookups, and distinct connections, of one host. */

@@ -5,6 +5,7 @@
 import type { Reason } from '../../policies/reasons.ts';
 import type { Asker, AuditEvent, ProcessFact, RuleFact, RunEnd } from '../event.ts';
 import type { RowVerdict } from '../summary.ts';
+import type { TopRow } from '../top.ts';
 import type { ChainProblem } from '../verify.ts';
 
 /** Everything but the events; counts and charts cover the whole log, whatever part of its events is on the page. */
@@ -15,8 +16,8 @@ export interface PageSummary {
   readonly sand: string;
   /** Oldest first; an event names its run by the index here. */
   readonly runs: readonly PageRun[];
-  /** By host as `sand audit top --json` tells them, denied first. Bounded; `hostCount` is how many there are. */
-  readonly hosts: readonly PageHost[];
+  /** Rows of `sand audit top --json`, most denied first. Bounded; `hostCount` is how many there are. */
+  readonly hosts: readonly TopRow[];
   readonly hostCount: number;
   /** Lookups beside connections, of the hosts above. */
   readonly names: readonly PageName[];
@@ -45,21 +46,6 @@ export interface PageTotals {
   readonly bytesIn: number;
   /** Requests that mute rules keep out of the counts above. */
   readonly muted: number;
-}
-
-/** The row of `sand audit top --json`. */
-export interface PageHost {
-  readonly host: string;
-  readonly requests: number;
-  readonly denied: number;
-  readonly wouldBeDenied: number;
-  readonly failed: number;
-  readonly allowed: number;
-  readonly bytesOut: number;
-  readonly bytesIn: number;
-  readonly lookups: number;
-  readonly first: string;
-  readonly last: string;
 }
 
 /** A host's questions next to its connections. */
@@ -134,7 +120,12 @@ export type PageChain =
   | { readonly state: 'sealed'; readonly events: number }
   /** No seal: it still goes on, was killed, or was cut. */
   | { readonly state: 'unsealed'; readonly events: number }
-  | { readonly state: 'broken'; readonly line: number; readonly problem: ChainProblem; readonly detail: string };
+  | {
+      readonly state: 'broken';
+      readonly line: number;
+      readonly problem: ChainProblem;
+      readonly detail: string;
+    };
 
 /** A failed probe, a notice, a line that could not be read. */
 export interface PageFinding {
