@@ -21,6 +21,8 @@ export const LINE_LIMITS = {
 export const LOG_LIMITS = {
   /** pino sleeps 100 ms after each EAGAIN: five seconds, then the log counts as unavailable. */
   busyRetries: 50,
+  /** One file of a log; the next goes on. A day of a busy agent fits in one, and any editor opens it. */
+  segmentBytes: 64 * 1024 * 1024,
 } as const;
 
 export const READ_LIMITS = {
@@ -46,6 +48,11 @@ export const SUMMARY_LIMITS = {
   openConnections: 16_384,
   /** Why connections of one row were ended: reasons are a closed list, this is for the eye. */
   endings: 4,
+} as const;
+
+export const TOTALS_LIMITS = {
+  /** Hosts that a list of runs names: a line of a table. */
+  topDenied: 5,
 } as const;
 
 export const RUNS_LIMITS = {

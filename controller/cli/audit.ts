@@ -2,6 +2,7 @@
  * `sand audit show | tail | verify | ls`: finds the run, reads its log and prints. Decides exit codes; what is
  * in a log and how it looks is decided in `audit/`.
  */
+import { basename } from 'node:path';
 import { type Column, formatColumns, PLAIN, type Terminal } from '../../audit/columns.ts';
 import { readLogEnds } from '../../audit/ends.ts';
 import { escapeJson, escapeTerminal } from '../../audit/escape.ts';
@@ -13,9 +14,12 @@ import { FOLLOW_LIMITS, RUNS_LIMITS } from '../../audit/limits.ts';
 import { type Overview, readOverview } from '../../audit/overview.ts';
 import { type ReadLine, readAuditLog } from '../../audit/read.ts';
 import { auditRoot, type Environment, listRuns, type RunPlace } from '../../audit/runs.ts';
+import { segmentPath } from '../../audit/segments.ts';
 import { formatTable } from '../../audit/table.ts';
 import { type Verification, verifyAuditLog } from '../../audit/verify.ts';
 import { SandError } from '../errors.ts';
+import { readVerifyingKey } from '../run/audit-key.ts';
+import { workingFolder } from '../run/workspace.ts';
 import { chooseRun } from './run-choice.ts';
 
 export interface AuditOutput {
@@ -71,12 +75,22 @@ export async function auditTail(options: TailOptions): Promise<number> {
   return readingLog(run, () => (options.follow ? followRun(run, options) : showLast(run, options)));
 }
 
-/** Whether the log is what was written: 0 intact and sealed, 1 broken or without its seal. */
-export async function auditVerify(options: AuditOutput & RunChoice): Promise<number> {
+/**
+ * Whether the log is what was written: 0 intact and sealed, and with `key` signed by that; 1 broken, without its seal, or
+ * not signed so.
+ */
+export async function auditVerify(
+  options: AuditOutput & RunChoice & { readonly key?: string },
+): Promise<number> {
   const run = await chooseRun(options);
-  const found = await readingLog(run, () => verifyAuditLog(run.auditPath, signalOf(options)));
+  const key = options.key === undefined ? {} : { key: readVerifyingKey(options.key, workingFolder()) };
+  const found = await readingLog(run, () =>
+    verifyAuditLog(run.auditPath, { ...signalOf(options), ...key, run: run.id }),
+  );
   options.write(
-    options.json ? jsonLine({ run: run.id, ...found }) : `run ${run.id}: ${describeVerification(found)}\n`,
+    options.json
+      ? jsonLine({ run: run.id, ...found })
+      : `run ${run.id}: ${describeVerification(found, run.auditPath)}\n`,
   );
   return found.intact && found.ended ? 0 : 1;
 }
@@ -224,10 +238,19 @@ function writeLine(line: ReadLine, options: AuditOutput): void {
   else options.write(`line ${line.line}: ${escapeTerminal(line.detail)}\n`);
 }
 
-function describeVerification(found: Verification): string {
-  if (!found.intact) return `broken at line ${found.line}: ${escapeTerminal(found.detail)}`;
+function describeVerification(found: Verification, path: string): string {
+  if (!found.intact) return `broken at ${placeOf(found, path)}: ${escapeTerminal(found.detail)}`;
   const events = found.events === 1 ? '1 event' : `${found.events} events`;
-  return found.ended ? `intact, ${events}, sealed` : `${events} intact, but ${UNSEALED}`;
+  if (!found.ended) return `${events} intact, but ${UNSEALED}`;
+  const sealed = `intact, ${events}, sealed`;
+  if (found.signed) return `${sealed}, signed by this key`;
+  return found.key === null ? sealed : `${sealed}, signed by ${found.key}: check it with --key FILE`;
+}
+
+/** The first file of a log needs no name. */
+function placeOf(found: Extract<Verification, { intact: false }>, path: string): string {
+  const { line, segment } = found;
+  return segment === 1 ? `line ${line}` : `line ${line} of ${basename(segmentPath(path, segment))}`;
 }
 
 /** What stands under the table: mutes, findings, and lines that could not be read. */

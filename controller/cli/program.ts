@@ -116,10 +116,11 @@ function addAudit(program: Command, context: ProgramContext): void {
     .command('verify')
     .description('Checks the chain of a run\u2019s log; names the first line that is broken.')
     .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--key <FILE>', 'the key (PEM, public or private) that must have signed the log')
     .option('--json', 'print the result as JSON', false)
-    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+    .action(async (run: string | undefined, flags: { readonly key?: string; readonly json: boolean }) => {
       const { auditVerify } = await import('./audit.ts');
-      context.finish(await auditVerify({ ...auditContext(context), run, json: flags.json }));
+      context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
     });
   audit
     .command('ls')

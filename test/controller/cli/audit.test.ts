@@ -97,7 +97,14 @@ test('verify: sealed 0, unsealed 1, broken 1 with the line', async () => {
   ]);
   const json = output(stateWith({ [RUN]: LOG }), true);
   expect(await auditVerify(json.options)).toBe(0);
-  expect(JSON.parse(json.text())).toEqual({ run: RUN, intact: true, events: 8, ended: true });
+  expect(JSON.parse(json.text())).toEqual({
+    run: RUN,
+    intact: true,
+    events: 8,
+    ended: true,
+    key: null,
+    signed: false,
+  });
 });
 
 test('tail prints the last events, one line each', async () => {
