@@ -8,15 +8,15 @@ import type { PageAssets } from './render.ts';
 const BUILT = new URL('./page/', import.meta.url);
 
 export async function loadAssets(entry: PageEntry): Promise<PageAssets> {
+  const sheets = entry === 'live' ? (['page', 'live'] as const) : (['page'] as const);
   const script = new URL(`${entry}.js`, BUILT);
   if (!existsSync(script)) {
     const { bundleScript, bundleStyle } = await import('./bundle.ts');
-    const [scriptText, style] = await Promise.all([bundleScript(entry), bundleStyle()]);
-    return { script: scriptText, style };
+    const [scriptText, ...styles] = await Promise.all([bundleScript(entry), ...sheets.map(bundleStyle)]);
+    return { script: scriptText, style: styles.join('') };
   }
-  const [scriptText, style] = await Promise.all([
-    readFile(script, 'utf8'),
-    readFile(new URL('page.css', BUILT), 'utf8'),
-  ]);
-  return { script: scriptText, style };
+  const [scriptText = '', ...styles] = await Promise.all(
+    [script, ...sheets.map((sheet) => new URL(`${sheet}.css`, BUILT))].map((url) => readFile(url, 'utf8')),
+  );
+  return { script: scriptText, style: styles.join('') };
 }

@@ -5,7 +5,7 @@
 import { build } from 'esbuild';
 
 /** The entry of each kind of page, in `client/`. */
-export const PAGE_ENTRIES = ['report'] as const;
+export const PAGE_ENTRIES = ['report', 'live'] as const;
 export type PageEntry = (typeof PAGE_ENTRIES)[number];
 
 const CLIENT = new URL('./client/', import.meta.url).pathname;
@@ -14,8 +14,9 @@ export async function bundleScript(entry: PageEntry): Promise<string> {
   return bundle(`${CLIENT}${entry}.ts`, { format: 'iife', target: 'es2024' });
 }
 
-export async function bundleStyle(): Promise<string> {
-  return bundle(`${CLIENT}page.css`, { target: ['chrome123', 'firefox120', 'safari17.5'] });
+/** `live`: what a live page has besides that of every page. */
+export async function bundleStyle(sheet: 'page' | 'live' = 'page'): Promise<string> {
+  return bundle(`${CLIENT}${sheet}.css`, { target: ['chrome123', 'firefox120', 'safari17.5'] });
 }
 
 async function bundle(

@@ -32,7 +32,8 @@ export interface AuditUiOptions {
 }
 
 const ALARMS: Partial<Readonly<Record<Refusal, string>>> = {
-  'token-used': 'somebody opened the link a second time and was refused; was it not you, end this with Ctrl-C',
+  'token-used':
+    'somebody opened the link a second time and was refused; was it not you, end this with Ctrl-C',
   'too-many-guesses': 'somebody guesses links; for a minute every link is refused',
 };
 

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addAuditUi } from './audit-ui-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
@@ -130,6 +131,7 @@ function addAudit(program: Command, context: ProgramContext): void {
       const { auditList } = await import('./audit.ts');
       context.finish(await auditList({ ...auditContext(context), json: flags.json }));
     });
+  addAuditUi(audit, context);
 }
 
 function addInspect(program: Command, context: ProgramContext): void {
