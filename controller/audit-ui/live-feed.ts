@@ -56,7 +56,7 @@ export async function* feedRun({ run, after, alive, nowMs, signal }: FeedOptions
       continue;
     }
     if (step.kind === 'caught-up') {
-      if (seq > after) yield summary();
+      if (seq > told.seq) yield summary();
       continue;
     }
     if (seq > told.seq) yield summary();
