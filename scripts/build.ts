@@ -1,12 +1,13 @@
 /**
  * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
- * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, and
- * the licences of what was bundled.
+ * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, the
+ * script and style of pages, and the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { bundleScript, bundleStyle, PAGE_ENTRIES, PAGE_SHEETS } from '../audit/page/bundle.ts';
 import { auditLineSchema } from '../audit/schema.ts';
 import { projectJsonSchema } from '../controller/project-file/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
@@ -86,6 +87,8 @@ const programs = await build({
   splitting: true,
   format: 'esm',
   banner: { js: REQUIRE },
+  // A clone bundles its pages with it; the package has them ready.
+  external: ['esbuild'],
   plugins: [lazyLoads, partOfDns2, withoutTransports],
 });
 const libraries = await build({
@@ -101,6 +104,9 @@ cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
   recursive: true,
   filter: (path) => !path.endsWith('.ts'),
 });
+mkdirSync(join(DIST, 'page'));
+for (const entry of PAGE_ENTRIES) writeFileSync(join(DIST, 'page', `${entry}.js`), await bundleScript(entry));
+for (const sheet of PAGE_SHEETS) writeFileSync(join(DIST, 'page', `${sheet}.css`), await bundleStyle(sheet));
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());

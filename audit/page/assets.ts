@@ -1,14 +1,14 @@
 /** Where the script and the style of a page come from: files of the package, or in a clone the sources. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { PageEntry } from './bundle.ts';
+import type { PageEntry, PageSheet } from './bundle.ts';
 import type { PageAssets } from './render.ts';
 
 /** Beside the bundle of the program; nothing of that name lies beside this source. */
 const BUILT = new URL('./page/', import.meta.url);
 
 export async function loadAssets(entry: PageEntry): Promise<PageAssets> {
-  const sheets = entry === 'live' ? (['page', 'live'] as const) : (['page'] as const);
+  const sheets: readonly PageSheet[] = entry === 'live' ? ['page', 'live'] : ['page'];
   const script = new URL(`${entry}.js`, BUILT);
   if (!existsSync(script)) {
     const { bundleScript, bundleStyle } = await import('./bundle.ts');

@@ -8,14 +8,17 @@ import { build } from 'esbuild';
 export const PAGE_ENTRIES = ['report', 'live'] as const;
 export type PageEntry = (typeof PAGE_ENTRIES)[number];
 
+/** `page` is of every page, `live` is what a live one has besides. */
+export const PAGE_SHEETS = ['page', 'live'] as const;
+export type PageSheet = (typeof PAGE_SHEETS)[number];
+
 const CLIENT = new URL('./client/', import.meta.url).pathname;
 
 export async function bundleScript(entry: PageEntry): Promise<string> {
   return bundle(`${CLIENT}${entry}.ts`, { format: 'iife', target: 'es2024' });
 }
 
-/** `live`: what a live page has besides that of every page. */
-export async function bundleStyle(sheet: 'page' | 'live' = 'page'): Promise<string> {
+export async function bundleStyle(sheet: PageSheet): Promise<string> {
   return bundle(`${CLIENT}${sheet}.css`, { target: ['chrome123', 'firefox120', 'safari17.5'] });
 }
 

@@ -63,7 +63,6 @@ function partOf(event: EntryEvent): Part {
           ...factOf('TLS server name', event.sni),
           ...factOf('ALPN', event.alpn?.join(', ')),
           ...factOf('original destination', event.destination),
-          ['connection', String(event.connection)],
           ...policyOf(event),
         ],
       };
@@ -83,7 +82,6 @@ function partOf(event: EntryEvent): Part {
         reason: event.reason ?? null,
         count: event.count ?? 1,
         detail: event.detail ?? null,
-        facts: [['connection', String(event.connection)]],
       };
     case 'answer':
       return {

@@ -129,7 +129,10 @@ export type PageChain =
   | { readonly state: 'unsealed'; readonly events: number }
   | {
       readonly state: 'broken';
+      /** From 1 in its file. */
       readonly line: number;
+      /** Which file of the log, from 1. */
+      readonly segment: number;
       readonly problem: ChainProblem;
       readonly detail: string;
     };

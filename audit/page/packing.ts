@@ -9,12 +9,16 @@ import type { PageClose, PageEvent } from './model.ts';
 export interface PackedEvents {
   readonly rules: readonly RuleFact[];
   readonly processes: readonly ProcessFact[];
+  readonly facts: readonly Fact[];
   readonly events: readonly PackedEvent[];
 }
 
-type PackedEvent = Partial<Omit<PageEvent, 'rule' | 'process'>> & {
+type Fact = PageEvent['facts'][number];
+
+type PackedEvent = Partial<Omit<PageEvent, 'rule' | 'process' | 'facts'>> & {
   readonly rule?: number;
   readonly process?: number;
+  readonly facts?: readonly number[];
 };
 
 /** Fields of these values are left out. */
@@ -36,28 +40,29 @@ const EMPTY: Omit<PageEvent, 'run' | 'seq' | 'timeMs' | 'kind' | 'rule' | 'proce
 export function packEvents(events: readonly PageEvent[]): PackedEvents {
   const rules = new Table<RuleFact>();
   const processes = new Table<ProcessFact>();
+  const pairs = new Table<Fact>();
   const packed = events.map(({ rule, process, facts, ...event }): PackedEvent => {
     const kept = Object.entries(event).filter(([key, value]) => !isEmpty(key, value));
     return {
       ...Object.fromEntries(kept),
-      ...(facts.length === 0 ? {} : { facts }),
+      ...(facts.length === 0 ? {} : { facts: facts.map((pair) => pairs.index(pair)) }),
       ...(rule === null ? {} : { rule: rules.index(rule) }),
       ...(process === null ? {} : { process: processes.index(process) }),
     };
   });
-  return { rules: rules.values, processes: processes.values, events: packed };
+  return { rules: rules.values, processes: processes.values, facts: pairs.values, events: packed };
 }
 
-export function unpackEvents({ rules, processes, events }: PackedEvents): readonly PageEvent[] {
-  return events.map(({ rule, process, ...event }) => ({
+export function unpackEvents({ rules, processes, facts, events }: PackedEvents): readonly PageEvent[] {
+  return events.map(({ rule, process, facts: pairs = [], ...event }) => ({
     run: 0,
     seq: 0,
     timeMs: 0,
     kind: 'notice' as const,
-    facts: [],
     ...EMPTY,
     ...event,
     rule: rule === undefined ? null : (rules[rule] ?? null),
+    facts: pairs.flatMap((pair) => facts.slice(pair, pair + 1)),
     process: process === undefined ? null : (processes[process] ?? null),
   }));
 }

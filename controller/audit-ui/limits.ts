@@ -19,6 +19,8 @@ export const UI_LIMITS = {
   heartbeatMs: 10_000,
   /** Counts and charts of a page, at the most so often. */
   summaryMs: 1_000,
+  /** How often the chain of a log that grows is checked anew, whole. */
+  verifyMs: 60_000,
   /** Entries of one message to a page: what a browser shows between two frames. */
   entries: 400,
   /** Proposals that wait for a person, the newest; a person reads one at a time. */

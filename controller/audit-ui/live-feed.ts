@@ -4,6 +4,7 @@
  * a double. The log is the queue: a page that takes nothing costs what its socket holds.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { escapeJson } from '../../audit/escape.ts';
 import type { AuditEvent, ConnectionDecision, InboundConnection } from '../../audit/event.ts';
 import { followAuditLog } from '../../audit/follow.ts';
@@ -12,7 +13,9 @@ import { type EntryEvent, entryOf } from '../../audit/page/entry.ts';
 import { PAGE_LIMITS } from '../../audit/page/limits.ts';
 import type { PageEvent, PageSummary } from '../../audit/page/model.ts';
 import { packEvents } from '../../audit/page/packing.ts';
+import { chainOf } from '../../audit/page/read.ts';
 import type { RunPlace } from '../../audit/runs.ts';
+import { verifyAuditLog } from '../../audit/verify.ts';
 import { VERSION } from '../version.ts';
 import { UI_LIMITS } from './limits.ts';
 
@@ -32,11 +35,26 @@ export async function* feedRun({ run, after, alive, nowMs, signal }: FeedOptions
   const entries = new ChangedEntries();
   let seq = 0;
   let told = { atMs: Number.NEGATIVE_INFINITY, seq: after };
+  let verifiedMs = Number.NEGATIVE_INFINITY;
+  // What a page says of the chain is what a check of all of it found, and of as many lines as there were.
+  const verify = async (): Promise<void> => {
+    const found = await verifyAuditLog(run.auditPath, { signal, run: run.id });
+    verifiedMs = nowMs();
+    const isBeingWritten = !found.intact && found.problem === 'torn' && alive();
+    builder.endRun(isBeingWritten ? { state: 'unsealed', events: found.line - 1 } : chainOf(found));
+  };
   const summary = (): string => {
     told = { atMs: nowMs(), seq };
     return message('summary', countedSummary(builder.summary()), Math.max(seq, after));
   };
-  for await (const step of followAuditLog(run.auditPath, { signal, alive })) {
+  const steps = followAuditLog(run.auditPath, { signal, alive });
+  for await (const step of withTicks(steps, UI_LIMITS.summaryMs, signal)) {
+    if (step === 'tick') {
+      if (seq <= told.seq || nowMs() - told.atMs < UI_LIMITS.summaryMs) continue;
+      if (nowMs() - verifiedMs >= UI_LIMITS.verifyMs) await verify();
+      yield summary();
+      continue;
+    }
     if (step.kind === 'lines') {
       const changed: PageEvent[] = [];
       for (const line of step.lines) {
@@ -52,17 +70,43 @@ export async function* feedRun({ run, after, alive, nowMs, signal }: FeedOptions
       for (const piece of pieces(changed)) yield message('entries', packEvents(piece), null);
       // Only now: a page that comes back from here has all of them.
       if (seq > after) yield message('at', { seq }, seq);
-      if (seq > told.seq && nowMs() - told.atMs >= UI_LIMITS.summaryMs) yield summary();
       continue;
     }
     if (step.kind === 'caught-up') {
       if (seq > told.seq) yield summary();
       continue;
     }
-    if (seq > told.seq) yield summary();
+    await verify();
+    yield summary();
     yield message('end', { why: step.kind }, null);
     return;
   }
+}
+
+/** The steps as they come, and between them a tick whenever so much time has passed. */
+async function* withTicks<T>(
+  steps: AsyncGenerator<T>,
+  everyMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<T | 'tick'> {
+  let tickAt = performance.now() + everyMs;
+  let next = steps.next();
+  while (!signal.aborted) {
+    const wait = new AbortController();
+    const tick = delay(Math.max(0, tickAt - performance.now()), 'tick' as const, { signal: wait.signal });
+    const first = await Promise.race([next, tick.catch(() => 'tick' as const)]);
+    wait.abort();
+    if (first === 'tick') {
+      tickAt = performance.now() + everyMs;
+      yield 'tick';
+    } else if (first.done === true) return;
+    else {
+      yield first.value;
+      next = steps.next();
+    }
+  }
+  // Ends with the signal, and closes the log.
+  await next;
 }
 
 /** Which entry an event makes or changes. */

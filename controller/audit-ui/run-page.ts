@@ -1,9 +1,7 @@
 /** The page of one run as it stands now, with what its script needs to follow it. */
-import type { AuditEvent } from '../../audit/event.ts';
 import { loadAssets } from '../../audit/page/assets.ts';
-import { PageBuilder } from '../../audit/page/data.ts';
+import { readPage } from '../../audit/page/read.ts';
 import { contentPolicy, type PageAssets, renderPage } from '../../audit/page/render.ts';
-import { readAuditLog } from '../../audit/read.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { VERSION } from '../version.ts';
 
@@ -25,20 +23,11 @@ export async function createPageMaker(nowMs: () => number): Promise<PageMaker> {
   const policy = [contentPolicy(assets, LIVE_POLICY), "frame-ancestors 'none'"].join('; ');
   return {
     async make(run, { api, csrf }) {
-      const builder = new PageBuilder({ sand: VERSION, madeAt: new Date(nowMs()).toISOString() });
-      builder.beginRun(run.id);
-      let last: AuditEvent | null = null;
-      for await (const line of readAuditLog(run.auditPath)) {
-        if (!line.ok) {
-          // What is not whole yet comes by the feed.
-          if (line.problem !== 'torn') builder.addFault(line);
-          continue;
-        }
-        builder.add(line.event);
-        last = line.event;
-      }
-      const { summary, events } = builder.data();
-      const live = { api, csrf, run: run.id, seq: last?.seq ?? 0, sealed: last?.kind === 'run-end' };
+      const made = { sand: VERSION, madeAt: new Date(nowMs()).toISOString() };
+      const { summary, events } = await readPage([run], made);
+      const [first] = summary.runs;
+      // Lines that do not read have no number of their own: then a few entries come a second time, and take their own place.
+      const live = { api, csrf, run: run.id, seq: first?.events ?? 0, sealed: first?.end != null };
       return {
         policy,
         html: renderPage({ summary: { ...summary, live }, events, assets, policy: LIVE_POLICY }),

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addAuditReport } from './audit-report-program.ts';
 import { addAuditUi } from './audit-ui-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
@@ -132,6 +133,7 @@ function addAudit(program: Command, context: ProgramContext): void {
       context.finish(await auditList({ ...auditContext(context), json: flags.json }));
     });
   addAuditUi(audit, context);
+  addAuditReport(audit, auditContext(context), context.finish);
 }
 
 function addInspect(program: Command, context: ProgramContext): void {

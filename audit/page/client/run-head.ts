@@ -106,7 +106,7 @@ function describeChain(chain: PageChain): string {
     case 'unsealed':
       return `${plural(chain.events, 'line')}, chain intact, no seal: the run still goes on, was killed, or the log was cut`;
     case 'broken':
-      return `broken at line ${chain.line}: ${seen(chain.detail)}`;
+      return `broken at line ${chain.line}${chain.segment > 1 ? ` of file ${chain.segment}` : ''}: ${seen(chain.detail)}`;
   }
 }
 
