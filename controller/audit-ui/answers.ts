@@ -1,5 +1,4 @@
 /** How the page's server answers: every answer with the fields that keep it to itself, and no error with more than it says. */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { escapeJson } from '../../audit/escape.ts';
 import { UI_LIMITS } from './limits.ts';
@@ -58,14 +57,16 @@ export async function answerPieces(
   return true;
 }
 
-async function drained(response: ServerResponse, stallMs: number): Promise<boolean> {
-  const signal = AbortSignal.timeout(stallMs);
-  try {
-    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
-    return !response.destroyed;
-  } catch {
-    return false;
-  }
+function drained(response: ServerResponse, stallMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      clearTimeout(stalled);
+      response.off('drain', settle).off('close', settle);
+      resolve(!response.destroyed && !response.writableNeedDrain);
+    };
+    const stalled = setTimeout(settle, stallMs);
+    response.on('drain', settle).on('close', settle);
+  });
 }
 
 /** Null where it is longer than `UI_LIMITS.bodyBytes`, or is no JSON object. */

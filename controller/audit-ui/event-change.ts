@@ -62,7 +62,8 @@ export function changeForEvent(event: AuditEvent, action: UiAction, nowMs: numbe
   const asked = askedOf(event);
   if (asked === null)
     return no('no policy decides on this event', 'Choose a lookup, a connection or an attempt.');
-  const host = parseHost(asked.host.includes(':') ? `[${asked.host.replace(/^\[|\]$/g, '')}]` : asked.host);
+  const isBare = asked.host.includes(':') && !asked.host.startsWith('[');
+  const host = parseHost(isBare ? `[${asked.host}]` : asked.host);
   // Fail closed: what does not parse as a host becomes no rule, whatever the log says of it.
   if (!host.ok) return no(`what was asked for is no host: ${host.reason}`, 'Write the rule that you mean.');
   if (host.value.kind === 'name' && isReservedName(host.value.name))

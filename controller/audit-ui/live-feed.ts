@@ -91,22 +91,26 @@ async function* withTicks<T>(
 ): AsyncGenerator<T | 'tick'> {
   let tickAt = performance.now() + everyMs;
   let next = steps.next();
-  while (!signal.aborted) {
-    const wait = new AbortController();
-    const tick = delay(Math.max(0, tickAt - performance.now()), 'tick' as const, { signal: wait.signal });
-    const first = await Promise.race([next, tick.catch(() => 'tick' as const)]);
-    wait.abort();
-    if (first === 'tick') {
-      tickAt = performance.now() + everyMs;
-      yield 'tick';
-    } else if (first.done === true) return;
-    else {
-      yield first.value;
-      next = steps.next();
+  try {
+    while (!signal.aborted) {
+      const wait = new AbortController();
+      const tick = delay(Math.max(0, tickAt - performance.now()), 'tick' as const, { signal: wait.signal });
+      const first = await Promise.race([next, tick.catch(() => 'tick' as const)]);
+      wait.abort();
+      if (first === 'tick') {
+        tickAt = performance.now() + everyMs;
+        yield 'tick';
+      } else if (first.done === true) return;
+      else {
+        yield first.value;
+        next = steps.next();
+      }
     }
+  } finally {
+    // A read that is under way ends with the signal, and then the log is closed; what goes wrong by then concerns nobody.
+    next.catch(() => {});
+    void steps.return(undefined).catch(() => {});
   }
-  // Ends with the signal, and closes the log.
-  await next;
 }
 
 /** Which entry an event makes or changes. */

@@ -99,6 +99,7 @@ export class Routes {
 
   async #page(run: RunPlace, response: ServerResponse): Promise<void> {
     const { pages, place, csrf } = this.#options;
+    await access(run.auditPath);
     const { policy, html } = await pages.make(run, { api: `${place}/api`, csrf });
     const fields = { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': policy };
     await answerPieces(response, fields, html);
