@@ -19,6 +19,11 @@ export function formatEvent(event: AuditEvent, terminal: Terminal = PLAIN): stri
   return `${clock}  ${shown}  ${escapeTerminal(describe(event))}\n`;
 }
 
+/** The event in one sentence, without its time: escaped, for logs and messages of others. */
+export function describeEvent(event: AuditEvent): string {
+  return escapeTerminal(`${labelOf(event).text}: ${describe(event)}`);
+}
+
 function labelOf(event: AuditEvent): {
   readonly text: string;
   readonly colour: Colour | null;

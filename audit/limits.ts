@@ -60,11 +60,22 @@ export const RUNS_LIMITS = {
   listed: 10_000,
   /** Runs that an ambiguous prefix names. */
   candidates: 10,
-  /** Runs that `sand audit ls` shows; two small reads each. */
+  /** Runs that `sand audit ls` shows unless told; two small reads each. */
   shown: 50,
+  /** What one `sand audit ls` reads of logs whose seal holds no totals: a few seconds. */
+  wholeBytes: 256 * 1024 ** 2,
 } as const;
 
 export const DENIALS_LIMITS = {
   /** The block at the end of a run is a pointer to `sand audit`, not the audit itself. */
   hosts: 10,
+} as const;
+
+export const EXPORT_LIMITS = {
+  /** Log records of one OTLP request: what collectors take in one piece. */
+  recordsPerRequest: 256,
+  /** Of fat records fewer: 4 MiB is what collectors take, and a record is no longer than a line of the log by much. */
+  requestCharacters: 1024 * 1024,
+  /** Text that is written at once: few system calls, little memory. */
+  chunkCharacters: 64 * 1024,
 } as const;

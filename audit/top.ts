@@ -56,7 +56,10 @@ const COUNTERS: Readonly<Record<RowVerdict, 'denied' | 'wouldBeDenied' | 'failed
   allowed: 'allowed',
 };
 
-/** Events of one run, or of several one after another, in; rows out, in bounded memory however many there are. */
+/**
+ * Events of one run, or of several one after another, in; rows out, in bounded memory however many there are. What a
+ * person asked on the host does not count.
+ */
 export class TopHosts {
   #summary = new Summary();
   /** Of the runs before the present one. */
@@ -73,7 +76,7 @@ export class TopHosts {
     const { rows } = this.#summary.rows({ muted: true });
     const shown = this.#before.shown.copy();
     const muted = this.#before.muted.copy();
-    for (const row of rows) (row.muted ? muted : shown).add(row);
+    for (const row of ofGuests(rows)) (row.muted ? muted : shown).add(row);
     const mutedCount = options.muted === true ? 0 : muted.requests();
     if (options.muted === true) shown.join(muted);
     const sorted = shown.all().sort(compareBy(options.by ?? 'requests'));
@@ -81,7 +84,7 @@ export class TopHosts {
   }
 
   #settle(): void {
-    for (const row of this.#summary.rows({ muted: true }).rows)
+    for (const row of ofGuests(this.#summary.rows({ muted: true }).rows))
       (row.muted ? this.#before.muted : this.#before.shown).add(row);
     this.#summary = new Summary();
   }
@@ -90,11 +93,15 @@ export class TopHosts {
 /** The same of rows that are there already, such as those of an overview. Muted rows count where they are given. */
 export function topOfRows(rows: readonly Row[], options: Omit<TopOptions, 'muted'> = {}): readonly TopRow[] {
   const hosts = new HostRows();
-  for (const row of rows) hosts.add(row);
+  for (const row of ofGuests(rows)) hosts.add(row);
   return hosts
     .all()
     .sort(compareBy(options.by ?? 'requests'))
     .slice(0, options.limit);
+}
+
+function ofGuests(rows: readonly Row[]): readonly Row[] {
+  return rows.filter(({ asker }) => asker === 'guest');
 }
 
 class HostRows {

@@ -51,7 +51,7 @@ export function* sampleLines(run: string, events: number, options: SampleOptions
 
 /** Slow at first and then in waves, as installs go. */
 function timeAt(at: number): number {
-  return START_MS + 400 + Math.floor(at * 17 + 9_000 * Math.sin(at / 400) ** 2);
+  return START_MS + 400 + Math.floor(at * 17 + 6_000 * Math.sin(at / 400) ** 2);
 }
 
 function startOf(run: string, mode: string): AuditEntry {

@@ -208,3 +208,29 @@ function timeOf(text: string | null): number | null {
 export function entryName(event: Pick<PageEvent, 'run' | 'seq'>): string {
   return `${event.run + 1}.${event.seq}`;
 }
+
+const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?$/;
+const DAY = /^(\d{4}-\d{2}-\d{2})(?:[T ]+(\S+?))?Z?$/;
+
+/** `20:15`, `20:15:00.5` of the day that `dayMs` is in, or with a day before it; UTC. Null: empty. Undefined: none of these. */
+export function parseTime(text: string, dayMs: number): number | null | undefined {
+  const trimmed = text.trim().replace(/ UTC$/, '');
+  if (trimmed === '') return null;
+  const [, day, clock = '00:00'] = DAY.exec(trimmed) ?? [undefined, undefined, trimmed];
+  const [whole, hours = '', minutes = '', seconds = '00', part = '0'] = CLOCK.exec(clock) ?? [];
+  if (whole === undefined) return undefined;
+  const date = day ?? new Date(dayMs).toISOString().slice(0, 10);
+  const time = Date.parse(`${date}T${hours.padStart(2, '0')}:${minutes}:${seconds}.${part.padEnd(3, '0')}Z`);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** What `parseTime` reads; without the day where that is the one of `dayMs`. */
+export function formatTimeField(timeMs: number | null, dayMs: number): string {
+  if (timeMs === null) return '';
+  const text = new Date(timeMs)
+    .toISOString()
+    .slice(0, 23)
+    .replace('T', ' ')
+    .replace(/\.000$/, '');
+  return text.startsWith(new Date(dayMs).toISOString().slice(0, 10)) ? text.slice(11) : text;
+}

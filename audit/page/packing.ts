@@ -1,81 +1,81 @@
 /**
- * Events as compact JSON and back: what repeats (rules, texts) stands once in a table, and absent fields are left out.
- * Runs in Node and in the page. Pure.
+ * Events as compact JSON and back: what events have in common stands once in tables, so that a page of twenty
+ * thousand is read in small steps. Runs in Node and in the page. Pure.
  */
-import type { ProcessFact, RuleFact } from '../event.ts';
 import type { PageClose, PageEvent } from './model.ts';
 
 /** A piece of the list, whole in itself. */
 export interface PackedEvents {
-  readonly rules: readonly RuleFact[];
-  readonly processes: readonly ProcessFact[];
+  readonly decisions: readonly Decision[];
+  readonly parties: readonly Party[];
   readonly facts: readonly Fact[];
   readonly events: readonly PackedEvent[];
 }
 
+/** Who asked for what. */
+type Party = Pick<PageEvent, 'host' | 'port' | 'process'>;
 type Fact = PageEvent['facts'][number];
+type Decision = Omit<PageEvent, keyof Party | 'facts' | 'seq' | 'timeMs' | 'text' | 'count' | 'close'>;
 
-type PackedEvent = Partial<Omit<PageEvent, 'rule' | 'process' | 'facts'>> & {
-  readonly rule?: number;
-  readonly process?: number;
-  readonly facts?: readonly number[];
-};
+/** Places in the tables; sequence number, time, text, count, close. */
+type PackedEvent = readonly [
+  decision: number,
+  party: number,
+  facts: readonly number[],
+  seq: number,
+  timeMs: number,
+  text: string,
+  count: number,
+  close: PackedClose | null,
+];
 
-/** Fields of these values are left out. */
-const EMPTY: Omit<PageEvent, 'run' | 'seq' | 'timeMs' | 'kind' | 'rule' | 'process' | 'facts'> = {
-  verdict: null,
-  muted: false,
-  asker: null,
-  host: '',
-  port: null,
-  how: '',
-  text: '',
-  reason: null,
-  count: 1,
-  detail: null,
-  suggestion: null,
-  close: null as PageClose | null,
-};
+/** Bytes out and in, milliseconds, reason, detail. */
+type PackedClose = readonly [number, number, number, PageClose['reason'], PageClose['detail']];
 
 export function packEvents(events: readonly PageEvent[]): PackedEvents {
-  const rules = new Table<RuleFact>();
-  const processes = new Table<ProcessFact>();
+  const decisions = new Table<Decision>();
+  const parties = new Table<Party>();
   const pairs = new Table<Fact>();
-  const packed = events.map(({ rule, process, facts, ...event }): PackedEvent => {
-    const kept = Object.entries(event).filter(([key, value]) => !isEmpty(key, value));
-    return {
-      ...Object.fromEntries(kept),
-      ...(facts.length === 0 ? {} : { facts: facts.map((pair) => pairs.index(pair)) }),
-      ...(rule === null ? {} : { rule: rules.index(rule) }),
-      ...(process === null ? {} : { process: processes.index(process) }),
-    };
+  const packed = events.map((event): PackedEvent => {
+    const { host, port, process, facts, seq, timeMs, text, count, close, ...decision } = event;
+    return [
+      decisions.place(decision),
+      parties.place({ host, port, process }),
+      facts.map((pair) => pairs.place(pair)),
+      seq,
+      timeMs,
+      text,
+      count,
+      close === null ? null : packClose(close),
+    ];
   });
-  return { rules: rules.values, processes: processes.values, facts: pairs.values, events: packed };
+  return { decisions: decisions.values, parties: parties.values, facts: pairs.values, events: packed };
 }
 
-export function unpackEvents({ rules, processes, facts, events }: PackedEvents): readonly PageEvent[] {
-  return events.map(({ rule, process, facts: pairs = [], ...event }) => ({
-    run: 0,
-    seq: 0,
-    timeMs: 0,
-    kind: 'notice' as const,
-    ...EMPTY,
-    ...event,
-    rule: rule === undefined ? null : (rules[rule] ?? null),
-    facts: pairs.flatMap((pair) => facts.slice(pair, pair + 1)),
-    process: process === undefined ? null : (processes[process] ?? null),
-  }));
+export function unpackEvents({ decisions, parties, facts, events }: PackedEvents): readonly PageEvent[] {
+  return events.flatMap(([at, who, pairs, seq, timeMs, text, count, close]) => {
+    const decision = decisions[at];
+    const party = parties[who];
+    if (decision === undefined || party === undefined) return [];
+    const told = pairs.flatMap((pair) => facts.slice(pair, pair + 1));
+    const ended = close === null ? null : unpackClose(close);
+    return [{ ...decision, ...party, facts: told, seq, timeMs, text, count, close: ended }];
+  });
 }
 
-function isEmpty(key: string, value: unknown): boolean {
-  return Object.hasOwn(EMPTY, key) && EMPTY[key as keyof typeof EMPTY] === value;
+function packClose({ bytesOut, bytesIn, durationMs, reason, detail }: PageClose): PackedClose {
+  return [bytesOut, bytesIn, durationMs, reason, detail];
+}
+
+function unpackClose([bytesOut, bytesIn, durationMs, reason, detail]: PackedClose): PageClose {
+  return { bytesOut, bytesIn, durationMs, reason, detail };
 }
 
 class Table<T> {
   readonly values: T[] = [];
   readonly #places = new Map<string, number>();
 
-  index(value: T): number {
+  place(value: T): number {
     const key = JSON.stringify(value);
     const known = this.#places.get(key);
     if (known !== undefined) return known;

@@ -38,8 +38,8 @@ export const SKELETON = `<a class="skip" id="skip" href="#list-heading">Skip to 
 <label class="wide"><span>Host</span><input id="host" type="text" list="host-names" placeholder="any" spellcheck="false" autocapitalize="off"></label><datalist id="host-names"></datalist>
 <label class="wide"><span>Rule</span><select id="rule"><option value="">any</option></select></label>
 <label id="run-label" hidden><span>Run</span><select id="run"><option value="">all</option></select></label>
-<label><span>From (UTC)</span><input id="from" type="datetime-local" step="0.001"></label>
-<label><span>To (UTC)</span><input id="to" type="datetime-local" step="0.001"></label>
+<label class="time"><span>From</span><input id="from" type="text" spellcheck="false" aria-describedby="time-form"></label>
+<label class="time"><span>To</span><input id="to" type="text" spellcheck="false" aria-describedby="time-form"></label><span class="unseen" id="time-form">UTC, as 20:15:00, or with its day as 2026-11-21 20:15:00</span>
 <label><span>Order</span><select id="order"></select></label>
 <label class="check" id="muted-label"><input id="muted" type="checkbox"><span id="muted-text">Muted too</span></label>
 <button type="button" id="clear">Clear filters</button>

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addAuditQueries } from './audit-program.ts';
 import { addAuditReport } from './audit-report-program.ts';
 import { addAuditUi } from './audit-ui-program.ts';
 import { addCompletion } from './completion/program.ts';
@@ -89,31 +90,7 @@ function addWhy(program: Command, context: ProgramContext): void {
 }
 
 function addAudit(program: Command, context: ProgramContext): void {
-  const audit = program
-    .command('audit')
-    .summary('read what was decided')
-    .description('Shows a run (the last one): what was denied first, repeats folded.')
-    .argument('[RUN]', 'a run, or the beginning of its name')
-    .option('--json', 'print the rows as JSON', false)
-    .option('--all', 'also what is muted', false)
-    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly all: boolean }) => {
-      const { auditShow } = await import('./audit.ts');
-      context.finish(await auditShow({ ...auditContext(context), run, json: flags.json, all: flags.all }));
-    });
-  audit
-    .command('tail')
-    .description('Shows the events of a run as they are written, until it ends.')
-    .argument('[RUN]', 'a run, or the beginning of its name')
-    .option('--json', 'print the events as JSON Lines', false)
-    .option('--no-follow', 'stop at the end of what is written now')
-    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly follow: boolean }) => {
-      const [{ auditTail }, { isRunAlive }] = await Promise.all([
-        import('./audit.ts'),
-        import('../run/run-state.ts'),
-      ]);
-      const { json, follow } = flags;
-      context.finish(await auditTail({ ...auditContext(context), run, json, follow, alive: isRunAlive }));
-    });
+  const audit = addAuditQueries(program, context);
   audit
     .command('verify')
     .description('Checks the chain of a run\u2019s log; names the first line that is broken.')
@@ -123,14 +100,6 @@ function addAudit(program: Command, context: ProgramContext): void {
     .action(async (run: string | undefined, flags: { readonly key?: string; readonly json: boolean }) => {
       const { auditVerify } = await import('./audit.ts');
       context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
-    });
-  audit
-    .command('ls')
-    .description('Lists the runs that are on record.')
-    .option('--json', 'print JSON', false)
-    .action(async (flags: { readonly json: boolean }) => {
-      const { auditList } = await import('./audit.ts');
-      context.finish(await auditList({ ...auditContext(context), json: flags.json }));
     });
   addAuditUi(audit, context);
   addAuditReport(audit, auditContext(context), context.finish);

@@ -19,6 +19,7 @@ import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
 import { createBroker } from './asking.ts';
+import { watchClocks } from './clock-watch.ts';
 import { runCommands } from './commands.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
@@ -91,6 +92,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
   undo.push(asyncly(request.signals.listen(signals.receive)));
   // Fail closed: a guest whose deeds cannot be recorded is ended, though its gateway refuses everything already.
   broken.addEventListener('abort', () => way.end('error', broken.reason), { once: true });
+  undo.push(asyncly(watchClocks(record)));
   try {
     record(runStart(request, session.guest, course));
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });

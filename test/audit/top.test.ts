@@ -114,7 +114,8 @@ test('connections of two runs that have the same number are kept apart', () => {
   expect(top.result().rows).toEqual(rows);
 });
 
-test('what came in from the host is no host that the guest asked for', () => {
+test('what came in from the host, or was asked there, is no host that the guest asked for', () => {
+  expect(topOf([dns({ asker: 'host' }), runStart(), dns({ asker: 'host' })]).rows).toEqual([]);
   expect(topOf([inbound(), close({ connection: 7, bytesIn: 5 })]).rows).toEqual([]);
 });
 

@@ -36,6 +36,7 @@ export interface Chart {
 
 export function createChart(run: PageRun, titled: boolean, choose: (range: Range) => void): Chart {
   const { bars, fromMs, stepMs } = run.timeline;
+  const isEmpty = bars.every((bar) => sumOf(bar) === 0);
   const readout = el('p', { class: 'readout', 'aria-hidden': 'true' });
   const brush = el('div', { class: 'brush', hidden: true });
   const most = Math.max(1, ...bars.map(sumOf));
@@ -81,10 +82,10 @@ export function createChart(run: PageRun, titled: boolean, choose: (range: Range
           el('span', { class: 'dim' }, run.id),
         )
       : null,
-    bars.length === 0 ? el('p', { class: 'empty' }, 'Nothing was asked.') : plot,
-    bars.length === 0 ? null : ticks(fromMs, spanMs),
-    bars.length === 0 ? null : readout,
-    bars.length === 0 ? null : tableOf(run),
+    isEmpty ? el('p', { class: 'empty' }, 'Nothing was asked.') : plot,
+    isEmpty ? null : ticks(fromMs, spanMs),
+    isEmpty ? null : readout,
+    isEmpty ? null : tableOf(run),
   );
   return {
     element,

@@ -5,8 +5,10 @@ import {
   type Entry,
   type Filters,
   type Found,
+  formatTimeField,
   ORDERS,
   type Order,
+  parseTime,
   ruleKey,
 } from '../filter.ts';
 import type { PageSummary } from '../model.ts';
@@ -66,8 +68,15 @@ export function createControls(
   chosen('rule', (rule) => ({ rule: rule === '' ? null : rule }));
   chosen('run', (run) => ({ run: run === '' ? null : Number(run) }));
   chosen('order', (value) => ({ order: ORDERS.find((order) => order === value) ?? 'denied' }));
-  field('from').addEventListener('change', () => change({ fromMs: readTime(field('from').value) }));
-  field('to').addEventListener('change', () => change({ toMs: readTime(field('to').value) }));
+  let dayMs = 0;
+  const timed = (id: 'from' | 'to', set: (timeMs: number | null) => Partial<Filters>) =>
+    field(id).addEventListener('change', () => {
+      const read = parseTime(field(id).value, dayMs);
+      field(id).setAttribute('aria-invalid', String(read === undefined));
+      if (read !== undefined) change(set(read));
+    });
+  timed('from', (fromMs) => ({ fromMs }));
+  timed('to', (toMs) => ({ toMs }));
   field('muted').addEventListener('change', () => change({ muted: field('muted').checked }));
   place('clear').addEventListener('click', clear);
   place('filters').addEventListener('submit', (event) => event.preventDefault());
@@ -81,11 +90,13 @@ export function createControls(
       pick('rule', filters.rule);
       pick('run', filters.run === null ? null : String(filters.run));
       pick('order', filters.order);
-      field('from').value = writeTime(filters.fromMs);
-      field('to').value = writeTime(filters.toMs);
+      field('from').value = formatTimeField(filters.fromMs, dayMs);
+      field('to').value = formatTimeField(filters.toMs, dayMs);
       field('muted').checked = filters.muted;
     },
     offer: (entries, { runs }) => {
+      dayMs = runs[0]?.startMs ?? entries[0]?.event.timeMs ?? 0;
+      for (const id of ['from', 'to']) field(id).placeholder = new Date(dayMs).toISOString().slice(11, 19);
       const kinds = countBy(entries, ({ event }) => event.kind);
       const rules = countBy(entries, ruleOf);
       const hosts = countBy(entries, ({ event }) => event.host);
@@ -101,9 +112,14 @@ export function createControls(
       pick('kind', filters.kind);
       pick('rule', filters.rule);
       pick('run', filters.run === null ? null : String(filters.run));
+      field('from').value = formatTimeField(filters.fromMs, dayMs);
+      field('to').value = formatTimeField(filters.toMs, dayMs);
     },
     count: (found) => {
-      for (const [name, { count }] of chips) count.textContent = formatCount(found.counts[name]);
+      for (const [name, { count }] of chips) {
+        count.textContent = formatCount(found.counts[name]);
+        count.classList.toggle('none', found.counts[name] === 0);
+      }
       place('muted-label').hidden = found.mutedCount === 0 && !current().muted;
       place('muted-text').textContent =
         found.mutedCount > 0 ? `Muted too (${formatCount(found.mutedCount)})` : 'Muted too';
@@ -142,14 +158,4 @@ function pick(id: string, value: string | null): void {
 
 function setUnlessTyping(id: string, value: string): void {
   if (document.activeElement !== field(id) || value === '') field(id).value = value;
-}
-
-/** The fields hold a time without a zone; here it is UTC, as everywhere on the page. */
-function readTime(text: string): number | null {
-  const time = Date.parse(`${text}Z`);
-  return Number.isNaN(time) ? null : time;
-}
-
-function writeTime(timeMs: number | null): string {
-  return timeMs === null ? '' : new Date(timeMs).toISOString().slice(0, 23);
 }

@@ -129,6 +129,10 @@ export function createList(scroller: HTMLElement, grid: HTMLElement, use: ListUs
       body.style.height = `${next.length * rowHeight()}px`;
       grid.setAttribute('aria-rowcount', String(next.length + 1));
       empty.hidden = next.length > 0;
+      grid.classList.toggle(
+        'processes',
+        next.some(({ event }) => event.process !== null),
+      );
       draw(true);
     },
     select: (name) => {
@@ -198,7 +202,7 @@ function shortOf(text: string): string {
   return seen(text.length > CELL_TEXT ? `${text.slice(0, CELL_TEXT)}\u2026` : text);
 }
 
-/** Of a place the end tells most: the file's name and the line. */
+/** The file's name and the line; the details have all of it. */
 function endOf(text: string): string {
-  return text.split('/').slice(-2).join('/');
+  return text.split('/').at(-1) ?? text;
 }

@@ -74,24 +74,33 @@ export function startPage(hooks: PageHooks = {}): LivePage {
       : 'Reading\u2026';
   }
 
-  function draw(): void {
-    const chooseHost = (host: string) => {
-      setFilters({ host });
-      place('list-heading').focus();
-    };
-    const chooseRange = (range: Partial<Filters>) => setFilters(range);
-    charts = summary.runs.map((run) => createChart(run, summary.runs.length > 1, chooseRange));
-    place('runs-heading').textContent =
-      summary.runs.length === 1 ? 'Run' : plural(summary.runs.length, 'run');
-    place('made').textContent = `made ${formatTime(Date.parse(summary.madeAt))} by sand ${summary.sand}`;
-    place('runs').replaceChildren(...runHeads(summary));
-    place('totals').replaceChildren(...totals(summary));
-    place('charts').replaceChildren(...charts.map(({ element }) => element));
-    place('legend').replaceChildren(...legend(summary));
-    place('hosts').replaceChildren(...hostPanels(summary, chooseHost));
-    fillWhenOpened(() => place('all-hosts-table').replaceChildren(...hostTable(summary, chooseHost)));
-    place('names').replaceChildren(...nameRows(summary, chooseHost));
-    document.title = titleOf(summary);
+  /** In steps, between which the browser can paint. */
+  const drawing: readonly (() => void)[] = [
+    () => {
+      place('runs-heading').textContent =
+        summary.runs.length === 1 ? 'Run' : plural(summary.runs.length, 'run');
+      place('made').textContent = `made ${formatTime(Date.parse(summary.madeAt))} by sand ${summary.sand}`;
+      place('runs').replaceChildren(...runHeads(summary));
+      document.title = titleOf(summary);
+    },
+    () => {
+      place('totals').replaceChildren(...totals(summary));
+      place('legend').replaceChildren(...legend(summary));
+    },
+    () => {
+      charts = summary.runs.map((run) => createChart(run, summary.runs.length > 1, setFilters));
+      place('charts').replaceChildren(...charts.map(({ element }) => element));
+    },
+    () => {
+      place('hosts').replaceChildren(...hostPanels(summary, chooseHost));
+      fillWhenOpened(() => place('all-hosts-table').replaceChildren(...hostTable(summary, chooseHost)));
+    },
+    () => place('names').replaceChildren(...nameRows(summary, chooseHost)),
+  ];
+
+  function chooseHost(host: string): void {
+    setFilters({ host });
+    place('list-heading').focus();
   }
 
   function take(events: readonly PageEvent[]): void {
@@ -104,6 +113,13 @@ export function startPage(hooks: PageHooks = {}): LivePage {
   }
 
   async function read(): Promise<void> {
+    for (const step of drawing) {
+      step();
+      await nextTask();
+    }
+    controls.show(filters);
+    showDetails(details, null, use);
+    await nextTask();
     for (const element of embedded('events')) {
       take(unpackEvents(JSON.parse(element.textContent ?? '') as PackedEvents));
       if (entries.length > 0 && place('grid').getAttribute('aria-rowcount') === null) refresh();
@@ -125,9 +141,6 @@ export function startPage(hooks: PageHooks = {}): LivePage {
     refresh();
     list.select(selected);
   });
-  draw();
-  controls.show(filters);
-  showDetails(details, null, use);
   void read();
 
   return {
@@ -140,7 +153,7 @@ export function startPage(hooks: PageHooks = {}): LivePage {
     },
     replaceSummary: (next) => {
       summary = next;
-      draw();
+      for (const step of drawing) step();
       refresh();
     },
   };

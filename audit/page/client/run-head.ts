@@ -6,6 +6,9 @@ import { formatCommand, formatDuration, formatTime, plural } from './words.ts';
 /** Runs whose heads stand open. */
 const OPEN_RUNS = 1;
 
+/** Facts that get a line of their own. */
+const LONG: readonly string[] = ['Digest', 'Layers', 'Before'];
+
 const CAUSE_TEXT: Readonly<Record<NonNullable<PageRun['end']>['cause'], string>> = {
   exit: 'the command ended',
   signal: 'ended by a signal',
@@ -80,14 +83,11 @@ function factsOf(run: PageRun): readonly (readonly [string, ...Child[]])[] {
   };
   put('Run', run.name === null ? run.id : `${run.id} (${run.name})`);
   put('Policy', policy === null ? null : `${policy.name}, mode ${policy.mode}`);
-  if (policy !== null) facts.push(['Digest', el('code', { class: 'digest' }, seen(policy.digest))]);
-  put('Layers', policy === null ? null : policy.layers.join(', '));
   put('Phases', policy === null ? null : policy.phases.join(', '));
   put('Guest', run.backend === null ? null : `${run.backend}, isolation ${run.isolation}`);
   put('Confinement', run.confinement);
   put('Image', run.image);
   put('In', run.workdir);
-  put('Before', run.before.join('; '));
   put('Start', run.startMs === null ? null : formatTime(run.startMs));
   put('End', end === null ? 'no end in the log' : formatTime(end.atMs));
   if (end !== null) put('Took', formatDuration(end.durationMs));
@@ -96,6 +96,9 @@ function factsOf(run: PageRun): readonly (readonly [string, ...Child[]])[] {
   put('Signature', describeSignature(run));
   put('Processes', run.attribution === 'process' ? 'told for each request' : 'not told by this backend');
   put('Made by', run.sand === null ? null : `sand ${run.sand}`);
+  put('Before', run.before.join('; '));
+  if (policy !== null) facts.push(['Digest', el('code', { class: 'digest' }, seen(policy.digest))]);
+  put('Layers', policy === null ? null : policy.layers.join(', '));
   return facts;
 }
 
@@ -130,5 +133,10 @@ function findings(run: PageRun): Child {
 }
 
 function fact(label: string, value: readonly Child[]): Child {
-  return el('div', {}, el('dt', {}, label), el('dd', {}, ...value));
+  return el(
+    'div',
+    { class: LONG.includes(label) ? 'long' : null },
+    el('dt', {}, label),
+    el('dd', {}, ...value),
+  );
 }

@@ -2,7 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditRoot } from '../../../audit/runs.ts';
-import { auditList, auditShow, auditTail, auditVerify } from '../../../controller/cli/audit.ts';
+import { auditVerify } from '../../../controller/cli/audit.ts';
+import { auditList } from '../../../controller/cli/audit-list.ts';
+import { auditShow } from '../../../controller/cli/audit-show.ts';
+import { auditTail } from '../../../controller/cli/audit-tail.ts';
 import {
   ALLOWED,
   close,
