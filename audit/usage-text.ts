@@ -2,7 +2,7 @@
 import { type Colour, PLAIN, paint, type Terminal } from './columns.ts';
 import { escapeTerminal } from './escape.ts';
 import { formatAuthority, formatBytes, VERDICT_TEXT } from './table.ts';
-import type { UsageDiff, Use, UseChange } from './usage.ts';
+import type { UsageDiff, Use, UseChange, UseDifference } from './usage.ts';
 
 /** A line a difference: `+` new, `-` vanished, `~` changed. Empty where there is none. */
 export function formatUsageDiff(diff: UsageDiff, terminal: Terminal = PLAIN): string {
