@@ -79,13 +79,14 @@ export async function readOverview(path: string, options: OverviewOptions = {}):
         break;
     }
   }
-  const folded = summary.rows(options);
   const { bytesOver } = criteria;
   const isLarge = (row: { readonly bytesOut: number; readonly bytesIn: number }) =>
     bytesOver === null || row.bytesOut + row.bytesIn > bytesOver;
+  const large = summary.rows({ muted: true }).rows.filter(isLarge);
+  const hidden = options.muted === true ? [] : large.filter(({ muted }) => muted);
   return {
-    rows: folded.rows.filter(isLarge),
-    mutedCount: folded.mutedCount,
+    rows: options.muted === true ? large : large.filter(({ muted }) => !muted),
+    mutedCount: hidden.reduce((sum, { count }) => sum + count, 0),
     inbound: inbound.rows().filter(isLarge),
     ...{ start, end, events, phases, failedProbes, notices, noticeCount, faults, faultCount },
   };

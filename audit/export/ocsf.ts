@@ -28,6 +28,8 @@ const CLASSES = {
   base: { uid: 0, name: 'Base Event', category: [0, 'Uncategorized'] },
 } as const satisfies Record<string, OcsfClass>;
 
+const SEVERITIES: Readonly<Record<number, string>> = { 1: 'Informational', 2: 'Low', 3: 'Medium', 4: 'High' };
+
 type Activity = readonly [number, string];
 const OTHER: Activity = [99, 'Other'];
 const OPEN: Activity = [1, 'Open'];
@@ -278,8 +280,6 @@ function rcodeOf(rcode: string): Json {
   const [id, caption] = RCODES[rcode] ?? [99, rcode];
   return { rcode_id: id, rcode: caption };
 }
-
-const SEVERITIES: Readonly<Record<number, string>> = { 1: 'Informational', 2: 'Low', 3: 'Medium', 4: 'High' };
 
 function severity(id: 1 | 2 | 3 | 4): Json {
   return { severity_id: id, severity: SEVERITIES[id] };

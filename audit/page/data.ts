@@ -4,7 +4,7 @@
  */
 import type { AuditEvent } from '../event.ts';
 import { rowVerdict } from '../summary.ts';
-import { TOP_ORDERS, TopHosts, type TopRow } from '../top.ts';
+import { TopHosts, type TopRow } from '../top.ts';
 import { KeptEvents } from './kept.ts';
 import { PAGE_LIMITS } from './limits.ts';
 import type { PageChain, PageEvent, PageFinding, PageRun, PageSummary, PageTotals } from './model.ts';
@@ -88,7 +88,7 @@ export class PageBuilder {
   /** The events are not sorted anew each time a live page asks for counts alone. */
   summary(): PageSummary {
     const { rows, hosts: hostCount, mutedCount } = this.#top.result();
-    const hosts = chooseHosts(rows, this.#top);
+    const hosts = chooseHosts(rows);
     return {
       madeAt: this.#options.madeAt,
       sand: this.#options.sand,
@@ -139,12 +139,17 @@ function addFinding(run: RunDraft, finding: PageFinding): void {
   if (run.findings.length < PAGE_LIMITS.findings) run.findings.push(finding);
 }
 
-/** The first ones of every order, most denied first. */
-function chooseHosts(rows: readonly TopRow[], top: TopHosts): readonly TopRow[] {
-  const chosen = new Map<string, TopRow>();
-  for (const by of ['denied', ...TOP_ORDERS] as const)
-    for (const row of top.result({ by, limit: PAGE_LIMITS.hosts }).rows) chosen.set(row.host, row);
-  return chosen.size === rows.length ? top.result({ by: 'denied' }).rows : [...chosen.values()];
+/** The first ones of every order, most denied first. Rows come most requests first, which decides among equals. */
+function chooseHosts(rows: readonly TopRow[]): readonly TopRow[] {
+  const denied = rows.toSorted((a, b) => refusals(b) - refusals(a));
+  if (rows.length <= PAGE_LIMITS.hosts) return denied;
+  const bytes = rows.toSorted((a, b) => b.bytesOut + b.bytesIn - a.bytesOut - a.bytesIn);
+  const chosen = new Set([denied, rows, bytes].flatMap((order) => order.slice(0, PAGE_LIMITS.hosts)));
+  return denied.filter((row) => chosen.has(row));
+}
+
+function refusals(row: TopRow): number {
+  return row.denied + row.wouldBeDenied;
 }
 
 function totalsOf(rows: readonly TopRow[], muted: number): PageTotals {

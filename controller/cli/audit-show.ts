@@ -56,6 +56,8 @@ async function showRows(run: RunPlace, options: ShowOptions, criteria: Criteria)
     const shown = tables.filter((table) => table !== '');
     const nothing = selectsAll(criteria) ? 'No requests to show.\n' : 'No requests that fit to show.\n';
     write(`\n${shown.length === 0 ? nothing : shown.join('\n')}`);
+    if (options.byProcess === true && overview.rows.every((row) => row.process === null))
+      write('\nThe log does not say which processes asked.\n');
     write(formatFindings(overview, selectsAll(criteria)));
   }
   return overview.faultCount > 0 ? 1 : 0;
