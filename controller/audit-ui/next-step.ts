@@ -6,11 +6,18 @@ import type { ChangePlan } from '../policy-file/change-plan.ts';
 import { FOUND_NAME } from '../run/policy-choice.ts';
 import type { RunState } from '../run/run-state.ts';
 import { UI_LIMITS } from './limits.ts';
+import { SHIPPED } from './rule-place.ts';
 import { stateOf } from './run-list.ts';
 
 /** Whether the guest goes by another policy than `before` within `UI_LIMITS.reloadMs`. */
 export async function waitForReload(run: RunPlace, before: string): Promise<boolean> {
   return waitUntil(() => stateOf(run)?.policy !== before, UI_LIMITS.reloadMs);
+}
+
+export interface NextStep {
+  readonly next: string;
+  /** What to type; null: there is nothing left to do. */
+  readonly command: string | null;
 }
 
 /** `state`: of a run that lives; null: it has ended. Pure. */
@@ -19,16 +26,19 @@ export function adviceAfter(written: {
   readonly start: Pick<RunStart, 'policy'> | null;
   readonly state: Pick<RunState, 'name'> | null;
   readonly inForce: boolean;
-}): string {
+}): NextStep {
   const { plan, start, state, inForce } = written;
   if (state === null) {
     const named = plan.file === FOUND_NAME ? '' : ` --policy ${quote(plan.file)}`;
-    return `The next run goes by it: sand run${named} -- COMMAND`;
+    return { next: 'The next run goes by it:', command: `sand run${named} -- COMMAND` };
   }
-  if (inForce) return `${state.name} goes by it now.`;
-  const others = (start?.policy.layers ?? []).filter((layer) => /^[a-z][a-z0-9:/-]*$/.test(layer));
+  if (inForce) return { next: `${state.name} goes by it now.`, command: null };
+  const others = (start?.policy.layers ?? []).filter((layer) => SHIPPED.test(layer));
   const policies = [...others, plan.file].map(quote).join(' ');
-  return `${state.name} goes on as before. To have it go by this: sand policy set ${state.name} ${policies}`;
+  return {
+    next: `${state.name} goes on as before. To have it go by this:`,
+    command: `sand policy set ${state.name} ${policies}`,
+  };
 }
 
 /** As a shell reads it. */

@@ -20,7 +20,7 @@ import { formatIssue } from '../run/policy-choice.ts';
 import { isAlive } from '../run/run-state.ts';
 import { changeForEvent, type UiAction } from './event-change.ts';
 import { UI_LIMITS } from './limits.ts';
-import { adviceAfter, waitForReload } from './next-step.ts';
+import { adviceAfter, type NextStep, waitForReload } from './next-step.ts';
 import { type RulePlace, rulePlace } from './rule-place.ts';
 import { stateOf } from './run-list.ts';
 
@@ -55,7 +55,7 @@ export type Offer =
     };
 
 export type Applied =
-  | { readonly kind: 'written'; readonly file: string; readonly inForce: boolean; readonly next: string }
+  | ({ readonly kind: 'written'; readonly file: string; readonly inForce: boolean } & NextStep)
   /** The file has changed since: nothing is written, and a new proposal may be asked for. */
   | { readonly kind: 'stale'; readonly message: string }
   | { readonly kind: 'gone'; readonly message: string };
@@ -132,11 +132,13 @@ export class Proposals {
     this.#options.told(`written: ${plan.file}`);
     const live = before !== null && isAlive(before);
     const inForce = live && (await waitForReload(request.run, before.policy));
+    const { next, command } = adviceAfter({ plan, start, state: live ? before : null, inForce });
     return {
       kind: 'written',
       file: escapeTerminal(plan.file),
       inForce,
-      next: escapeTerminal(adviceAfter({ plan, start, state: live ? before : null, inForce })),
+      next: escapeTerminal(next),
+      command: command === null ? null : escapeTerminal(command),
     };
   }
 

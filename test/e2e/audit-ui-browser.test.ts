@@ -13,6 +13,8 @@ import { createWorld, outputOf, type World } from './sand.ts';
 import { type ServedPage, servePage } from './served-page.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
+/** A path that would be an element, were it not text. */
+const HOSTILE = '<img/src=x/onerror=alert(1)>';
 /** Of every wait in the browser, on a loaded machine. */
 const SOON = { timeout: 20_000 };
 
@@ -70,7 +72,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', () 
       ...[
         'sh',
         '-c',
-        'read go; while read host; do curl -sS -m 5 https://$host/ 2>&1 | head -1; echo asked; done',
+        'while read -r url; do curl -sS -m 5 --globoff --path-as-is "$url" 2>&1 | head -1; done',
       ],
     ]);
     const output = outputOf(guest, null);
@@ -82,7 +84,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', () 
       expect(page.url()).not.toContain('token');
       await page.waitForSelector('#live-state:text("Live")');
       // What is asked for now comes to the page by itself, what a hostile guest asks for among it.
-      guest.stdin?.write('go\ndenied.origin.test\n<img/src=x>\n');
+      guest.stdin?.write(`https://denied.origin.test/\nhttp://evil.origin.test/${HOSTILE}\n`);
       const row = page.locator('.row', { hasText: 'denied.origin.test' }).first();
       await row.click();
       await page.click('[data-action=allow]');
@@ -97,7 +99,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', () 
       expect(readFileSync(policy, 'utf8')).toBe(`${text}  - allow: denied.origin.test\n`);
       await page.click('#rule-close');
       expect(ui?.sand.stderr()).toContain(`written: ${policy}`);
-      guest.stdin?.write('denied.origin.test\n');
+      guest.stdin?.write('https://denied.origin.test/\n');
       guest.stdin?.end();
       await page.waitForSelector('#live-state:text("This run has ended")');
       await output;
@@ -106,6 +108,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', () 
       await expect.poll(() => page.textContent('#totals')).toContain('denied');
       await page.click('#muted');
       expect(await page.textContent('#count')).toMatch(new RegExp(`^${logged} events`));
+      expect(await page.locator('.row', { hasText: HOSTILE }).count()).toBe(1);
       expect(await page.locator('img').count()).toBe(0);
       expect(complaints).toEqual([]);
       await page.context().close();

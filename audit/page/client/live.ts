@@ -20,6 +20,9 @@ const ACTIONS = [
 /** How often the list of runs is asked for, while somebody looks. */
 const RUNS_MS = 3_000;
 
+/** How often is looked whether the page has read its own events. */
+const READ_MS = 20;
+
 type Tone = 'good' | 'plain' | 'warn' | 'bad';
 
 function start(): void {
@@ -48,7 +51,13 @@ function start(): void {
   place('runs').closest('section')?.before(runs);
   watchRuns(live, runs);
   if (live.sealed) tell('plain', 'This run has ended');
-  else follow(live, page, tell);
+  else whenRead(() => follow(live, page, tell));
+}
+
+/** What comes later must not be overtaken by what stands in the page. */
+function whenRead(then: () => void): void {
+  if (place('events').dataset.state === 'read') then();
+  else setTimeout(() => whenRead(then), READ_MS);
 }
 
 /** What a policy has a say in. */

@@ -26,7 +26,13 @@ type Offer =
     };
 
 type Applied =
-  | { readonly kind: 'written'; readonly file: string; readonly inForce: boolean; readonly next: string }
+  | {
+      readonly kind: 'written';
+      readonly file: string;
+      readonly inForce: boolean;
+      readonly next: string;
+      readonly command: string | null;
+    }
   | { readonly kind: 'stale' | 'gone'; readonly message: string };
 
 type Failed = { readonly kind: 'failed'; readonly message: string; readonly hint: string };
@@ -114,6 +120,7 @@ function showApplied(
         [
           el('p', { id: 'rule-written' }, el('strong', {}, `Written to ${applied.file}.`)),
           paragraph(applied.inForce ? 'good-text' : '', applied.next),
+          applied.command === null ? null : el('pre', {}, ...linesOf(applied.command, () => 'line')),
         ],
         [],
       );

@@ -131,7 +131,7 @@ describe('a proposal', () => {
     const offered = await offer(2, 'allow');
     expect(offered).toMatchObject({ file: 'other.yaml', path: own, notes: [] });
     const { value } = await post(`proposals/${offered.id}/apply`, {});
-    expect(value).toMatchObject({ next: 'The next run goes by it: sand run --policy other.yaml -- COMMAND' });
+    expect(value).toMatchObject({ command: 'sand run --policy other.yaml -- COMMAND' });
     expect(readFileSync(file, 'utf8')).toBe(TEXT);
   });
 
