@@ -16,7 +16,9 @@ const CHROMIUM = '/usr/bin/chromium';
 /** A path that would be an element, were it not text. */
 const HOSTILE = '<img/src=x/onerror=alert(1)>';
 /** Of every wait in the browser, on a loaded machine. */
-const SOON = { timeout: 20_000 };
+const SOON = { timeout: 40_000 };
+/** Of one test: a guest, a page server and a browser come up in it. */
+const WHOLE_MS = 180_000;
 
 let origins: Origins;
 let world: World;
@@ -39,7 +41,7 @@ async function serve(args: readonly string[] = []): Promise<URL> {
   return ui.link;
 }
 
-describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', () => {
+describe.skipIf(!existsSync(CHROMIUM))('in a browser (Debian’s chromium)', { timeout: WHOLE_MS }, () => {
   let browser: Browser;
   beforeAll(async () => {
     const { chromium } = await import('playwright-core');

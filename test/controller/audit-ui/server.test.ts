@@ -234,7 +234,10 @@ describe('what is asked for', () => {
   });
 
   it.each([
-    ['too long', `{"run":"${'x'.repeat(UI_LIMITS.bodyBytes)}"}`],
+    [
+      'too long, though it says the right thing',
+      JSON.stringify({ run: RUN, seq: 2, action: 'allow' }) + ' '.repeat(UI_LIMITS.bodyBytes),
+    ],
     ['no JSON', 'run=1'],
     ['a list', '[]'],
     ['nothing', ''],
