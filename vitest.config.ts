@@ -26,7 +26,7 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
+  ...['audit-ui-browser', 'ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
   ...['many-guests', 'metrics', 'page/report', 'project-file', 'recipes/owner', 'recipes/runner'],
   ...['recipes/steps', 'tools', 'unified', 'vm'],
 ].map((name) => `test/e2e/${name}.test.ts`);

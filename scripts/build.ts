@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { bundleScript, bundleStyle, PAGE_ENTRIES } from '../audit/page/bundle.ts';
+import { bundleScript, bundleStyle, PAGE_ENTRIES, PAGE_SHEETS } from '../audit/page/bundle.ts';
 import { auditLineSchema } from '../audit/schema.ts';
 import { baselineJsonSchema } from '../controller/ci/baseline-schema.ts';
 import { projectJsonSchema } from '../controller/project-file/schema.ts';
@@ -107,7 +107,7 @@ cpSync(join(ROOT, 'policies/presets'), join(DIST, 'presets'), {
 });
 mkdirSync(join(DIST, 'page'));
 for (const entry of PAGE_ENTRIES) writeFileSync(join(DIST, 'page', `${entry}.js`), await bundleScript(entry));
-writeFileSync(join(DIST, 'page', 'page.css'), await bundleStyle());
+for (const sheet of PAGE_SHEETS) writeFileSync(join(DIST, 'page', `${sheet}.css`), await bundleStyle(sheet));
 mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());

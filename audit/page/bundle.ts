@@ -5,8 +5,12 @@
 import { build } from 'esbuild';
 
 /** The entry of each kind of page, in `client/`. */
-export const PAGE_ENTRIES = ['report'] as const;
+export const PAGE_ENTRIES = ['report', 'live'] as const;
 export type PageEntry = (typeof PAGE_ENTRIES)[number];
+
+/** `page` is of every page, `live` is what a live one has besides. */
+export const PAGE_SHEETS = ['page', 'live'] as const;
+export type PageSheet = (typeof PAGE_SHEETS)[number];
 
 const CLIENT = new URL('./client/', import.meta.url).pathname;
 
@@ -14,8 +18,8 @@ export async function bundleScript(entry: PageEntry): Promise<string> {
   return bundle(`${CLIENT}${entry}.ts`, { format: 'iife', target: 'es2024' });
 }
 
-export async function bundleStyle(): Promise<string> {
-  return bundle(`${CLIENT}page.css`, { target: ['chrome123', 'firefox120', 'safari17.5'] });
+export async function bundleStyle(sheet: PageSheet): Promise<string> {
+  return bundle(`${CLIENT}${sheet}.css`, { target: ['chrome123', 'firefox120', 'safari17.5'] });
 }
 
 async function bundle(

@@ -29,10 +29,17 @@ export interface PageSummary {
   readonly live?: PageLive;
 }
 
-/** What a live page needs to reach its server; whoever adds a server adds to it. */
+/** What a live page needs to reach its server. */
 export interface PageLive {
   /** Path that the API's own paths begin with. */
   readonly api: string;
+  /** What a request that writes sends along. */
+  readonly csrf: string;
+  readonly run: string;
+  /** Line of the log up to which the page has everything. */
+  readonly seq: number;
+  /** Nothing comes any more. */
+  readonly sealed: boolean;
 }
 
 export interface PageTotals {

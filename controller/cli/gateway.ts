@@ -15,6 +15,7 @@ import { inPhase, phaseNames } from '../../policies/phase.ts';
 import { requiredIsolation } from '../../policies/requirements.ts';
 import { SandError } from '../errors.ts';
 import { createGatewayCore, type GatewayCore, listenError } from '../gateway/core.ts';
+import { isHostListener } from '../gateway/host-listeners.ts';
 import { leadsTo } from '../gateway/own-place.ts';
 import { describeParents, readParentSettings } from '../gateway/parent-proxy.ts';
 import { openMetrics, type ServedMetrics } from '../metrics/opening.ts';
@@ -72,7 +73,9 @@ export async function serveGateway(flags: GatewayFlags, stderr: (text: string) =
     audit: { record },
     dnsUpstreams: parseUpstreams(flags.dnsUpstream),
     parents,
-    isOwn: (address, port) => own.some((place) => place.port === port && leadsTo(address, place.address)),
+    isOwn: (address, port) =>
+      own.some((place) => place.port === port && leadsTo(address, place.address)) ||
+      isHostListener(auditRoot(process.env), address, port),
   });
   record(startEntry(run.id, chosen));
   for (const { code, detail } of chosen.notices) {

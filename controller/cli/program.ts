@@ -8,6 +8,7 @@ import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
 import { addAuditQueries } from './audit-program.ts';
 import { addAuditReport } from './audit-report-program.ts';
+import { addAuditUi } from './audit-ui-program.ts';
 import { addCi } from './ci-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
@@ -104,6 +105,7 @@ function addAudit(program: Command, context: ProgramContext): void {
       const { auditVerify } = await import('./audit.ts');
       context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
     });
+  addAuditUi(audit, context);
   addAuditReport(audit, auditContext(context), context.finish);
 }
 

@@ -1,11 +1,12 @@
 /** What follows a `sand run --learn`: the rules that the run needed, offered for the policy file that it ran under. */
 import { resolve } from 'node:path';
 import { SandError } from '../errors.ts';
+import type { Target } from '../policy-file/change-plan.ts';
 import { openPolicyFile } from '../policy-file/policy-file.ts';
 import { usage } from '../run/options.ts';
 import { FOUND_NAME, findPolicy } from '../run/policy-choice.ts';
 import { formatError } from './errors.ts';
-import { type Target, targetOf } from './policy/change.ts';
+import { targetOf } from './policy/change.ts';
 import { readSurroundings, type Surroundings } from './policy/surroundings.ts';
 
 export interface LearnPlace {

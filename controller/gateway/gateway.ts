@@ -13,6 +13,7 @@ import type { Meaning } from '../../proxy/context.ts';
 import type { Attribute, GatewayPort, RefusedDestination } from '../backends/backend.ts';
 import type { PortFlag } from '../run/port-flag.ts';
 import { createGatewayCore, type GatewayCore, listenError } from './core.ts';
+import { isHostListener } from './host-listeners.ts';
 import { readOpenFiles } from './open-files.ts';
 import { leadsTo } from './own-place.ts';
 import type { ParentSettings } from './parent-proxy.ts';
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   readonly publish?: readonly PortFlag[];
   /** Further listeners of sand’s own on the host, which no guest may reach; absent: none. */
   readonly ownListeners?: readonly { readonly address: string; readonly port: number }[];
+  /** The folder of the runs, beside which sand's other listeners on this host are named; absent: there are none. */
+  readonly runs?: string;
   /** Called at most once. */
   readonly lost: (error: Error) => void;
 }
@@ -53,7 +56,7 @@ export interface Gateway extends GatewayPort {
 
 /** Raises `port-in-use`, `port-refused` and `usage`. The caller closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { audit, publish = [], ownListeners = [] } = options;
+  const { audit, runs, publish = [], ownListeners = [] } = options;
   let dnsPort = 0;
   let publisher: Publisher | null = null;
   let told: Attribute = () => null;
@@ -68,7 +71,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     isOwn: (address, port) =>
       (port === dnsPort && leadsTo(address, LOOPBACK)) ||
       ownListeners.some((own) => own.port === port && leadsTo(address, own.address)) ||
-      publisher?.isOwn(address, port) === true,
+      publisher?.isOwn(address, port) === true ||
+      (runs !== undefined && isHostListener(runs, address, port)),
     attribute,
     descriptors: 2 * inbound + publish.length,
   });

@@ -1,5 +1,5 @@
 /**
- * Reads a policy file to change it, and writes it back whole or not at all. Refuses what is no plain file of the
+ * Reads a policy file to change it, and writes it back whole or not at all, but for one that a guest's mount holds. Refuses what is no plain file of the
  * caller's own; what is written is decided by others.
  */
 import { randomBytes } from 'node:crypto';
@@ -9,6 +9,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   linkSync,
   lstatSync,
   openSync,
@@ -16,6 +17,7 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { POLICY_LIMITS } from '../../policies/limits.ts';
@@ -52,13 +54,22 @@ export function openPolicyFile(path: string): PolicyFile | null {
 }
 
 /**
- * Puts `text` where `before` was read, or where nothing was. Raises `policy-unwritable`, and also when the file has
- * changed since.
+ * Puts `text` where `before` was read, or where nothing was. `held`: a mount of a living guest keeps it from being
+ * written there. Raises `policy-unwritable`, and also when the file has changed since.
  */
-export function writePolicyFile(path: string, before: PolicyFile | null, text: string): void {
+export function writePolicyFile(
+  path: string,
+  before: PolicyFile | null,
+  text: string,
+  { held }: { readonly held: boolean },
+): void {
   const now = openPolicyFile(path);
   if (now === null ? before !== null : before === null || !now.bytes.equals(before.bytes)) {
     throw refused(path, 'has changed since it was read', 'look at it, and try again');
+  }
+  if (held && before !== null) {
+    overwrite(path, text);
+    return;
   }
   const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`);
   try {
@@ -78,6 +89,24 @@ export function writePolicyFile(path: string, before: PolicyFile | null, text: s
     throw failed(path, error);
   } finally {
     rmSync(fresh, { force: true });
+  }
+}
+
+/** A file that took its place by a rename would shed the mount that keeps a guest from writing it. */
+function overwrite(path: string, text: string): void {
+  try {
+    const descriptor = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const bytes = Buffer.from(text);
+      if (writeSync(descriptor, bytes, 0, bytes.length, 0) !== bytes.length)
+        throw new Error('the disk is full');
+      ftruncateSync(descriptor, bytes.length);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw failed(path, error);
   }
 }
 

@@ -188,6 +188,7 @@ export async function planRun(
   return {
     ...policy,
     notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ))],
+    ...(file === null ? {} : { policyFile: file }),
     mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
     readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,

@@ -41,6 +41,8 @@ export interface RunState {
   }[];
   /** Digest of what decides now. */
   readonly policy: string;
+  /** The policy file that the run was started under, where a rule for it goes; absent: only presets and flags spoke. */
+  readonly policyFile?: string;
   /** Where the guest stands; absent: the policy has no phases. */
   readonly phase?: string;
   readonly phases?: readonly string[];
@@ -136,7 +138,8 @@ function isEnd(value: unknown): boolean {
   return value === undefined || (typeof value === 'object' && value !== null && 'exitCode' in value);
 }
 
-function processStart(pid: number): string | null {
+/** Start of a process in clock ticks since boot; null: there is none. */
+export function processStart(pid: number): string | null {
   try {
     // The second field is a name that may hold spaces and parentheses; the fields after it are counted.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

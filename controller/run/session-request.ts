@@ -38,6 +38,8 @@ export interface SessionRequest {
   readonly layers: readonly string[];
   /** What is to be told of the policy. */
   readonly notices?: readonly PolicyNotice[];
+  /** The policy file that a rule for the run goes into. */
+  readonly policyFile?: string;
   /** The `sand.yaml` that the run is described by. */
   readonly projectFile?: string;
   /** Further files that the guest must not write; absent: none. */

@@ -148,6 +148,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       ask: broker?.ask ?? null,
       publish: request.ports ?? [],
       ownListeners: served.listeners,
+      runs: auditRoot(request.environ),
       lost: (error) => {
         way.end('error', error);
         // Fail closed: what the link carried is gone, and a guest without it gets no time to go on.

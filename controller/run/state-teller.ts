@@ -26,7 +26,7 @@ export function createStateTeller(
   { name, run }: GuestRecord,
   course: PolicyCourse,
 ): StateTeller {
-  const { backend, mounts, workdir } = request;
+  const { backend, mounts, workdir, policyFile } = request;
   const { confinement } = backend.capabilities;
   const fixed = {
     name,
@@ -39,6 +39,7 @@ export function createStateTeller(
     ...imageFact(request),
     mounts,
     workdir,
+    ...(policyFile === undefined ? {} : { policyFile }),
   };
   let changing: Pick<Told, 'status' | 'dnsPort' | 'ports' | 'guest' | 'end'> = {
     status: 'starting',

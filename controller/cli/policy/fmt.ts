@@ -1,6 +1,7 @@
 /** `sand policy fmt FILE…`: writes policy files in their canonical form, comments and meaning kept. */
 import { dirname, relative, resolve } from 'node:path';
 import { escapeTerminal } from '../../../audit/escape.ts';
+import { auditRoot } from '../../../audit/runs.ts';
 import { formatDocument } from '../../../policies/canonical.ts';
 import { compilePolicy, type PolicyReader } from '../../../policies/compile.ts';
 import { formatIssue } from '../../../policies/issue.ts';
@@ -18,7 +19,7 @@ export interface FmtFlags {
 /** 0; with `check` 1 where a file would change; 2 where one is no policy, after the others. */
 export function formatPolicies({ files, check }: FmtFlags, surroundings: Surroundings): number {
   const { names, reader } = filesOrFound(files, surroundings);
-  const results = names.map((file) => formatOne(file, check, reader));
+  const results = names.map((file) => formatOne(file, check, reader, auditRoot(surroundings.environ)));
   for (const { lines } of results) for (const line of lines) surroundings.write(`${escapeTerminal(line)}\n`);
   if (results.some(({ state }) => state === 'wrong')) return 2;
   return check && results.some(({ state }) => state === 'changed') ? 1 : 0;
@@ -29,7 +30,7 @@ interface Result {
   readonly lines: readonly string[];
 }
 
-function formatOne(file: string, isCheck: boolean, reader: PolicyReader): Result {
+function formatOne(file: string, isCheck: boolean, reader: PolicyReader, runs: string): Result {
   const path = resolve(reader.directory, file);
   const reading = reader.readFile(path);
   if (reading.kind !== 'file') {
@@ -43,7 +44,7 @@ function formatOne(file: string, isCheck: boolean, reader: PolicyReader): Result
   if (Buffer.from(text).equals(reading.bytes)) return { state: 'same', lines: [] };
   if (isCheck) return { state: 'changed', lines: [`${file}: not in canonical form`] };
   holdMeaning(file, path, text, reader);
-  replaceFile(path, text);
+  replaceFile(path, text, runs);
   const lock = lockPathOf(path);
   const isLocked = reader.readFile(lock).kind !== 'missing';
   const stale = isLocked

@@ -7,12 +7,13 @@ import { pasteLine } from '../../../policies/edit/rule-text.ts';
 import { learnRules } from '../../../policies/learn/learn.ts';
 import { readGroups } from '../../../policies/presets.ts';
 import { SandError } from '../../errors.ts';
+import { applyChanges, compileText, planText, type Target } from '../../policy-file/change-plan.ts';
 import { usage } from '../../run/options.ts';
 import { createPolicyReader } from '../../run/policy-reader.ts';
 import { chooseRun } from '../run-choice.ts';
-import { applyChanges, type Target, targetOf } from './change.ts';
+import { targetOf } from './change.ts';
 import { describeLearnt, formatLearnt, type LearnReport } from './learn-text.ts';
-import { compileText, type ProposalOptions, propose } from './proposal.ts';
+import { type ProposalOptions, propose } from './proposal.ts';
 import { readCeilings, type Surroundings } from './surroundings.ts';
 
 export interface LearnFlags {
@@ -50,7 +51,7 @@ export async function learnPolicy(
   const extension: readonly PolicyChange[] = names.length === 0 ? [] : [{ kind: 'extend', names }];
   const extended = applyChanges(place, extension, []);
   const ceilings = readCeilings(surroundings);
-  const { policy } = compileText(extended, place.file, surroundings);
+  const { policy } = compileText(extended, place.file, surroundings.cwd);
   const groups = readGroups(createPolicyReader(surroundings.cwd).readData) ?? new Map();
   const { nowMs } = surroundings;
   const { wildcards, yes, json } = flags;
@@ -58,7 +59,7 @@ export async function learnPolicy(
   const changes: readonly PolicyChange[] =
     learnt.rules.length === 0 ? extension : [...extension, { kind: 'add', rules: learnt.rules }];
   const text = applyChanges(place, changes, learnt.rules);
-  const after = compileText(text, place.file, surroundings).policy;
+  const after = compileText(text, place.file, surroundings.cwd).policy;
   const missing = learnRules(needs.hosts, { policy: after, ceilings }, { nowMs, groups, wildcards: false });
   // A patch that does not admit what it was learnt from is a fault, and is not written.
   if (missing.rules.length > 0) {
@@ -78,7 +79,7 @@ export async function learnPolicy(
   const notes = json ? [] : formatLearnt(report);
   const baseline = names.length === 0 ? {} : { baseline: newPolicy([], bases) };
   return propose(
-    { ...place, ...baseline, text },
+    planText({ ...place, ...baseline, text }, { ...surroundings, ceilings }),
     { ...options, yes, json, notes, more: describeLearnt(report) },
     surroundings,
   );

@@ -1,6 +1,7 @@
 /** `sand policy lock`: freezes what a policy's presets and groups say and what its files are, beside the policy. */
 import path from 'node:path';
 import { escapeTerminal } from '../../../audit/escape.ts';
+import { auditRoot } from '../../../audit/runs.ts';
 import { compilePolicy, type PolicyReader } from '../../../policies/compile.ts';
 import { resolveLayers } from '../../../policies/layers.ts';
 import { formatLock, lockPathOf, type PolicyLock } from '../../../policies/lock.ts';
@@ -41,7 +42,7 @@ export function lockPolicy({ file, check }: LockFlags, surroundings: Surrounding
     for (const reason of staleReasons(name, reader)) write(`    ${reason}`);
     return 1;
   }
-  replaceFile(target, text);
+  replaceFile(target, text, auditRoot(surroundings.environ));
   const names = lock.shipped.map((one) => one.name);
   write(`${shown}: holds ${[...names, ...lock.files.map((one) => one.file)].join(', ')}`);
   return 0;

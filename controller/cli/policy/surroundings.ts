@@ -57,7 +57,10 @@ function asFile(path: string): string {
 }
 
 /** The ceilings of this machine, as a run has them. Raises `policy-invalid`, `policy-missing`. */
-export function readCeilings({ cwd, environ }: Surroundings): readonly CompiledPolicy[] {
+export function readCeilings({
+  cwd,
+  environ,
+}: Pick<Surroundings, 'cwd' | 'environ'>): readonly CompiledPolicy[] {
   const reader = createPolicyReader(cwd);
   return ceilingPaths(environ).map((path) =>
     compileOrRefuse([{ kind: 'named', name: path }], reader, 'ceiling'),

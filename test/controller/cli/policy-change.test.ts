@@ -2,6 +2,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,8 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { auditRoot, runPlace } from '../../../audit/runs.ts';
 import { type ChangeRequest, changePolicy } from '../../../controller/cli/policy/change.ts';
+import type { GuestName } from '../../../controller/guests/name.ts';
+import { registerGuest } from '../../../controller/guests/registry.ts';
 import { openPolicyFile, writePolicyFile } from '../../../controller/policy-file/policy-file.ts';
+
+import { writeRunState } from '../../../controller/run/run-state.ts';
 
 const NOW = Date.parse('2026-11-21T20:15:00.500Z');
 const TEXT = 'version: 1\nrules:\n  # ours\n  - allow: a.example\n';
@@ -34,6 +40,7 @@ async function change(
   flags: Partial<ChangeRequest['flags']> = {},
   verb: ChangeRequest['verb'] = 'allow',
   ask: ((question: string) => Promise<boolean>) | null = null,
+  environ: Readonly<Record<string, string>> = { XDG_STATE_HOME: join(folder, 'state') },
 ) {
   let out = '';
   let told = '';
@@ -43,7 +50,7 @@ async function change(
     {
       cwd: folder,
       home: folder,
-      environ: {},
+      environ,
       nowMs: NOW,
       write: (text) => {
         out += text;
@@ -265,8 +272,55 @@ describe('a policy file that is written', () => {
   it('is as it was read, else nothing is written', () => {
     const before = openPolicyFile(file);
     writeFileSync(file, `${TEXT}# changed\n`);
-    expect(() => writePolicyFile(file, before, 'version: 1\n')).toThrow('changed since');
-    expect(() => writePolicyFile(file, null, 'version: 1\n')).toThrow('changed since');
+    expect(() => writePolicyFile(file, before, 'version: 1\n', { held: false })).toThrow('changed since');
+    expect(() => writePolicyFile(file, null, 'version: 1\n', { held: false })).toThrow('changed since');
     expect(readFileSync(file, 'utf8')).toBe(`${TEXT}# changed\n`);
+  });
+});
+
+describe('a policy file that a living guest holds', () => {
+  const inode = () => statSync(file).ino;
+  /** A guest that runs in this very process, with these mounts. */
+  function guestWith(mounts: readonly string[]) {
+    const runs = auditRoot({ XDG_STATE_HOME: folder });
+    const run = runPlace(runs, '20261121-201500-k3f9');
+    mkdirSync(run.directory, { recursive: true });
+    registerGuest(runs, 'held' as GuestName, run);
+    writeRunState(run, {
+      name: 'held',
+      status: 'running',
+      startedAt: '2026-11-21T20:15:00.000Z',
+      command: ['true'],
+      detached: false,
+      backend: 'fake',
+      isolation: 'namespaces',
+      confinement: 'enforced',
+      dnsPort: 1,
+      policy: 'sha256:0',
+      mounts: mounts.map((source) => ({ source, target: source, writable: true })),
+      workdir: folder,
+      guest: {},
+    });
+  }
+
+  it('keeps its place on the disk, so that the guest does not shed the mount over it', async () => {
+    guestWith([folder]);
+    const before = inode();
+    expect((await change(['b.example'], { yes: true }, 'allow', null, { XDG_STATE_HOME: folder })).code).toBe(
+      0,
+    );
+    expect(readFileSync(file, 'utf8')).toBe(`${TEXT}  - allow: b.example\n`);
+    expect(inode()).toBe(before);
+    const shorter = { yes: true, remove: true };
+    await change(['b.example'], shorter, 'allow', null, { XDG_STATE_HOME: folder });
+    expect(readFileSync(file, 'utf8')).toBe(TEXT);
+    expect(inode()).toBe(before);
+  });
+
+  it('is replaced as a whole where no guest has it', async () => {
+    guestWith([join(folder, 'elsewhere')]);
+    const before = inode();
+    await change(['b.example'], { yes: true }, 'allow', null, { XDG_STATE_HOME: folder });
+    expect(inode()).not.toBe(before);
   });
 });
