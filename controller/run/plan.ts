@@ -31,6 +31,7 @@ import type { AskFront } from './asking.ts';
 import { readAuditKey } from './audit-key.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
+import { writableFolders } from './guest-reach.ts';
 import { type MountFlag, parseUserFlag, usage } from './options.ts';
 import {
   ceilingPaths,
@@ -170,9 +171,12 @@ export async function planRun(
       request.metrics,
       workspace.mounts.map(({ source }) => source),
     );
+  const mounts = request.readOnly ? readOnly(workspace).mounts : workspace.mounts;
+  const cache = request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null;
+  const writable = writableFolders({ mounts, cache });
   const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
-    choosePolicy({ policies, allows, cwd, home, environ, told });
+    choosePolicy({ policies, allows, cwd, home, environ, told, writable });
   const chosen = await choosePolicy({
     policies: request.policies,
     allows: request.allow,
@@ -180,6 +184,7 @@ export async function planRun(
     home,
     environ,
     told,
+    writable,
     ...(consented === null ? {} : { consented }),
   });
   const image = request.image === null ? null : await prepareImage({ ...request, text: request.image, home });
@@ -189,7 +194,7 @@ export async function planRun(
     ...policy,
     notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ))],
     ...(file === null ? {} : { policyFile: file }),
-    mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
+    mounts,
     readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
     ...(image === null ? {} : { image: image.guest }),
@@ -208,7 +213,7 @@ export async function planRun(
     environment: request.environment,
     shares: request.shares,
     authorities: request.trustCa.map((path) => readAuthority(resolve(cwd, path))),
-    cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
+    cache,
     resources: request.resources,
     ports: request.ports,
     secrets: readSecrets(request.secrets, caller),

@@ -15,6 +15,7 @@ import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
 import { findUpward } from './found-file.ts';
+import { createKeptReader, type KeptReader } from './kept-reader.ts';
 import { createPolicyReader } from './policy-reader.ts';
 
 export const FOUND_NAME = 'sand.policy.yaml';
@@ -32,6 +33,8 @@ export interface PolicyChoiceRequest {
    * it gives, so this holds for the whole run.
    */
   readonly consented?: PolicyReader;
+  /** Real paths of the folders that the guest can write; absent: none, or there is no guest. */
+  readonly writable?: readonly string[];
   /** Given by what starts no guest: told instead of raised, and nobody is asked. */
   readonly unapproved?: (refusal: SandError) => void;
 }
@@ -44,7 +47,7 @@ export interface PolicyChoice {
   /** The first policy file of the user's own, where a line can be written; null where only presets and flags speak. */
   readonly file: string | null;
   /**
-   * Reads the same layers again. Null where the policy was merely found: what was consented to is its content,
+   * Reads the same layers again; files that the guest has a say in keep the content that they had. Null where the policy was merely found: what was consented to is its content,
    * so it stays as it is for the whole run.
    */
   readonly reread: (() => PolicyReread) | null;
@@ -79,24 +82,28 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   const base = named.length > 0 ? named : [{ kind: 'named', name: found?.path ?? 'strict' } as const];
   const notices: PolicyNotice[] = [];
   const heed = (warnings: readonly PolicyIssue[]) => notices.push(...staleLocks(warnings));
-  const compileAll = (): PolicyInForce => ({
-    policy: compileOrRefuse([...base, ...allows], reader, 'policy', heed),
+  const writable = request.writable ?? [];
+  const own = createKeptReader(reader, writable);
+  const owners = createKeptReader(ownersReader, writable);
+  const compileAll = (which: keyof KeptReader): PolicyInForce => ({
+    policy: compileOrRefuse([...base, ...allows], own[which], 'policy', heed),
     ceilings: ceilingPaths(request.environ).map((path) =>
-      compileOrRefuse([{ kind: 'named', name: path }], ownersReader, 'ceiling', heed),
+      compileOrRefuse([{ kind: 'named', name: path }], owners[which], 'ceiling', heed),
     ),
   });
-  const inForce = compileAll();
+  const inForce = compileAll('first');
   const layers = [...base, ...allows].map((layer) =>
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
-  const own = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
-  const file = own === null ? null : realpathSync(resolve(request.cwd, own));
+  const ownPath = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
+  const file = ownPath === null ? null : realpathSync(resolve(request.cwd, ownPath));
   return {
     inForce,
     layers,
     file,
-    reread: found === null && request.consented === undefined ? () => rereadOf(compileAll) : null,
+    reread:
+      found === null && request.consented === undefined ? () => rereadOf(() => compileAll('again')) : null,
     notices: [...notices],
   };
 }

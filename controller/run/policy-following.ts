@@ -8,7 +8,10 @@ import type { RunPlace } from '../../audit/runs.ts';
 import { formatPolicy } from '../../policies/format.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
+import type { GuestRecord } from '../guests/registry.ts';
 import { toSandError } from './ending.ts';
+import { writableFolders } from './guest-reach.ts';
+import { watchKept } from './kept-files.ts';
 import { writeBeside } from './log-failure.ts';
 import type { PolicyChoice, PolicyReread } from './policy-choice.ts';
 import type { PolicyCourse } from './policy-course.ts';
@@ -18,30 +21,39 @@ import type { SessionRequest } from './session-request.ts';
 
 type FollowedRequest = Pick<
   SessionRequest,
-  'backend' | 'isolation' | 'mounts' | 'inForce' | 'reread' | 'choosePolicy'
+  'backend' | 'isolation' | 'mounts' | 'cache' | 'inForce' | 'layers' | 'reread' | 'choosePolicy'
 >;
 
 interface FollowedRun {
-  readonly run: RunPlace;
+  readonly guest: GuestRecord;
   readonly course: PolicyCourse;
   readonly record: (entry: AuditEntry) => number;
   readonly enforce: (next: PolicyInForce) => Promise<void>;
 }
 
 /**
- * A changed policy file that no guest can write is in force within a moment; one that does not parse changes
+ * A changed policy file that the guest has no say in is in force within a moment; one that does not parse changes
  * nothing, and is told with its line. A person on the host can put another policy in its place.
  */
-export function followPolicy(request: FollowedRequest, { run, course, record, enforce }: FollowedRun) {
-  const watch = ({ reread, inForce }: Pick<PolicyChoice, 'reread' | 'inForce'>): (() => void) => {
-    if (reread === null) return () => {};
-    return watchPolicy({ inForce, reread }, request.mounts, async (change) => {
-      const held = course.reload(refuseUnmet(change, request));
-      if (held.ok) await enforce(held.inForce);
-      if (change.ok && held.ok) keepPolicy(run, change.inForce);
-      const { code, detail } = describeReload(held);
-      record({ kind: 'notice', code, detail });
-    });
+export function followPolicy(request: FollowedRequest, { guest, course, record, enforce }: FollowedRun) {
+  const { name, run } = guest;
+  const writable = writableFolders(request);
+  const watch = (choice: Pick<PolicyChoice, 'reread' | 'inForce' | 'layers'>): (() => void) => {
+    const { reread, inForce } = choice;
+    const cure = setCommand(name, choice.layers);
+    const ends = [watchKept({ inForce, writable, cure }, (notice) => record({ kind: 'notice', ...notice }))];
+    const follow = (again: NonNullable<typeof reread>) =>
+      watchPolicy({ inForce, reread: again }, writable, async (change) => {
+        const held = course.reload(refuseUnmet(change, request));
+        if (held.ok) await enforce(held.inForce);
+        if (change.ok && held.ok) keepPolicy(run, change.inForce);
+        const { code, detail } = describeReload(held);
+        record({ kind: 'notice', code, detail });
+      });
+    if (reread !== null) ends.push(follow(reread));
+    return () => {
+      for (const end of ends) end();
+    };
   };
   let unwatch = watch(request);
   return {
@@ -68,6 +80,11 @@ export function followPolicy(request: FollowedRequest, { run, course, record, en
       return digest;
     },
   };
+}
+
+/** What `--allow` gave it cannot say. */
+function setCommand(name: string, layers: readonly string[]): string {
+  return ['sand policy set', name, ...layers.filter((layer) => !layer.startsWith('--allow '))].join(' ');
 }
 
 /** Fail closed: a guest that does not offer what a changed file requires is not said to be under that file. */

@@ -1,27 +1,27 @@
 /**
- * Watches the policy files in force, but for those that a guest's mounts could reach, and has them read again
- * when one changes. Decides when to read; what a new policy does is the gateway's.
+ * Watches the policy files in force, but for those that a guest has a say in, and has them read again when one
+ * changes. Decides when to read; what counts of what is read is `kept-reader.ts`'s, what a new policy does the gateway's.
  */
 import { statSync } from 'node:fs';
 import type { PolicyInForce } from '../../policies/model.ts';
-import type { MountSpec } from '../backends/backend.ts';
+import { isInReach } from './guest-reach.ts';
 import type { PolicyReread } from './policy-choice.ts';
 
 /** A change is in force well within a second, and a stat of a few files costs nothing. */
-const POLL_MS = 250;
+export const POLL_MS = 250;
 
 export interface WatchedPolicy {
   readonly inForce: PolicyInForce;
   readonly reread: () => PolicyReread;
 }
 
-/** Calls `changed` one at a time, and never for files that read the same as before. Gives what ends it. */
+/** `writable`: real paths of the folders that the guest can write. Calls `changed` one at a time, and never for files that read the same as before. Gives what ends it. */
 export function watchPolicy(
   { inForce, reread }: WatchedPolicy,
-  mounts: readonly MountSpec[],
+  writable: readonly string[],
   changed: (reread: PolicyReread) => Promise<void>,
 ): () => void {
-  let files = watchable(inForce, mounts);
+  let files = watchable(inForce, writable);
   if (files.length === 0) return () => {};
   let seen = fingerprint(files);
   let digest = digestOf(inForce);
@@ -36,7 +36,7 @@ export function watchPolicy(
       if (result.ok && digestOf(result.inForce) === digest) return;
       if (result.ok) {
         digest = digestOf(result.inForce);
-        files = watchable(result.inForce, mounts);
+        files = watchable(result.inForce, writable);
         seen = fingerprint(files);
       }
       await changed(result);
@@ -63,10 +63,9 @@ export function describeReload(reread: PolicyReread): { readonly code: string; r
   };
 }
 
-function watchable({ policy, ceilings }: PolicyInForce, mounts: readonly MountSpec[]): readonly string[] {
+function watchable({ policy, ceilings }: PolicyInForce, writable: readonly string[]): readonly string[] {
   const files = [policy, ...ceilings].flatMap((layer) => layer.files);
-  const writable = mounts.filter((mount) => mount.writable).map(({ source }) => source);
-  return files.filter((path) => !writable.some((folder) => path === folder || path.startsWith(`${folder}/`)));
+  return files.filter((path) => !isInReach(path, writable));
 }
 
 function digestOf({ policy, ceilings }: PolicyInForce): string {

@@ -49,7 +49,7 @@ export async function superviseGuest(
     for (const { code, detail } of await backend.stop(started, supervised.graceMs()))
       record({ kind: 'notice', code, detail });
   });
-  const followed = followPolicy(request, { run: guest.run, course, record, enforce });
+  const followed = followPolicy(request, { guest, course, record, enforce });
   undo.push(asyncly(followed.close));
   const controls = createControls({
     backend: backend.name,

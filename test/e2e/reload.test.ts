@@ -1,9 +1,17 @@
 /** A policy file that changes while a guest runs: what it adds is allowed, what it drops is ended, a bad one is not used. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALLOWED, createOrigins, type Origins } from './origins.ts';
-import { createWorld, outputOf, type World } from './sand.ts';
+import { CALLERS, createWorld, outputOf, type World } from './sand.ts';
 
 let origins: Origins;
 let world: World;
@@ -116,7 +124,15 @@ except ConnectionResetError: print("ended by reset")`;
     );
   });
 
-  it('is read once where the guest could write it', async () => {
+  it('is followed over a save by rename, where no guest reaches it', async () => {
+    writeFileSync(policyPath, header.replace('rules:\n', 'rules: []\n'));
+    const run = await duringChange(`echo ready; ${until('hello from', ask())}`, () =>
+      save(policyPath, header + rule()),
+    );
+    expect(run.stdout).toContain('saw hello from');
+  });
+
+  it('is read once where the guest could write it, and a person hears that', async () => {
     const inside = world.file('inside.yaml', header.replace('rules:\n', 'rules: []\n'));
     const child = world.start([
       'run',
@@ -134,5 +150,74 @@ except ConnectionResetError: print("ended by reset")`;
     });
     const run = await outputOf(child, '');
     expect(run.stdout).toContain('no-rule');
+    expect(run.stderr).toMatch(/inside\.yaml was changed, and is not read again.*: sand policy set /);
   });
+});
+
+/** As many editors do it: the file gets another place on the disk. */
+function save(path: string, content: string): void {
+  const beside = `${path}.saved`;
+  copyFileSync(path, beside);
+  writeFileSync(beside, content);
+  renameSync(beside, path);
+}
+
+describe.each(CALLERS)('a guest that can write its policy file since an editor replaced it, as %s', (who) => {
+  let own: World;
+  beforeAll(() => {
+    own = createWorld(who);
+  });
+  afterAll(() => own.remove());
+
+  it.each(['file', 'link'] as const)(
+    'gains nothing by it, named as a %s, when another file is read again',
+    async (named) => {
+      const empty = header.replace('rules:\n', 'rules: []\n');
+      const inside = own.file(
+        'inside.yaml',
+        header.replace('reloaded', 'inside') + rule().replace(ALLOWED, 'some.origin.test'),
+      );
+      const outside = join(own.root, `outside-${named}.yaml`);
+      writeFileSync(outside, empty);
+      const link = join(own.root, `link-${named}.yaml`);
+      symlinkSync(inside, link);
+      const evil = `  - allow: evil.origin.test\n    http: [${origins.httpPort}]\n`;
+      const get = (host: string) => `curl -sS -m 5 http://${host}:${origins.httpPort}/`;
+      const script = [
+        'echo ready',
+        `until printf '${evil.replaceAll('\n', '\\n')}' 2>/dev/null >> inside.yaml; do sleep 0.1; done`,
+        'echo wrote',
+        until('hello from', get(ALLOWED)),
+        get('evil.origin.test'),
+      ];
+      const flags = ['--policy', named === 'file' ? inside : link, '--policy', outside];
+      const child = own.start([
+        'run',
+        ...flags,
+        '--dns-upstream',
+        `127.0.0.1:${origins.dnsPort}`,
+        '--',
+        'sh',
+        '-c',
+        script.join('; '),
+      ]);
+      child.stdout?.on('data', (chunk: Buffer) => {
+        if (chunk.toString().includes('ready')) {
+          const same = readFileSync(inside, 'utf8');
+          save(inside, same);
+          if (who === 'ordinary user') chmodSync(inside, 0o666);
+        }
+        if (chunk.toString().includes('wrote')) writeFileSync(outside, header + rule());
+      });
+      const run = await outputOf(child, '');
+      expect(run.stdout).toContain('wrote');
+      expect(run.stdout).toContain('saw hello from');
+      expect(run.stdout).toContain('no-rule');
+      expect(readFileSync(inside, 'utf8')).toContain('evil');
+      expect(run.stderr).toMatch(/inside\.yaml is another file than it was.*: sand policy set /);
+      expect(await own.events()).toContainEqual(
+        expect.objectContaining({ kind: 'notice', code: 'policy-file-unprotected' }),
+      );
+    },
+  );
 });
