@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addCi } from './ci-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
 import type { GatewayFlags } from './gateway.ts';
@@ -39,6 +40,7 @@ export function createProgram(context: ProgramContext): Command {
     .showSuggestionAfterError()
     .enablePositionalOptions();
   addRun(program, context);
+  addCi(program, context);
   addGuests(program, context);
   addCopy(program, context);
   addSsh(program, context);

@@ -12,7 +12,7 @@ export const UPSTREAM_HELP =
 export const list = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 export function addRun(program: CommandTree, context: ProgramContext): void {
-  program
+  const run = program
     .command('run')
     .summary('run a command whose only way out is its policy')
     .description('Runs a command in a new guest: sand run [FLAGS] -- CMD [ARG...]')
@@ -21,7 +21,33 @@ export function addRun(program: CommandTree, context: ProgramContext): void {
       '-d, --detach',
       'leave the guest in the background and print its name; without a command it stays until sand stop',
       false,
+    );
+  addGuestOptions(run)
+    .option(
+      '--learn',
+      'let pass what no rule allows, and offer the rules for it when the command has ended',
+      false,
     )
+    .option(
+      '--ask',
+      'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
+      false,
+    )
+    .option(
+      '--json',
+      'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',
+      false,
+    )
+    .addHelpText('after', RUN_HELP)
+    .action(async (flags, command: CommandTree) => {
+      const { runCommandLine } = await import('./run.ts');
+      context.finish(await runCommandLine(flags, command.args, context));
+    });
+}
+
+/** What a run is, for whoever runs a command to its end. */
+export function addGuestOptions(command: CommandTree): CommandTree {
+  return command
     .option('--name <NAME>', 'what to call the guest (default: its run)')
     .option(
       '--policy <P>',
@@ -30,11 +56,6 @@ export function addRun(program: CommandTree, context: ProgramContext): void {
       [],
     )
     .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
-    .option(
-      '--learn',
-      'let pass what no rule allows, and offer the rules for it when the command has ended',
-      false,
-    )
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
     .option(
@@ -62,11 +83,6 @@ export function addRun(program: CommandTree, context: ProgramContext): void {
       list,
       [],
     )
-    .option(
-      '--ask',
-      'hold what no rule decides until somebody has answered, on this terminal or with sand ask',
-      false,
-    )
     .option('--cache', 'keep package caches for the next run in this folder')
     .option('--no-cache', 'keep none, whatever sand.yaml says')
     .option(
@@ -91,18 +107,8 @@ export function addRun(program: CommandTree, context: ProgramContext): void {
     )
     .option('--project-file <FILE>', 'the guest as a file says (default: the found sand.yaml)')
     .option('--no-project-file', 'leave a sand.yaml that is found out of it')
-    .option(
-      '--json',
-      'print one JSON object about the run when it has ended; the command\u2019s output goes to stderr',
-      false,
-    )
     .option('--verbose', 'tell on stderr what is set up', false)
-    .allowExcessArguments(true)
-    .addHelpText('after', RUN_HELP)
-    .action(async (flags, command: CommandTree) => {
-      const { runCommandLine } = await import('./run.ts');
-      context.finish(await runCommandLine(flags, command.args, context));
-    });
+    .allowExcessArguments(true);
 }
 
 const RUN_HELP = `

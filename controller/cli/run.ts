@@ -76,7 +76,7 @@ export async function runCommandLine(
   if (flags.detach) return runDetached(flags, commandOf(stray, context.command), context);
   // Only a run that learns loads what writes policies.
   const learning = flags.learn ? await import('./run-learn.ts') : null;
-  const asked = await withProject(readFlags(flags, commandOf(stray, context.command)), flags);
+  const asked = await readRun(flags, commandOf(stray, context.command));
   learning?.checkPlace(asked.policies);
   const request = await planRun(asked);
   const result = await runSession(request);
@@ -97,7 +97,7 @@ async function runDetached(
     const hint = 'learn from its log when it has ended: sand policy learn RUN';
     throw usage('--learn is for a run in the foreground', hint);
   }
-  await planRun({ ...(await withProject(readFlags(flags, command), flags)), ready: () => {} });
+  await planRun({ ...(await readRun(flags, command)), ready: () => {} });
   const { startSupervisor } = await import('../run/supervisor.ts');
   const { name, run } = await startSupervisor({ flags, command }, (text) => void process.stderr.write(text));
   context.write(flags.json ? `${JSON.stringify({ guest: name, run })}\n` : `${name}\n`);
@@ -119,7 +119,7 @@ export async function superviseRun(context: RunContext): Promise<number> {
   process.on('SIGHUP', () => {});
   try {
     const plan = await planRun({
-      ...(await withProject(readFlags(said, command as readonly string[]), said)),
+      ...(await readRun(said, command as readonly string[])),
       stdio: ['ignore', 'pipe', 'pipe'],
       terminal: false,
       signals: processSignals(false, ['SIGHUP']),
@@ -132,6 +132,11 @@ export async function superviseRun(context: RunContext): Promise<number> {
     if (!isUp && error instanceof SandError) context.write(formatReply(replyOf(error)));
     throw error;
   }
+}
+
+/** What flags and project file ask for, for `planRun`. Raises what either can be wrong in. */
+export async function readRun(flags: RunFlags, command: readonly string[]) {
+  return withProject(readFlags(flags, command), flags);
 }
 
 function readFlags(flags: RunFlags, command: readonly string[]) {
@@ -187,13 +192,18 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
   } satisfies Partial<RunRequest>;
 }
 
-function commandOf(stray: readonly string[], command: readonly string[] | null): readonly string[] {
+export function commandOf(
+  stray: readonly string[],
+  command: readonly string[] | null,
+  name: 'run' | 'ci' = 'run',
+): readonly string[] {
   if (stray.length === 0) return command ?? [];
   const whole = [...stray, ...(command ?? [])].join(' ');
-  throw usage(`${stray[0]} stands before --`, `write sand run [FLAGS] -- ${whole}`);
+  throw usage(`${stray[0]} stands before --`, `write sand ${name} [FLAGS] -- ${whole}`);
 }
 
-function reportEnd(result: SessionResult, stderr: (text: string) => void): void {
+/** On stderr, for people: notices, what was denied, what went wrong. */
+export function reportEnd(result: SessionResult, stderr: (text: string) => void): void {
   if (result.exitCode === 127 && result.error === null && result.cause === 'exit') {
     stderr('sand: the guest says that a command was not found; see its PATH with `sand run -- env`\n');
   }

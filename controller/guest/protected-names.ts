@@ -24,4 +24,5 @@ export const PROTECTED_NAMES: readonly string[] = [
   'sand.policy.yaml',
   'sand.policy.lock',
   'sand.yaml',
+  'sand.baseline.json',
 ];

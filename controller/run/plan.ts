@@ -50,6 +50,8 @@ export interface RunRequest {
   readonly policies: readonly string[];
   /** What `sand.yaml` these settings come from; null: none, and none is looked for here. */
   readonly project: ProjectInForce | null;
+  /** Files that the guest must not write, besides those of the policy; they need not exist. */
+  readonly guarded: readonly string[];
   /** `HOST[:PORT]`, on top of the policies. */
   readonly allow: readonly string[];
   /** Whether what no rule allows passes and is recorded, to be learnt. */
@@ -106,6 +108,7 @@ export const RUN_DEFAULTS = {
   ports: [],
   secrets: [],
   policies: [],
+  guarded: [],
   allow: [],
   learn: false,
   mounts: [],
@@ -169,6 +172,7 @@ export async function planRun(
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
     ...(request.project === null ? {} : { projectFile: request.project.path }),
+    guarded: request.guarded,
     command: commandOf(request, image),
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,

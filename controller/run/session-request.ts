@@ -37,6 +37,8 @@ export interface SessionRequest {
   readonly notices?: readonly PolicyNotice[];
   /** The `sand.yaml` that the run is described by. */
   readonly projectFile?: string;
+  /** Further files that the guest must not write; absent: none. */
+  readonly guarded?: readonly string[];
   readonly mounts: readonly MountSpec[];
   readonly workdir: string;
   /** Absent: the guest sees the host's system. */

@@ -240,9 +240,9 @@ function outputOf(
 }
 
 /** What no guest may write, wherever it lies. */
-function filesInForce({ inForce, projectFile }: SessionRequest): readonly string[] {
+function filesInForce({ inForce, projectFile, guarded = [] }: SessionRequest): readonly string[] {
   const policies = [inForce.policy, ...inForce.ceilings].flatMap(({ files }) => files);
-  return projectFile === undefined ? policies : [...policies, projectFile];
+  return [...policies, ...(projectFile === undefined ? [] : [projectFile]), ...guarded];
 }
 
 /** Raises `guest-exists`; then nothing of the run is left. */
