@@ -21,7 +21,13 @@ export function annotateDenied(
   const level = (what: string): Level => (failOn.includes(what) ? 'error' : 'warning');
   const rows = denied.slice(0, LIMITS.annotations).map((row): Annotation => {
     const { file, line } = placeOf(row, places);
-    return { level: level('denied'), title: `${destinationOf(row)} was denied`, message: messageOf(row), file, line };
+    return {
+      level: level('denied'),
+      title: `${destinationOf(row)} was denied`,
+      message: messageOf(row),
+      file,
+      line,
+    };
   });
   const changes = drift.slice(0, LIMITS.annotations - rows.length).map(
     (text): Annotation => ({

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import { SandError } from '../controller/errors.ts';
+import { ActionFailure } from './failure.ts';
 import { LIMITS } from './limits.ts';
 import { ask } from './process.ts';
 import type { Environment } from './runner-files.ts';
@@ -77,8 +77,8 @@ function git({ workspace, environment }: BaseRequest, args: readonly string[], i
   return ask({ argv, cwd: workspace, environment }, LIMITS.toolMs, input);
 }
 
-function missing(sha: string, why: string): SandError {
-  return new SandError(
+function missing(sha: string, why: string): ActionFailure {
+  return new ActionFailure(
     'policy-missing',
     `the commit ${sha.slice(0, 64)} ${why}`,
     'check out with `fetch-depth: 0`, or let the action fetch the base commit',

@@ -37,8 +37,8 @@ export type ParsedInputs =
   | { readonly ok: false; readonly issues: readonly string[] };
 
 const FAIL_ON: Readonly<Record<Mode, readonly string[]>> = {
-  run: ['denied', 'drift', 'none'],
-  shell: ['denied', 'none'],
+  run: ['denied', 'drift', 'ceiling', 'none'],
+  shell: ['denied', 'ceiling', 'none'],
   diff: ['widen', 'any', 'none'],
 };
 
@@ -72,7 +72,7 @@ export function parseInputs(
     policy: words(text('policy')),
     allow: words(text('allow')),
     baseline: baseline === '' ? null : baseline,
-    failOn: parseFailOn(mode, text('fail-on'), baseline !== '', issues),
+    failOn: parseFailOn(mode, text('fail-on'), issues),
     workingDirectory: text('working-directory'),
     env: parseNames('env', text('env'), issues),
     hostEnv: parseNames('host-env', text('host-env'), issues),
@@ -97,9 +97,7 @@ function findContradictions(inputs: Inputs): readonly string[] {
   return [
     ...(mode === 'run' && run === '' ? ['`run` is empty: write the command, or `mode: shell`'] : []),
     ...(mode !== 'run' && run !== '' ? [`\`run\` has no meaning with \`mode: ${mode}\`: leave it out`] : []),
-    ...(mode !== 'run' && baseline !== null
-      ? ['`baseline` is of one command: use it with `mode: run`']
-      : []),
+    ...(mode !== 'run' && baseline !== null ? ['`baseline` is of one command: use it with `mode: run`'] : []),
     ...flags
       .filter((line) => !/^-{1,2}[a-z]/i.test(line) || line === '--')
       .map((line) => `\`flags\`: ${line} is no flag: write one a line, with \`=\` before its value`),
@@ -132,22 +130,22 @@ function parseShell(text: string, issues: string[]): string {
   return text;
 }
 
-function parseFailOn(
-  mode: Mode,
-  text: string,
-  hasBaseline: boolean,
-  issues: string[],
-): readonly string[] {
+/** Without a word: everything that the mode can tell. Drift is only told where there is a baseline. */
+const DEFAULT_FAIL_ON: Readonly<Record<Mode, readonly string[]>> = {
+  run: ['denied', 'drift'],
+  shell: ['denied'],
+  diff: ['widen'],
+};
+
+function parseFailOn(mode: Mode, text: string, issues: string[]): readonly string[] {
   const given = words(text);
-  if (given.length === 0) {
-    if (mode === 'diff') return ['widen'];
-    return hasBaseline ? ['denied', 'drift'] : ['denied'];
-  }
+  if (given.length === 0) return DEFAULT_FAIL_ON[mode];
   const known = FAIL_ON[mode];
   const wrong = given.filter((word) => !known.includes(word));
-  issues.push(...wrong.map((word) => `\`fail-on: ${word}\`: with \`mode: ${mode}\` write ${known.join(', ')}`));
+  issues.push(
+    ...wrong.map((word) => `\`fail-on: ${word}\`: with \`mode: ${mode}\` write ${known.join(', ')}`),
+  );
   if (given.includes('none') && given.length > 1) issues.push('`fail-on`: none stands alone');
-  if (given.includes('drift') && !hasBaseline) issues.push('`fail-on: drift` needs a `baseline`');
   return given;
 }
 

@@ -8,9 +8,29 @@ import type { Environment } from './runner-files.ts';
 
 /** Of the runner's variables these pass. None is a credential; `env` of the workflow lists the others. */
 export const PASSED_VARIABLES: readonly string[] = [
-  ...['GITHUB_ACTION', 'GITHUB_ACTIONS', 'GITHUB_ACTOR', 'GITHUB_ACTOR_ID', 'GITHUB_API_URL', 'GITHUB_BASE_REF'],
-  ...['GITHUB_EVENT_NAME', 'GITHUB_EVENT_PATH', 'GITHUB_GRAPHQL_URL', 'GITHUB_HEAD_REF', 'GITHUB_JOB', 'GITHUB_REF'],
-  ...['GITHUB_REF_NAME', 'GITHUB_REF_PROTECTED', 'GITHUB_REF_TYPE', 'GITHUB_REPOSITORY', 'GITHUB_REPOSITORY_ID'],
+  ...[
+    'GITHUB_ACTION',
+    'GITHUB_ACTIONS',
+    'GITHUB_ACTOR',
+    'GITHUB_ACTOR_ID',
+    'GITHUB_API_URL',
+    'GITHUB_BASE_REF',
+  ],
+  ...[
+    'GITHUB_EVENT_NAME',
+    'GITHUB_EVENT_PATH',
+    'GITHUB_GRAPHQL_URL',
+    'GITHUB_HEAD_REF',
+    'GITHUB_JOB',
+    'GITHUB_REF',
+  ],
+  ...[
+    'GITHUB_REF_NAME',
+    'GITHUB_REF_PROTECTED',
+    'GITHUB_REF_TYPE',
+    'GITHUB_REPOSITORY',
+    'GITHUB_REPOSITORY_ID',
+  ],
   ...['GITHUB_REPOSITORY_OWNER', 'GITHUB_REPOSITORY_OWNER_ID', 'GITHUB_RETENTION_DAYS', 'GITHUB_RUN_ATTEMPT'],
   ...['GITHUB_RUN_ID', 'GITHUB_RUN_NUMBER', 'GITHUB_SERVER_URL', 'GITHUB_SHA', 'GITHUB_TRIGGERING_ACTOR'],
   ...['GITHUB_WORKFLOW', 'GITHUB_WORKFLOW_REF', 'GITHUB_WORKFLOW_SHA', 'GITHUB_WORKSPACE', 'RUNNER_ARCH'],
@@ -53,7 +73,7 @@ export function planInvocation(
     'ci',
     ...each('--policy', inputs.policy),
     ...each('--allow', inputs.allow),
-    ...(inputs.baseline === null ? [] : ['--baseline', inputs.baseline]),
+    ...planBaseline(inputs),
     ...['--fail-on', inputs.failOn.join(',')],
     ...Object.entries(place.reports).flatMap(([format, path]) => ['--report', `${format}=${path}`]),
     ...each('--mount', planMounts(place, environment)),
@@ -66,6 +86,12 @@ export function planInvocation(
       .filter((word) => word !== '')
       .map((word) => (word === '{0}' ? place.script : word)),
   ];
+}
+
+/** A baseline is of one command, not of each step of a job. */
+function planBaseline({ mode, baseline }: StepInputs): readonly string[] {
+  if (mode !== 'run') return ['--no-baseline'];
+  return baseline === null ? [] : ['--baseline', baseline];
 }
 
 /** Each command file is a mount of its own: the guest can write to it, and neither replace it nor put a link there. */

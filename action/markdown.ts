@@ -27,11 +27,7 @@ export function block(language: string, text: string, limit: number): string {
 }
 
 /** Cells are Markdown already. Rows that find no room are counted. */
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  limit: number,
-): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[], limit: number): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;
   let text = line(head) + line(head.map(() => '---'));
   let shown = 0;

@@ -44,7 +44,11 @@ export interface PolicyDiff {
 
 export interface DoctorReport {
   readonly ok: boolean;
-  readonly failed: readonly { readonly check: string; readonly message: string; readonly remedy: string | null }[];
+  readonly failed: readonly {
+    readonly check: string;
+    readonly message: string;
+    readonly remedy: string | null;
+  }[];
 }
 
 /** Null: not a report. */

@@ -1,7 +1,7 @@
 /** Where `sand` comes from: an executable that is named, or a package that npm installs into a folder of the action's own. */
 import { mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { SandError } from '../controller/errors.ts';
+import { ActionFailure } from './failure.ts';
 import { LIMITS } from './limits.ts';
 import { ask } from './process.ts';
 import type { Environment } from './runner-files.ts';
@@ -23,7 +23,11 @@ export async function createSandProgram(request: SandRequest): Promise<readonly 
   if (!spec.includes('/') || spec.startsWith('@')) return install(request);
   const path = resolve(workspace, spec);
   if (!isExecutable(path))
-    throw new SandError('tool-missing', `there is no program ${spec}`, 'name an executable, or a package of npm');
+    throw new ActionFailure(
+      'tool-missing',
+      `there is no program ${spec}`,
+      'name an executable, or a package of npm',
+    );
   return start(outside(path, workspace));
 }
 
@@ -31,7 +35,7 @@ export async function createSandProgram(request: SandRequest): Promise<readonly 
 function outside(path: string, workspace: string): string {
   const real = realpathSync(path);
   if (!real.startsWith(`${realpathSync(workspace)}/`)) return real;
-  throw new SandError(
+  throw new ActionFailure(
     'usage',
     `${path} lies in the workspace, which guests can write`,
     'put sand elsewhere, or name a package of npm',
@@ -40,7 +44,11 @@ function outside(path: string, workspace: string): string {
 
 async function install({ spec, folder, environment }: SandRequest): Promise<readonly string[]> {
   if (!isAbsolute(spec) && !PACKAGE.test(spec))
-    throw new SandError('usage', `\`sand: ${spec}\` is no package`, 'write NAME@VERSION, or the path of an executable');
+    throw new ActionFailure(
+      'usage',
+      `\`sand: ${spec}\` is no package`,
+      'write NAME@VERSION, or the path of an executable',
+    );
   // Of its own, so that no .npmrc of the workspace says where packages come from.
   const place = join(folder, 'package');
   mkdirSync(place);
@@ -50,7 +58,7 @@ async function install({ spec, folder, environment }: SandRequest): Promise<read
   const { code, stderr } = await ask(npm, LIMITS.installMs);
   const path = join(place, 'node_modules/.bin/sand');
   if (code === 0 && isExecutable(path)) return start(realpathSync(path));
-  throw new SandError(
+  throw new ActionFailure(
     'tool-failed',
     `npm did not install ${spec}: ${stderr.trim().slice(0, 1000)}`,
     'look at what npm says, or name an executable with `sand`',

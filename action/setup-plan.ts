@@ -65,7 +65,9 @@ export function planSetup(facts: RunnerFacts): SetupPlan {
 
 /** A missing program hides whether namespaces work. */
 function blocksNamespaces({ failed }: DoctorReport): boolean {
-  return failed.some(({ check }) => /^(user namespaces|bubblewrap( start)?|veth|nftables ruleset)$/.test(check));
+  return failed.some(({ check }) =>
+    /^(user namespaces|bubblewrap( start)?|veth|nftables ruleset)$/.test(check),
+  );
 }
 
 /** One line for each failed check, for people. */

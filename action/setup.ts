@@ -3,12 +3,12 @@
  * gives back as a word, by which `restoreSetup` undoes it.
  */
 import { readFileSync } from 'node:fs';
-import { SandError } from '../controller/errors.ts';
+import { ActionFailure } from './failure.ts';
 import { LIMITS } from './limits.ts';
 import { ask } from './process.ts';
 import { type DoctorReport, parseDoctorReport } from './report.ts';
 import type { Environment } from './runner-files.ts';
-import { APPARMOR_PROFILE, explainFailure, planSetup, SYSCTL, type SetupPlan } from './setup-plan.ts';
+import { APPARMOR_PROFILE, explainFailure, planSetup, type SetupPlan, SYSCTL } from './setup-plan.ts';
 
 /** What is undone when the job ends: a closed list, since the runner's state file is only text. */
 export type ApparmorChange = 'profile' | 'sysctl';
@@ -37,10 +37,12 @@ export async function runSetup(request: SetupRequest): Promise<void> {
   }
   if (!doctor.ok && plan.apparmor) doctor = await admitNamespaces(request, doctor);
   if (doctor.ok) return say('sand doctor: this runner can run guests now');
-  throw new SandError(
+  throw new ActionFailure(
     'backend-unavailable',
     `this runner cannot run guests\n${explainFailure(doctor, plan.advice)}`,
-    request.allowed ? 'change the runner as said above' : 'set `setup: true`, or change the runner as said above',
+    request.allowed
+      ? 'change the runner as said above'
+      : 'set `setup: true`, or change the runner as said above',
   );
 }
 
@@ -61,7 +63,7 @@ async function examine({ sand, cwd, environment }: SetupRequest): Promise<Doctor
   const answer = await ask({ argv: [...sand, 'doctor', '--json'], cwd, environment }, LIMITS.doctorMs);
   const report = parseDoctorReport(answer.stdout.toString());
   if (report !== null) return report;
-  throw new SandError(
+  throw new ActionFailure(
     'backend-unavailable',
     `sand doctor said nothing that can be read: ${answer.stderr.trim().slice(0, 500)}`,
     'look at what `sand` names',
@@ -94,10 +96,17 @@ async function installPackages(request: SetupRequest, packages: readonly string[
 async function admitNamespaces(request: SetupRequest, before: DoctorReport): Promise<DoctorReport> {
   const { say, remember } = request;
   remember('profile', true);
-  const loaded = await run(request, asRoot(['apparmor_parser', '--replace']), LIMITS.toolMs, APPARMOR_PROFILE);
+  const loaded = await run(
+    request,
+    asRoot(['apparmor_parser', '--replace']),
+    LIMITS.toolMs,
+    APPARMOR_PROFILE,
+  );
   let doctor = before;
   if (loaded.code === 0) {
-    say('setup: loaded an AppArmor profile that lets bwrap and unshare make user namespaces; removed when the job ends');
+    say(
+      'setup: loaded an AppArmor profile that lets bwrap and unshare make user namespaces; removed when the job ends',
+    );
     doctor = await examine(request);
     if (doctor.ok) return doctor;
     if (await restoreSetup('profile', request)) remember('profile', false);

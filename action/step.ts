@@ -2,7 +2,15 @@
  * One command of a job in a guest: stages the command files, runs `sand ci`, hands over what may pass, and shows what was
  * denied. The same for `mode: run` and for a step whose `shell:` is `sand-shell`.
  */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { annotateDenied } from './annotation.ts';
 import type { Entry } from './command-file.ts';
@@ -19,7 +27,14 @@ import { LIMITS } from './limits.ts';
 import { proposePatch } from './patch.ts';
 import { relay } from './process.ts';
 import { type CiReport, list, objectOf, parseCiReport, parseObject } from './report.ts';
-import { appendEntries, appendLines, appendText, type Environment, freshToken, readBounded } from './runner-files.ts';
+import {
+  appendEntries,
+  appendLines,
+  appendText,
+  type Environment,
+  freshToken,
+  readBounded,
+} from './runner-files.ts';
 import { type StepResult, summarizeRun } from './summary.ts';
 import { formatAnnotation, formatLine, resumeCommands, stopCommands } from './workflow-command.ts';
 
@@ -63,7 +78,9 @@ export async function runStep(request: StepRequest): Promise<StepEnd> {
   const report = parseCiReport(readBounded(place.reports.json, LIMITS.reportBytes) ?? '');
   for (const { file, what, why, isFault } of handover.heldBack) {
     const message = `${file}: ${what} ${isFault ? 'was not taken: it' : 'stays in the guest: it'} ${why}`;
-    out.write(formatAnnotation({ level: isFault ? 'error' : 'notice', title: 'held back from later steps', message }));
+    out.write(
+      formatAnnotation({ level: isFault ? 'error' : 'notice', title: 'held back from later steps', message }),
+    );
   }
   const result = report === null ? null : await show(request, report, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
@@ -108,7 +125,11 @@ function createPlace({ config, script, workdir }: StepRequest, kept: Kept): Step
 }
 
 /** The host's files get what may pass; the rest waits for later guests of this job. */
-function takeOver({ config, environment, reservedOutputs }: StepRequest, place: StepPlace, kept: Kept): Handover {
+function takeOver(
+  { config, environment, reservedOutputs }: StepRequest,
+  place: StepPlace,
+  kept: Kept,
+): Handover {
   const read = (name: CommandFile) => readBounded(place.commandFiles[name], LIMITS.commandFileBytes);
   const { hostEnv, hostPath } = config.inputs;
   const handover = planHandover(
@@ -173,7 +194,23 @@ const STEPS_FOLDER = 'steps';
 /** For the comment when the job ends. */
 export function recordStep(folder: string, result: StepResult): void {
   mkdirSync(join(folder, STEPS_FOLDER), { recursive: true });
-  writeFileSync(join(folder, STEPS_FOLDER, `${Date.now()}-${freshToken()}.json`), JSON.stringify(result), { mode: 0o600 });
+  writeFileSync(join(folder, STEPS_FOLDER, `${Date.now()}-${freshToken()}.json`), JSON.stringify(result), {
+    mode: 0o600,
+  });
+}
+
+/** In their order. What is no such file is left out. */
+export function readSteps(folder: string): readonly StepResult[] {
+  const place = join(folder, STEPS_FOLDER);
+  if (!existsSync(place)) return [];
+  return readdirSync(place)
+    .sort()
+    .slice(0, LIMITS.steps)
+    .flatMap((name) => {
+      const text = readBounded(join(place, name), LIMITS.reportBytes);
+      // Written by `recordStep` alone, where no guest can write.
+      return text === null ? [] : [JSON.parse(text) as StepResult];
+    });
 }
 
 export function readConfig(path: string): StepConfig {

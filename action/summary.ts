@@ -54,19 +54,30 @@ export function deniedTable({ denied }: Pick<CiReport, 'denied'>): string {
 
 export function driftList({ drift }: Pick<CiReport, 'drift'>): string {
   if (drift.length === 0) return '';
-  return `${table(['drift from the baseline'], drift.map((text) => [code(text)]), PART)}\n`;
+  return `${table(
+    ['drift from the baseline'],
+    drift.map((text) => [code(text)]),
+    PART,
+  )}\n`;
 }
 
 export function patchOf(patch: PolicyPatch | null): string {
   if (patch === null || patch.patch === '') return '';
-  const opens = table(['what this opens'], patch.widens.map((text) => [code(text)]), PART);
+  const opens = table(
+    ['what this opens'],
+    patch.widens.map((text) => [code(text)]),
+    PART,
+  );
   return `To allow what was denied, after a look at what it opens:\n\n${block('diff', patch.patch, PART)}\n${opens}\n`;
 }
 
 export function heldBackTable(heldBack: readonly HeldBack[]): string {
   const rows = heldBack.map(({ file, what, why }) => [file, code(what), why]);
   const content = rows.length === 0 ? '' : table(['file', 'what', 'why'], rows, PART);
-  return folded(`${counted(heldBack.length, 'thing')} held back that the guest wrote for later steps`, content);
+  return folded(
+    `${counted(heldBack.length, 'thing')} held back that the guest wrote for later steps`,
+    content,
+  );
 }
 
 export interface DiffResult {
@@ -93,7 +104,7 @@ export function summarizeDiff(results: readonly DiffResult[]): string {
     return `${code(before)} → ${code(after)}\n\n${changes}`;
   });
   const title = `### ${mark} sand: the egress policy has ${counted(widens, 'widening')}, ${counted(narrows, 'narrowing')}\n\n`;
-  return fit(title, parts, LIMITS.summaryCharacters);
+  return within(title, parts, LIMITS.summaryCharacters);
 }
 
 /** One job, many steps: those in which something was denied, the others counted. */
@@ -101,11 +112,11 @@ export function summarizeSteps(steps: readonly StepResult[], limit: number): str
   const telling = steps.filter(({ report }) => report.denied.length > 0 || report.drift.length > 0);
   const quiet = steps.length - telling.length;
   const rest = quiet === 0 ? '' : `In ${counted(quiet, 'other step')} nothing was denied.\n`;
-  return fit('', [...telling.map(summarizeRun), rest], limit);
+  return within('', [...telling.map(summarizeRun), rest], limit);
 }
 
 /** Parts are whole or left out: a part that is cut could leave its markup open. */
-function fit(head: string, parts: readonly string[], limit: number): string {
+function within(head: string, parts: readonly string[], limit: number): string {
   let text = head;
   for (const part of parts) {
     if (text.length + part.length > limit - 100) return `${text}\nThere is more in the report.\n`;
