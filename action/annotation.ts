@@ -14,7 +14,7 @@ export interface AnnotationPlaces {
 }
 
 export function annotateDenied(
-  { denied, drift }: CiReport,
+  { denied, drift, cuts }: CiReport,
   failOn: readonly string[],
   places: AnnotationPlaces,
 ): readonly Annotation[] {
@@ -29,14 +29,21 @@ export function annotateDenied(
       line,
     };
   });
-  const changes = drift.slice(0, LIMITS.annotations - rows.length).map(
+  const changes = drift.map(
     (text): Annotation => ({
       level: level('drift'),
       title: 'egress drifted from the baseline',
       message: clipText(text, LIMITS.textCharacters),
     }),
   );
-  return [...rows, ...changes];
+  const widenings = cuts.map(
+    (text): Annotation => ({
+      level: level('ceiling'),
+      title: 'the policy asks for more than the ceiling of this machine',
+      message: clipText(text, LIMITS.textCharacters),
+    }),
+  );
+  return [...widenings, ...rows, ...changes].slice(0, LIMITS.annotations);
 }
 
 /** Only what widens: a reviewer has to see it on its line. */

@@ -7,11 +7,12 @@ import { ActionFailure, EXITS } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 import { cleanEnvironment } from './invocation.ts';
 import { comment, createFolder, type Job, readInputs, readJob, saveState, setOutputs } from './job.ts';
+import type { StepConfig } from './job-folder.ts';
 import { appendLines } from './runner-files.ts';
 import { createSandProgram } from './sand-program.ts';
 import { runSetup } from './setup.ts';
-import { runStep, type StepConfig } from './step.ts';
-import { summarizeRun } from './summary.ts';
+import { runStep } from './step.ts';
+import { isTelling, summarizeRun } from './summary.ts';
 import { readVersion } from './version.ts';
 import { formatAnnotation } from './workflow-command.ts';
 
@@ -86,8 +87,7 @@ async function runCommand(job: Job, inputs: Inputs, config: StepConfig): Promise
     'report-sarif': reports.sarif,
     'report-markdown': reports.markdown,
   });
-  const isTelling = report !== null && report.denied.length + report.drift.length > 0;
-  await comment(job, inputs, result !== null && isTelling ? summarizeRun(result) : null);
+  await comment(job, inputs, result !== null && isTelling(result) ? summarizeRun(result) : null);
   return exitCode;
 }
 

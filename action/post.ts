@@ -1,9 +1,10 @@
 /** When the job ends: undoes what the action changed on the runner, and writes the one comment about all steps that were in guests. */
+
 import { comment, readInputs, readJob, readState } from './job.ts';
+import { readSteps } from './job-folder.ts';
 import { LIMITS } from './limits.ts';
 import { type ApparmorChange, restoreSetup } from './setup.ts';
-import { readSteps } from './step.ts';
-import { summarizeSteps } from './summary.ts';
+import { isTelling, summarizeSteps } from './summary.ts';
 import { readVersion } from './version.ts';
 
 const CHANGES: readonly ApparmorChange[] = ['sysctl', 'profile'];
@@ -20,6 +21,5 @@ const folder = readState(job, 'folder');
 const inputs = folder === '' ? null : readInputs(job, out, `sand-egress@${readVersion()}`);
 if (inputs !== null) {
   const steps = readSteps(folder);
-  const isTelling = steps.some(({ report }) => report.denied.length + report.drift.length > 0);
-  await comment(job, inputs, isTelling ? summarizeSteps(steps, LIMITS.commentCharacters) : null);
+  await comment(job, inputs, steps.some(isTelling) ? summarizeSteps(steps, LIMITS.commentCharacters) : null);
 }

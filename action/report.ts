@@ -21,6 +21,10 @@ export interface CiReport {
   readonly denied: readonly DeniedRow[];
   /** One sentence each. */
   readonly drift: readonly string[];
+  /** What the policy asks for and a ceiling of the machine does not give, one sentence each. */
+  readonly cuts: readonly string[];
+  /** Where a rule would stand; null where only presets and flags speak. */
+  readonly policyFile: string | null;
   readonly auditLog: string | null;
 }
 
@@ -62,6 +66,8 @@ export function parseCiReport(text: string): CiReport | null {
     exitCode: value.exitCode,
     denied: denied.filter((row) => row !== null),
     drift: list(value.drift).map(driftText),
+    cuts: list(objectOf(value.ceiling)?.cuts).map(cutText),
+    policyFile: stringOrNull(objectOf(value.policy)?.file),
     auditLog: stringOrNull(value.auditLog),
   };
 }
@@ -69,15 +75,14 @@ export function parseCiReport(text: string): CiReport | null {
 function deniedRow(value: unknown): DeniedRow | null {
   const row = objectOf(value);
   if (row === null || typeof row.host !== 'string') return null;
-  const rule = objectOf(row.rule);
   return {
     host: row.host,
     port: numberOrNull(row.port),
     protocol: stringOrNull(row.protocol),
     count: numberOrNull(row.count) ?? 1,
     reason: stringOrNull(row.reason) ?? 'denied',
-    file: stringOrNull(row.file) ?? stringOrNull(rule?.file),
-    line: numberOrNull(row.line) ?? numberOrNull(rule?.line),
+    file: stringOrNull(row.file),
+    line: numberOrNull(row.line),
     suggestion: stringOrNull(row.suggestion),
   };
 }
@@ -85,7 +90,13 @@ function deniedRow(value: unknown): DeniedRow | null {
 function driftText(value: unknown): string {
   if (typeof value === 'string') return value;
   const row = objectOf(value);
-  return stringOrNull(row?.text) ?? stringOrNull(row?.detail) ?? JSON.stringify(value);
+  return stringOrNull(row?.text) ?? JSON.stringify(value);
+}
+
+function cutText(value: unknown): string {
+  const { ceiling, witness } = objectOf(value) ?? {};
+  const what = stringOrNull(witness) ?? 'what could not be compared';
+  return `${stringOrNull(ceiling) ?? 'the ceiling'} does not allow ${what}`;
 }
 
 export function parsePolicyPatch(text: string): PolicyPatch | null {

@@ -1,6 +1,7 @@
 /** `sand-shell CONFIG SCRIPT`: runs the script of one `run:` step in a guest, in the place of a shell. */
 import { resolve } from 'node:path';
-import { readConfig, recordStep, runStep } from './step.ts';
+import { readConfig, recordStep } from './job-folder.ts';
+import { runStep } from './step.ts';
 import { formatAnnotation } from './workflow-command.ts';
 
 /** Sand itself failed. */

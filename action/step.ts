@@ -2,31 +2,22 @@
  * One command of a job in a guest: stages the command files, runs `sand ci`, hands over what may pass, and shows what was
  * denied. The same for `mode: run` and for a step whose `shell:` is `sand-shell`.
  */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { annotateDenied } from './annotation.ts';
-import type { Entry } from './command-file.ts';
 import { type Handover, planHandover } from './handover.ts';
 import {
   COMMAND_FILES,
   type CommandFile,
   cleanEnvironment,
   planInvocation,
-  type StepInputs,
   type StepPlace,
 } from './invocation.ts';
+import { type Kept, keep, readKept, type StepConfig } from './job-folder.ts';
 import { LIMITS } from './limits.ts';
 import { proposePatch } from './patch.ts';
 import { relay } from './process.ts';
-import { type CiReport, list, objectOf, parseCiReport, parseObject } from './report.ts';
+import { type CiReport, parseCiReport } from './report.ts';
 import {
   appendEntries,
   appendLines,
@@ -35,17 +26,8 @@ import {
   freshToken,
   readBounded,
 } from './runner-files.ts';
-import { type StepResult, summarizeRun } from './summary.ts';
+import { isTelling, type StepResult, summarizeRun } from './summary.ts';
 import { formatAnnotation, formatLine, resumeCommands, stopCommands } from './workflow-command.ts';
-
-export interface StepConfig {
-  /** The words that start sand. */
-  readonly sand: readonly string[];
-  readonly inputs: StepInputs;
-  readonly workspace: string;
-  /** The action's own, where no guest can write. */
-  readonly folder: string;
-}
 
 export interface StepRequest {
   readonly config: StepConfig;
@@ -82,7 +64,7 @@ export async function runStep(request: StepRequest): Promise<StepEnd> {
       formatAnnotation({ level: isFault ? 'error' : 'notice', title: 'held back from later steps', message }),
     );
   }
-  const result = report === null ? null : await show(request, report, handover);
+  const result = report === null ? null : await show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -143,76 +125,26 @@ function takeOver(
   return handover;
 }
 
-async function show(request: StepRequest, report: CiReport, handover: Handover): Promise<StepResult> {
+async function show(
+  request: StepRequest,
+  report: CiReport,
+  place: StepPlace,
+  { heldBack }: Handover,
+): Promise<StepResult> {
   const { config, environment, out, title } = request;
+  const { workspace, inputs } = config;
   const { policyFile, patch } = await proposePatch(config, report, environment);
-  const places = { workspace: config.workspace, folder: config.workspace, policyFile };
-  for (const annotation of annotateDenied(report, config.inputs.failOn, places)) {
+  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  for (const annotation of annotateDenied(report, inputs.failOn, places)) {
     out.write(formatAnnotation(annotation));
   }
-  const result = { title, report, patch, heldBack: handover.heldBack };
-  const isTelling = report.denied.length + report.drift.length + handover.heldBack.length > 0;
+  const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? '';
+  const result = { title, report, markdown, patch, heldBack };
+  const isShown = isTelling(result) || heldBack.length > 0;
   // Before the guest's own summary, which could leave a fold or a comment open.
-  if (isTelling || title === null) appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}\n`);
-  if (isTelling) out.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
+  if (isShown || inputs.mode === 'run') {
+    appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}\n`);
+  }
+  if (isShown) out.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
   return result;
-}
-
-/** What guests of this job wrote for those after them. */
-interface Kept {
-  readonly guestEnv: readonly Entry[];
-  readonly guestPath: readonly string[];
-}
-
-const KEPT_FILE = 'guests.json';
-
-function readKept(folder: string): Kept {
-  const value = parseObject(readBounded(join(folder, KEPT_FILE), LIMITS.reportBytes) ?? '');
-  const guestEnv = list(value?.guestEnv).flatMap((entry) => {
-    const { name, value: text } = objectOf(entry) ?? {};
-    return typeof name === 'string' && typeof text === 'string' ? [{ name, value: text }] : [];
-  });
-  return { guestEnv, guestPath: list(value?.guestPath).filter((path) => typeof path === 'string') };
-}
-
-/** The last value of a name counts, and a path that comes again comes first. Together they stay what one guest may write. */
-function keep(folder: string, before: Kept, { guestEnv, guestPath }: Handover): void {
-  const entries = new Map([...before.guestEnv, ...guestEnv].map((entry) => [entry.name, entry]));
-  let bytes = 0;
-  const bounded = [...entries.values()].filter(({ value }) => {
-    bytes += Buffer.byteLength(value);
-    return bytes <= LIMITS.guestVariablesBytes;
-  });
-  const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
-  const temporary = join(folder, `${KEPT_FILE}.new`);
-  writeFileSync(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 0o600 });
-  renameSync(temporary, join(folder, KEPT_FILE));
-}
-
-const STEPS_FOLDER = 'steps';
-
-/** For the comment when the job ends. */
-export function recordStep(folder: string, result: StepResult): void {
-  mkdirSync(join(folder, STEPS_FOLDER), { recursive: true });
-  writeFileSync(join(folder, STEPS_FOLDER, `${Date.now()}-${freshToken()}.json`), JSON.stringify(result), {
-    mode: 0o600,
-  });
-}
-
-/** In their order. What is no such file is left out. */
-export function readSteps(folder: string): readonly StepResult[] {
-  const place = join(folder, STEPS_FOLDER);
-  if (!existsSync(place)) return [];
-  return readdirSync(place)
-    .sort()
-    .slice(0, LIMITS.steps)
-    .flatMap((name) => {
-      const text = readBounded(join(place, name), LIMITS.reportBytes);
-      // Written by `recordStep` alone, where no guest can write.
-      return text === null ? [] : [JSON.parse(text) as StepResult];
-    });
-}
-
-export function readConfig(path: string): StepConfig {
-  return JSON.parse(readFileSync(path, 'utf8')) as StepConfig;
 }
