@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { auditLineSchema } from '../audit/schema.ts';
+import { baselineJsonSchema } from '../controller/ci/baseline-schema.ts';
 import { projectJsonSchema } from '../controller/project-file/schema.ts';
 import { policyJsonSchema } from '../policies/schema.ts';
 
@@ -105,6 +106,7 @@ mkdirSync(join(DIST, 'schemas'));
 writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
 writeSchema('sand', projectJsonSchema());
+writeSchema('baseline', baselineJsonSchema());
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
   licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),

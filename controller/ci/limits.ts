@@ -14,6 +14,8 @@ export const CI_LIMITS = {
   reports: 16,
   /** Denials whose line is compared with the policy: each is a comparison of two policies. */
   compared: 20,
+  /** Denials for which it is kept who asked: each is looked up once for a row of the reports. */
+  processes: 10_000,
   /** Rules that a ceiling cuts and that are told one by one. */
   cuts: 20,
   /** Drift that is told one by one on a terminal; reports have more. */

@@ -30,7 +30,14 @@ import type { AskFront } from './asking.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, parseUserFlag, usage } from './options.ts';
-import { choosePolicy, configFolder, type PolicyChoice, type PolicyReread } from './policy-choice.ts';
+import {
+  ceilingPaths,
+  choosePolicy,
+  configFolder,
+  type PolicyChoice,
+  type PolicyNotice,
+  type PolicyReread,
+} from './policy-choice.ts';
 import type { PortFlag } from './port-flag.ts';
 import type { SecretFlag } from './secret-flag.ts';
 import { readSecrets } from './secret-reading.ts';
@@ -166,6 +173,7 @@ export async function planRun(
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
+    notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ))],
     mounts: request.readOnly ? readOnly(workspace).mounts : workspace.mounts,
     readOnly: request.readOnly,
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
@@ -202,6 +210,16 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** Only a machine with a ceiling loads what compares policies. */
+async function tellCuts(
+  inForce: PolicyInForce,
+  environ: RunRequest['environ'],
+): Promise<readonly PolicyNotice[]> {
+  if (inForce.ceilings.length === 0) return [];
+  const { ceilingCuts, ceilingNotices } = await import('./ceiling-cuts.ts');
+  return ceilingNotices(ceilingCuts(inForce, ceilingPaths(environ), Date.now()));
 }
 
 /** An image may name one; a guest that stays needs none. */

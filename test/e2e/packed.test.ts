@@ -61,6 +61,7 @@ it('brings the schemas, the policy data, the declarations and the licences', () 
     'schemas/policy.schema.json',
     'schemas/audit.schema.json',
     'schemas/sand.schema.json',
+    'schemas/baseline.schema.json',
     'presets/strict.yaml',
     'index.d.ts',
     'THIRD-PARTY-LICENSES.txt',

@@ -2,23 +2,28 @@
  * `sand ci`: a run as `sand run` has it, compared with its baseline and told in reports. How a run is planned is
  * `run.ts`; what counts as drift, and which exit code it is, stands in `controller/ci/`.
  */
-import { escapeTerminal } from '../../../audit/escape.ts';
-import { type Baseline, baselineOf, type RunUsage, usageOfRun } from '../../ci/baseline.ts';
-import { type Drift, findDrift } from '../../ci/drift.ts';
-import { describeDrift } from '../../ci/drift-text.ts';
-import { ciExitCode, defaultFailOn, parseFailOn } from '../../ci/fail-on.ts';
-import { CI_LIMITS } from '../../ci/limits.ts';
+import { redactCommand } from '../../../audit/redact.ts';
+import { usageOfRun } from '../../ci/baseline.ts';
+import { describeDenials } from '../../ci/denials.ts';
+import { findDrift } from '../../ci/drift.ts';
+import { ciExitCode, defaultFailOn, type FailOn, parseFailOn } from '../../ci/fail-on.ts';
+import { type BaselineState, type CiOutcome, totalsOf } from '../../ci/outcome.ts';
 import { writeOutput } from '../../ci/output-file.ts';
 import { SandError } from '../../errors.ts';
+import { ceilingCuts } from '../../run/ceiling-cuts.ts';
 import { usage } from '../../run/options.ts';
 import { planRun } from '../../run/plan.ts';
+import { ceilingPaths } from '../../run/policy-choice.ts';
 import { runSession } from '../../run/session.ts';
-import type { SessionResult } from '../../run/session-request.ts';
+import type { SessionRequest, SessionResult } from '../../run/session-request.ts';
 import { workingFolder } from '../../run/workspace.ts';
-import { formatError } from '../errors.ts';
+import { describeError, formatError } from '../errors.ts';
 import { commandOf, type RunContext, type RunFlags, readRun, reportEnd } from '../run.ts';
-import { type LocatedBaseline, locateBaseline, writeBaseline } from './baseline-file.ts';
-import { planReports } from './reports.ts';
+import { type LocatedBaseline, locateBaseline } from './baseline-file.ts';
+import { placeOfRules, readProcesses } from './gather.ts';
+import { type PlannedReport, planReports, reportText } from './reports.ts';
+import { tellCuts, tellDrift, tellUpdate } from './tell.ts';
+import { updateBaseline } from './update.ts';
 
 export interface CiFlags extends Omit<RunFlags, 'detach' | 'learn' | 'ask' | 'json'> {
   /** False: `--no-baseline`. */
@@ -28,7 +33,9 @@ export interface CiFlags extends Omit<RunFlags, 'detach' | 'learn' | 'ask' | 'js
   readonly report: readonly string[];
 }
 
-/** Gives the exit code of `sand ci`. */
+const stderr = (text: string): void => void process.stderr.write(text);
+
+/** Gives the exit code of `sand ci`. Raises as `sand run` does, and `usage` and `file-invalid` for its own flags, before anything runs. */
 export async function ciCommandLine(
   flags: CiFlags,
   stray: readonly string[],
@@ -39,85 +46,111 @@ export async function ciCommandLine(
   if (flags.updateBaseline && flags.baseline === false)
     throw usage('--update-baseline writes a baseline, and --no-baseline wants none', 'leave one out');
   const reports = planReports(flags.report, cwd);
-  const baseline = locateBaseline(flags.baseline, flags.updateBaseline, cwd);
-  const hasOutput = reports.some(({ place }) => place === null);
+  const located = locateBaseline(flags.baseline, flags.updateBaseline, cwd);
+  const isShared = reports.some(({ place }) => place === null);
   const asked = await readRun(
-    { ...flags, detach: false, learn: false, ask: false, json: hasOutput },
+    { ...flags, detach: false, learn: false, ask: false, json: isShared },
     commandOf(stray, context.command, 'ci'),
   );
-  const guarded = baseline === null ? [] : [baseline.place.path];
-  const result = await runSession(await planRun({ ...asked, guarded }));
-  const stderr = (text: string): void => void process.stderr.write(text);
+  const place = placeOfRules(asked.policies, cwd);
+  // Fail closed: a guest that could write what it is compared with would never stray from it.
+  const guarded = located === null ? [] : [located.place.path];
+  const request = await planRun({ ...asked, guarded });
+  const result = await runSession(request);
   reportEnd(result, stderr);
+  const failOn = said ?? defaultFailOn(located?.content != null, flags.updateBaseline);
+  const judged = await judge({ request, result, located, place, failOn, isUpdate: flags.updateBaseline });
+  const failures = [...judged.failures, ...writeReports(reports, judged.outcome, context.write)];
+  for (const failure of failures) stderr(formatError(failure));
+  return failures.length > 0 && result.exitCode === 0 ? 125 : judged.outcome.exitCode;
+}
+
+interface Ended {
+  readonly request: SessionRequest;
+  readonly result: SessionResult;
+  readonly located: LocatedBaseline | null;
+  readonly place: { readonly file: string; readonly line: number } | null;
+  readonly failOn: ReadonlySet<FailOn>;
+  readonly isUpdate: boolean;
+}
+
+/** Compares, tells on stderr, and writes the baseline where that was asked for. */
+async function judge(
+  ended: Ended,
+): Promise<{ readonly outcome: CiOutcome; readonly failures: readonly SandError[] }> {
+  const { request, result, located } = ended;
+  const nowMs = Date.now();
   const used = usageOfRun(result.rows);
-  const recorded = baseline?.content ?? null;
-  const drift = recorded === null ? [] : findDrift(recorded, used, endedWell(result));
-  tellDrift(drift, stderr);
+  const recorded = located?.content ?? null;
+  const isWhole = endedWell(result);
+  const drift = recorded === null ? [] : findDrift(recorded, used, isWhole);
+  const files = request.inForce.ceilings.length === 0 ? [] : ceilingPaths(request.environ);
+  const cuts = ceilingCuts(request.inForce, files, nowMs);
+  tellCuts(cuts, stderr);
   const failures: SandError[] = [];
-  if (flags.updateBaseline && baseline !== null) update(baseline, used, result, failures, stderr);
-  const failOn = said ?? defaultFailOn(recorded !== null, flags.updateBaseline);
+  let state: BaselineState = recorded === null ? 'none' : 'compared';
+  if (ended.isUpdate && located !== null) {
+    const update = updateBaseline(located, used, isWhole);
+    state = update.state;
+    if (update.failure !== null) failures.push(update.failure);
+    tellUpdate(located.file, update, stderr);
+  } else tellDrift(drift, stderr);
+  const refused = result.rows.filter(
+    ({ verdict, asker, muted }) => verdict === 'denied' && asker === 'guest' && !muted,
+  );
+  const processes = refused.length === 0 ? new Map() : await readProcesses(result.run.auditPath);
+  const { policy } = request.inForce;
   const findings = {
     exitCode: result.exitCode,
     isLeftover: result.teardown.length > 0,
     denied: used.denied.length,
     drift: drift.length,
-    cuts: 0,
+    cuts: cuts.length,
   };
-  const exitCode = ciExitCode(findings, failOn);
-  for (const { place } of reports) {
-    try {
-      const text = '{}\n';
-      if (place === null) context.write(text);
-      else writeOutput(place, text);
-    } catch (error) {
-      if (!(error instanceof SandError)) throw error;
-      failures.push(error);
-    }
-  }
-  for (const failure of failures) stderr(formatError(failure));
-  return failures.length > 0 && result.exitCode === 0 ? 125 : exitCode;
+  const outcome: CiOutcome = {
+    run: result.run.id,
+    command: redactCommand(request.command),
+    exitCode: ciExitCode(findings, ended.failOn),
+    ended: { exitCode: result.exitCode, cause: result.cause, durationMs: result.durationMs },
+    totals: totalsOf(result.rows),
+    denied: describeDenials(refused, { inForce: request.inForce, place: ended.place, processes, nowMs }),
+    drift,
+    used: used.used,
+    failOn: [...ended.failOn],
+    baseline: { file: located?.file ?? null, state },
+    policy: {
+      ...{ name: policy.name, digest: policy.digest, mode: policy.mode },
+      ...{ layers: request.layers, file: ended.place?.file ?? null },
+    },
+    ceiling: { files, cuts },
+    notices: result.notices,
+    errors: [result.error, ...result.teardown].flatMap((error) =>
+      error === null ? [] : [describeError(error)],
+    ),
+    auditLog: result.run.auditPath,
+  };
+  return { outcome, failures };
 }
 
 function endedWell({ exitCode, cause, error, teardown }: SessionResult): boolean {
   return exitCode === 0 && cause === 'exit' && error === null && teardown.length === 0;
 }
 
-function tellDrift(drift: readonly Drift[], stderr: (text: string) => void): void {
-  if (drift.length === 0) return;
-  stderr(`sand: drift from the baseline, ${drift.length} in all:\n`);
-  for (const one of drift.slice(0, CI_LIMITS.told)) stderr(`  ${escapeTerminal(describeDrift(one))}\n`);
-  const more = drift.length - CI_LIMITS.told;
-  if (more > 0) stderr(`  and ${more} more\n`);
-}
-
-function update(
-  located: LocatedBaseline,
-  used: RunUsage,
-  result: SessionResult,
-  failures: SandError[],
-  stderr: (text: string) => void,
-): void {
-  const file = escapeTerminal(located.file);
-  if (!endedWell(result)) {
-    stderr(`sand: ${file} is left as it was, since the run did not end well\n`);
-    return;
-  }
-  const next: Baseline = baselineOf(used, located.content);
-  if (used.isCut || Math.max(next.hosts.length, next.denied.length) > CI_LIMITS.baselineEntries) {
-    failures.push(
-      new SandError(
-        'output-failed',
-        `${located.file} is left as it was: a baseline has at most ${CI_LIMITS.baselineEntries} hosts`,
-        'record patterns such as *.example.com for names that change',
-      ),
-    );
-    return;
-  }
-  try {
-    writeBaseline(located, next);
-    stderr(`sand: written: ${file}, ${next.hosts.length} hosts and ${next.denied.length} denials\n`);
-  } catch (error) {
-    if (!(error instanceof SandError)) throw error;
-    failures.push(error);
-  }
+/** Each is written, whatever becomes of the others. */
+function writeReports(
+  reports: readonly PlannedReport[],
+  outcome: CiOutcome,
+  write: (text: string) => void,
+): readonly SandError[] {
+  return reports.flatMap(({ format, place }) => {
+    try {
+      const text = reportText(format, outcome);
+      if (place === null) write(text);
+      else writeOutput(place, text);
+      return [];
+    } catch (error) {
+      if (!(error instanceof SandError)) throw error;
+      return [error];
+    }
+  });
 }

@@ -1,7 +1,12 @@
 /** The values of `--report`: which formats go where. Writing them is `ci.ts`. */
 import { CI_LIMITS } from '../../ci/limits.ts';
+import type { CiOutcome } from '../../ci/outcome.ts';
 import { type OutputPlace, planOutput } from '../../ci/output-file.ts';
 import { usage } from '../../run/options.ts';
+import { formatJsonReport } from './report-json.ts';
+import { formatJunitReport } from './report-junit.ts';
+import { formatMarkdownReport } from './report-markdown.ts';
+import { formatSarifReport } from './report-sarif.ts';
 
 export const FORMATS = ['json', 'markdown', 'sarif', 'junit'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -32,4 +37,17 @@ function planReport(text: string, cwd: string): PlannedReport {
       `write for example --report markdown=summary.md; formats are ${FORMATS.join(', ')}`,
     );
   return { format, place: file === '-' ? null : planOutput('--report', file, cwd) };
+}
+
+export function reportText(format: Format, outcome: CiOutcome): string {
+  switch (format) {
+    case 'json':
+      return formatJsonReport(outcome);
+    case 'markdown':
+      return formatMarkdownReport(outcome);
+    case 'sarif':
+      return formatSarifReport(outcome);
+    case 'junit':
+      return formatJunitReport(outcome);
+  }
 }

@@ -1,6 +1,7 @@
-/** Findings of `sand policy check` as SARIF 2.1.0 (OASIS), which code scanning reads. Pure. */
+/** Findings of a policy as SARIF 2.1.0 (OASIS), which code scanning reads; those of `sand policy check` by their rules. Pure. */
 import { escapeJson } from '../../../audit/escape.ts';
 import type { PolicyFinding } from '../../../policies/check/finding.ts';
+import type { Origin } from '../../../policies/model.ts';
 import { WARNINGS } from '../../../policies/warnings.ts';
 import { VERSION } from '../../version.ts';
 
@@ -13,7 +14,25 @@ const RULES = {
 type RuleId = keyof typeof RULES;
 
 export function formatSarif(findings: readonly PolicyFinding[]): string {
-  const ids = Object.keys(RULES) as RuleId[];
+  return formatSarifLog('sand policy check', RULES, findings.map(resultOf));
+}
+
+export interface SarifResult<Id extends string> {
+  readonly ruleId: Id;
+  readonly level: 'error' | 'warning' | 'note';
+  readonly text: string;
+  readonly at: Origin;
+  /** What stays the same from run to run, so that a finding is one finding; absent: the reader works it out. */
+  readonly fingerprint?: string;
+}
+
+/** One run of one tool. `rules`: a sentence for each rule id. */
+export function formatSarifLog<Id extends string>(
+  name: string,
+  rules: Readonly<Record<Id, string>>,
+  results: readonly SarifResult<Id>[],
+): string {
+  const ids = Object.keys(rules) as Id[];
   const log = {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -21,24 +40,31 @@ export function formatSarif(findings: readonly PolicyFinding[]): string {
       {
         tool: {
           driver: {
-            name: 'sand policy check',
+            name,
             version: VERSION,
-            rules: ids.map((id) => ({ id, shortDescription: { text: RULES[id] } })),
+            rules: ids.map((id) => ({ id, shortDescription: { text: rules[id] } })),
           },
         },
-        results: findings.map((finding) => resultOf(finding, ids)),
+        results: results.map((result) => describeResult(result, ids)),
       },
     ],
   };
   return `${escapeJson(JSON.stringify(log))}\n`;
 }
 
-function resultOf({ severity, code, message, hint, at }: PolicyFinding, ids: readonly RuleId[]) {
+function resultOf({ severity, code, message, hint, at }: PolicyFinding): SarifResult<RuleId> {
+  return { ruleId: code, level: severity, text: `${message}. ${hint}`, at };
+}
+
+function describeResult<Id extends string>(
+  { ruleId, level, text, at, fingerprint }: SarifResult<Id>,
+  ids: readonly Id[],
+) {
   return {
-    ruleId: code,
-    ruleIndex: ids.indexOf(code),
-    level: severity,
-    message: { text: `${message}. ${hint}` },
+    ruleId,
+    ruleIndex: ids.indexOf(ruleId),
+    level,
+    message: { text },
     locations: [
       {
         physicalLocation: {
@@ -48,6 +74,7 @@ function resultOf({ severity, code, message, hint, at }: PolicyFinding, ids: rea
         },
       },
     ],
+    ...(fingerprint === undefined ? {} : { partialFingerprints: { 'sand/v1': fingerprint } }),
   };
 }
 

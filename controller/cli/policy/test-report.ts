@@ -93,8 +93,8 @@ function formatCase(file: string, outcome: CaseOutcome): string {
   return `    <testcase ${named}><failure message="${xml(differences.join('; '))}">${xml(text.join('\n'))}</failure></testcase>\n`;
 }
 
-/** XML 1.0 has no place for most control characters, so they are shown as escapes. */
-function xml(text: string): string {
+/** Text and attribute values. XML 1.0 has no place for most control characters, so they are shown as escapes. */
+export function xml(text: string): string {
   const safe = text.split('\n').map(escapeTerminal).join('\n');
   return safe
     .replaceAll('&', '&amp;')
