@@ -1,6 +1,6 @@
 // action/main.ts
-import { mkdirSync as mkdirSync5, writeFileSync as writeFileSync4 } from "node:fs";
-import { dirname as dirname2, join as join6, resolve as resolve4 } from "node:path";
+import { mkdirSync as mkdirSync5, writeFileSync as writeFileSync5 } from "node:fs";
+import { dirname as dirname2, join as join7, resolve as resolve4 } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // action/diff.ts
@@ -74,7 +74,7 @@ var LIMITS = {
 };
 
 // action/annotation.ts
-function annotateDenied({ denied, drift }, failOn, places) {
+function annotateDenied({ denied, drift, cuts }, failOn, places) {
   const level = (what) => failOn.includes(what) ? "error" : "warning";
   const rows = denied.slice(0, LIMITS.annotations).map((row) => {
     const { file, line } = placeOf(row, places);
@@ -86,14 +86,21 @@ function annotateDenied({ denied, drift }, failOn, places) {
       line
     };
   });
-  const changes = drift.slice(0, LIMITS.annotations - rows.length).map(
+  const changes = drift.map(
     (text) => ({
       level: level("drift"),
       title: "egress drifted from the baseline",
       message: clipText(text, LIMITS.textCharacters)
     })
   );
-  return [...rows, ...changes];
+  const widenings = cuts.map(
+    (text) => ({
+      level: level("ceiling"),
+      title: "the policy asks for more than the ceiling of this machine",
+      message: clipText(text, LIMITS.textCharacters)
+    })
+  );
+  return [...widenings, ...rows, ...changes].slice(0, LIMITS.annotations);
 }
 function annotateDiff({ changes }, failOn, places) {
   const level = failOn.includes("widen") || failOn.includes("any") ? "error" : "warning";
@@ -381,28 +388,34 @@ function parseCiReport(text) {
     exitCode: value.exitCode,
     denied: denied.filter((row) => row !== null),
     drift: list(value.drift).map(driftText),
+    cuts: list(objectOf(value.ceiling)?.cuts).map(cutText),
+    policyFile: stringOrNull(objectOf(value.policy)?.file),
     auditLog: stringOrNull(value.auditLog)
   };
 }
 function deniedRow(value) {
   const row = objectOf(value);
   if (row === null || typeof row.host !== "string") return null;
-  const rule = objectOf(row.rule);
   return {
     host: row.host,
     port: numberOrNull(row.port),
     protocol: stringOrNull(row.protocol),
     count: numberOrNull(row.count) ?? 1,
     reason: stringOrNull(row.reason) ?? "denied",
-    file: stringOrNull(row.file) ?? stringOrNull(rule?.file),
-    line: numberOrNull(row.line) ?? numberOrNull(rule?.line),
+    file: stringOrNull(row.file),
+    line: numberOrNull(row.line),
     suggestion: stringOrNull(row.suggestion)
   };
 }
 function driftText(value) {
   if (typeof value === "string") return value;
   const row = objectOf(value);
-  return stringOrNull(row?.text) ?? stringOrNull(row?.detail) ?? JSON.stringify(value);
+  return stringOrNull(row?.text) ?? JSON.stringify(value);
+}
+function cutText(value) {
+  const { ceiling, witness } = objectOf(value) ?? {};
+  const what = stringOrNull(witness) ?? "what could not be compared";
+  return `${stringOrNull(ceiling) ?? "the ceiling"} does not allow ${what}`;
 }
 function parsePolicyPatch(text) {
   const value = parseObject(text);
@@ -992,66 +1005,26 @@ ${content}
 }
 
 // action/summary.ts
-var PART = LIMITS.summaryCharacters / 5;
-function summarizeRun({ title, report, patch, heldBack }) {
-  const { denied, drift } = report;
-  const name = title === null ? "" : ` ${code(title)}`;
-  return [
-    `### ${headline(denied.length, drift.length)}${name}
+var PART = LIMITS.summaryCharacters / 6;
+function summarizeRun(result, limit = LIMITS.summaryCharacters) {
+  const { title, markdown, patch, heldBack } = result;
+  const head = title === null ? "" : `## ${code(title)}
 
-`,
-    deniedTable(report),
-    driftList(report),
-    patchOf(patch),
-    heldBackTable(heldBack),
-    `
-The log of this run is ${code(report.run)}.
-`
-  ].join("");
-}
-function headline(denied, drift) {
-  const what = [
-    ...denied > 0 ? [`${counted(denied, "destination")} denied`] : [],
-    ...drift > 0 ? [`${counted(drift, "change")} against the baseline`] : []
-  ];
-  return `${what.length === 0 ? "\u2705" : "\u26D4"} sand: ${what.length === 0 ? "nothing was denied" : what.join(", ")}`;
-}
-function deniedTable({ denied }) {
-  if (denied.length === 0) return "";
-  const rows = denied.map((row) => [
-    code(destinationOf(row)),
-    String(row.count),
-    code(row.reason),
-    row.file === null ? "" : code(row.line === null ? row.file : `${row.file}:${row.line}`),
-    row.suggestion === null ? "" : code(row.suggestion)
-  ]);
-  return `${table(["denied", "times", "why", "rule", "to allow it"], rows, PART)}
 `;
+  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
 }
-function driftList({ drift }) {
-  if (drift.length === 0) return "";
-  return `${table(
-    ["drift from the baseline"],
-    drift.map((text) => [code(text)]),
-    PART
-  )}
-`;
+function isTelling({ report: { denied, drift, cuts } }) {
+  return denied.length + drift.length + cuts.length > 0;
 }
 function patchOf(patch) {
   if (patch === null || patch.patch === "") return "";
-  const opens = table(
-    ["what this opens"],
-    patch.widens.map((text) => [code(text)]),
-    PART
-  );
-  return `To allow what was denied, after a look at what it opens:
-
-${block("diff", patch.patch, PART)}
-${opens}
-`;
+  const rows = patch.widens.map((text) => [code(text)]);
+  const opens = table(["what it opens"], rows, PART);
+  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
+${opens}`);
 }
 function heldBackTable(heldBack) {
-  const rows = heldBack.map(({ file, what, why }) => [file, code(what), why]);
+  const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);
   const content = rows.length === 0 ? "" : table(["file", "what", "why"], rows, PART);
   return folded(
     `${counted(heldBack.length, "thing")} held back that the guest wrote for later steps`,
@@ -1061,7 +1034,6 @@ function heldBackTable(heldBack) {
 function summarizeDiff(results) {
   const widens = results.reduce((sum, { diff }) => sum + diff.widens, 0);
   const narrows = results.reduce((sum, { diff }) => sum + diff.narrows, 0);
-  const mark = widens > 0 ? "\u26A0\uFE0F" : "\u2705";
   const parts = results.map(({ before, after, diff }) => {
     const rows = diff.changes.map(({ direction, text, witness, file, line }) => [
       direction === "widens" ? `**${direction}**` : code(direction),
@@ -1074,21 +1046,21 @@ function summarizeDiff(results) {
 
 ${changes}`;
   });
-  const title = `### ${mark} sand: the egress policy has ${counted(widens, "widening")}, ${counted(narrows, "narrowing")}
+  const title = `### sand: the egress policy has ${counted(widens, "widening")}, ${counted(narrows, "narrowing")}
 
 `;
   return within(title, parts, LIMITS.summaryCharacters);
 }
 function within(head, parts, limit) {
   let text = head;
+  let isWhole = true;
   for (const part of parts) {
-    if (text.length + part.length > limit - 100) return `${text}
-There is more in the report.
-`;
-    text += `${part}
+    if (text.length + part.length > limit - 100) isWhole = false;
+    else if (part !== "") text += `${part}
 `;
   }
-  return text;
+  return isWhole ? text : `${text}There is more in the report.
+`;
 }
 function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -1370,24 +1342,41 @@ function run({ cwd, environment }, argv, timeoutMs = LIMITS.toolMs, input = "") 
 }
 
 // action/step.ts
-import {
-  existsSync as existsSync3,
-  mkdirSync as mkdirSync4,
-  mkdtempSync as mkdtempSync2,
-  readdirSync,
-  readFileSync as readFileSync3,
-  renameSync,
-  writeFileSync as writeFileSync3
-} from "node:fs";
+import { mkdtempSync as mkdtempSync2, writeFileSync as writeFileSync4 } from "node:fs";
+import { join as join6 } from "node:path";
+
+// action/job-folder.ts
+import { existsSync as existsSync2, mkdirSync as mkdirSync4, readdirSync, readFileSync as readFileSync3, renameSync, writeFileSync as writeFileSync3 } from "node:fs";
 import { join as join5 } from "node:path";
+var KEPT_FILE = "guests.json";
+function readKept(folder) {
+  const value = parseObject(readBounded(join5(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
+  const guestEnv = list(value?.guestEnv).flatMap((entry) => {
+    const { name, value: text } = objectOf(entry) ?? {};
+    return typeof name === "string" && typeof text === "string" ? [{ name, value: text }] : [];
+  });
+  return { guestEnv, guestPath: list(value?.guestPath).filter((path) => typeof path === "string") };
+}
+function keep(folder, before, { guestEnv, guestPath }) {
+  const entries = new Map([...before.guestEnv, ...guestEnv].map((entry) => [entry.name, entry]));
+  let bytes = 0;
+  const bounded = [...entries.values()].filter(({ value }) => {
+    bytes += Buffer.byteLength(value);
+    return bytes <= LIMITS.guestVariablesBytes;
+  });
+  const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
+  const temporary = join5(folder, `${KEPT_FILE}.new`);
+  writeFileSync3(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 384 });
+  renameSync(temporary, join5(folder, KEPT_FILE));
+}
 
 // action/patch.ts
-import { existsSync as existsSync2 } from "node:fs";
+import { existsSync as existsSync3 } from "node:fs";
 import { resolve as resolve3 } from "node:path";
 var FOUND2 = "sand.policy.yaml";
 async function proposePatch({ sand, inputs: inputs2, workspace }, report, environment) {
   const named = inputs2.policy.length === 0 ? [FOUND2] : inputs2.policy;
-  const files = named.filter((name) => isFile(name) && existsSync2(resolve3(workspace, name)));
+  const files = named.filter((name) => isFile(name) && existsSync3(resolve3(workspace, name)));
   const [policyFile = null] = files;
   const hosts = allowable(report);
   if (policyFile === null || hosts.length === 0) return { policyFile, patch: null };
@@ -1424,7 +1413,7 @@ async function runStep(request) {
       formatAnnotation({ level: isFault ? "error" : "notice", title: "held back from later steps", message })
     );
   }
-  const result = report === null ? null : await show(request, report, handover);
+  const result = report === null ? null : await show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -1445,15 +1434,15 @@ async function runGuest(program, out2, workflowCommands) {
   }
 }
 function createPlace({ config, script, workdir }, kept) {
-  const folder = mkdtempSync2(join5(config.folder, "step-"));
+  const folder = mkdtempSync2(join6(config.folder, "step-"));
   const commandFiles = Object.fromEntries(
     COMMAND_FILES.map((name) => {
-      const path = join5(folder, name);
-      writeFileSync3(path, "", { flag: "wx", mode: 384 });
+      const path = join6(folder, name);
+      writeFileSync4(path, "", { flag: "wx", mode: 384 });
       return [name, path];
     })
   );
-  const report = (name) => join5(folder, `report.${name}`);
+  const report = (name) => join6(folder, `report.${name}`);
   const reports = { json: report("json"), sarif: report("sarif"), markdown: report("md") };
   return { workspace: config.workspace, workdir, script, commandFiles, reports, ...kept };
 }
@@ -1470,40 +1459,23 @@ function takeOver({ config, environment, reservedOutputs }, place, kept) {
   keep(config.folder, kept, handover);
   return handover;
 }
-async function show(request, report, handover) {
+async function show(request, report, place, { heldBack }) {
   const { config, environment, out: out2, title } = request;
+  const { workspace, inputs: inputs2 } = config;
   const { policyFile, patch } = await proposePatch(config, report, environment);
-  const places = { workspace: config.workspace, folder: config.workspace, policyFile };
-  for (const annotation of annotateDenied(report, config.inputs.failOn, places)) {
+  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  for (const annotation of annotateDenied(report, inputs2.failOn, places)) {
     out2.write(formatAnnotation(annotation));
   }
-  const result = { title, report, patch, heldBack: handover.heldBack };
-  const isTelling = report.denied.length + report.drift.length + handover.heldBack.length > 0;
-  if (isTelling || title === null) appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
+  const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? "";
+  const result = { title, report, markdown, patch, heldBack };
+  const isShown = isTelling(result) || heldBack.length > 0;
+  if (isShown || inputs2.mode === "run") {
+    appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
 `);
-  if (isTelling) out2.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
+  }
+  if (isShown) out2.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
   return result;
-}
-var KEPT_FILE = "guests.json";
-function readKept(folder) {
-  const value = parseObject(readBounded(join5(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
-  const guestEnv = list(value?.guestEnv).flatMap((entry) => {
-    const { name, value: text } = objectOf(entry) ?? {};
-    return typeof name === "string" && typeof text === "string" ? [{ name, value: text }] : [];
-  });
-  return { guestEnv, guestPath: list(value?.guestPath).filter((path) => typeof path === "string") };
-}
-function keep(folder, before, { guestEnv, guestPath }) {
-  const entries = new Map([...before.guestEnv, ...guestEnv].map((entry) => [entry.name, entry]));
-  let bytes = 0;
-  const bounded = [...entries.values()].filter(({ value }) => {
-    bytes += Buffer.byteLength(value);
-    return bytes <= LIMITS.guestVariablesBytes;
-  });
-  const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
-  const temporary = join5(folder, `${KEPT_FILE}.new`);
-  writeFileSync3(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 384 });
-  renameSync(temporary, join5(folder, KEPT_FILE));
 }
 
 // action/version.ts
@@ -1551,13 +1523,13 @@ async function act(job2, inputs2) {
 }
 function offerShell(job2, config) {
   const { folder } = config;
-  const place = join6(folder, "config.json");
-  writeFileSync4(place, JSON.stringify(config), { mode: 384 });
-  const program = join6(dirname2(fileURLToPath(import.meta.url)), "shell.js");
+  const place = join7(folder, "config.json");
+  writeFileSync5(place, JSON.stringify(config), { mode: 384 });
+  const program = join7(dirname2(fileURLToPath(import.meta.url)), "shell.js");
   const words2 = [process.execPath, program, place].map(quote).join(" ");
-  const bin = join6(folder, "bin");
+  const bin = join7(folder, "bin");
   mkdirSync5(bin);
-  writeFileSync4(join6(bin, SHELL_NAME), `#!/bin/sh
+  writeFileSync5(join7(bin, SHELL_NAME), `#!/bin/sh
 exec ${words2} "$@"
 `, { mode: 448 });
   appendLines(job2.environment.GITHUB_PATH, [bin]);
@@ -1572,8 +1544,8 @@ function quote(word) {
 }
 async function runCommand(job2, inputs2, config) {
   const { workspace, environment } = job2;
-  const script = join6(config.folder, "script");
-  writeFileSync4(script, `${inputs2.run}
+  const script = join7(config.folder, "script");
+  writeFileSync5(script, `${inputs2.run}
 `, { mode: 384 });
   const workdir = resolve4(workspace, inputs2.workingDirectory);
   const title = inputs2.name === "" ? null : inputs2.name;
@@ -1590,8 +1562,7 @@ async function runCommand(job2, inputs2, config) {
     "report-sarif": reports.sarif,
     "report-markdown": reports.markdown
   });
-  const isTelling = report !== null && report.denied.length + report.drift.length > 0;
-  await comment(job2, inputs2, result !== null && isTelling ? summarizeRun(result) : null);
+  await comment(job2, inputs2, result !== null && isTelling(result) ? summarizeRun(result) : null);
   return exitCode;
 }
 function describe(error) {

@@ -391,6 +391,19 @@ function readInputs({ environment }, out2, defaultSand) {
   return null;
 }
 
+// action/job-folder.ts
+import { existsSync, mkdirSync as mkdirSync2, readdirSync, readFileSync as readFileSync2, renameSync, writeFileSync } from "node:fs";
+import { join as join2 } from "node:path";
+var STEPS_FOLDER = "steps";
+function readSteps(folder2) {
+  const place = join2(folder2, STEPS_FOLDER);
+  if (!existsSync(place)) return [];
+  return readdirSync(place).sort().slice(0, LIMITS.steps).flatMap((name) => {
+    const text = readBounded(join2(place, name), LIMITS.reportBytes);
+    return text === null ? [] : [JSON.parse(text)];
+  });
+}
+
 // action/process.ts
 import { spawn } from "node:child_process";
 function ask(program, timeoutMs, input = "") {
@@ -454,25 +467,6 @@ function run({ cwd, environment }, argv, timeoutMs = LIMITS.toolMs, input = "") 
   return ask({ argv, cwd, environment }, timeoutMs, input);
 }
 
-// action/step.ts
-import {
-  existsSync,
-  mkdirSync as mkdirSync2,
-  mkdtempSync as mkdtempSync2,
-  readdirSync,
-  readFileSync as readFileSync2,
-  renameSync,
-  writeFileSync
-} from "node:fs";
-import { join as join2 } from "node:path";
-
-// action/annotation.ts
-function destinationOf({ host, port }) {
-  const shown = clipText(host, LIMITS.textCharacters);
-  if (port === null) return shown;
-  return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;
-}
-
 // action/markdown.ts
 function code(text) {
   const shown = escapeTerminal(clipText(text, LIMITS.textCharacters));
@@ -514,66 +508,26 @@ ${content}
 }
 
 // action/summary.ts
-var PART = LIMITS.summaryCharacters / 5;
-function summarizeRun({ title, report, patch, heldBack }) {
-  const { denied, drift } = report;
-  const name = title === null ? "" : ` ${code(title)}`;
-  return [
-    `### ${headline(denied.length, drift.length)}${name}
+var PART = LIMITS.summaryCharacters / 6;
+function summarizeRun(result, limit = LIMITS.summaryCharacters) {
+  const { title, markdown, patch, heldBack } = result;
+  const head = title === null ? "" : `## ${code(title)}
 
-`,
-    deniedTable(report),
-    driftList(report),
-    patchOf(patch),
-    heldBackTable(heldBack),
-    `
-The log of this run is ${code(report.run)}.
-`
-  ].join("");
-}
-function headline(denied, drift) {
-  const what = [
-    ...denied > 0 ? [`${counted(denied, "destination")} denied`] : [],
-    ...drift > 0 ? [`${counted(drift, "change")} against the baseline`] : []
-  ];
-  return `${what.length === 0 ? "\u2705" : "\u26D4"} sand: ${what.length === 0 ? "nothing was denied" : what.join(", ")}`;
-}
-function deniedTable({ denied }) {
-  if (denied.length === 0) return "";
-  const rows = denied.map((row) => [
-    code(destinationOf(row)),
-    String(row.count),
-    code(row.reason),
-    row.file === null ? "" : code(row.line === null ? row.file : `${row.file}:${row.line}`),
-    row.suggestion === null ? "" : code(row.suggestion)
-  ]);
-  return `${table(["denied", "times", "why", "rule", "to allow it"], rows, PART)}
 `;
+  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
 }
-function driftList({ drift }) {
-  if (drift.length === 0) return "";
-  return `${table(
-    ["drift from the baseline"],
-    drift.map((text) => [code(text)]),
-    PART
-  )}
-`;
+function isTelling({ report: { denied, drift, cuts } }) {
+  return denied.length + drift.length + cuts.length > 0;
 }
 function patchOf(patch) {
   if (patch === null || patch.patch === "") return "";
-  const opens = table(
-    ["what this opens"],
-    patch.widens.map((text) => [code(text)]),
-    PART
-  );
-  return `To allow what was denied, after a look at what it opens:
-
-${block("diff", patch.patch, PART)}
-${opens}
-`;
+  const rows = patch.widens.map((text) => [code(text)]);
+  const opens = table(["what it opens"], rows, PART);
+  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
+${opens}`);
 }
 function heldBackTable(heldBack) {
-  const rows = heldBack.map(({ file, what, why }) => [file, code(what), why]);
+  const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);
   const content = rows.length === 0 ? "" : table(["file", "what", "why"], rows, PART);
   return folded(
     `${counted(heldBack.length, "thing")} held back that the guest wrote for later steps`,
@@ -581,36 +535,26 @@ function heldBackTable(heldBack) {
   );
 }
 function summarizeSteps(steps, limit) {
-  const telling = steps.filter(({ report }) => report.denied.length > 0 || report.drift.length > 0);
+  const telling = steps.filter(isTelling);
   const quiet = steps.length - telling.length;
   const rest = quiet === 0 ? "" : `In ${counted(quiet, "other step")} nothing was denied.
 `;
-  return within("", [...telling.map(summarizeRun), rest], limit);
+  const runs = telling.map((step) => summarizeRun(step, limit / 2));
+  return within("", [...runs, rest], limit);
 }
 function within(head, parts, limit) {
   let text = head;
+  let isWhole = true;
   for (const part of parts) {
-    if (text.length + part.length > limit - 100) return `${text}
-There is more in the report.
-`;
-    text += `${part}
+    if (text.length + part.length > limit - 100) isWhole = false;
+    else if (part !== "") text += `${part}
 `;
   }
-  return text;
+  return isWhole ? text : `${text}There is more in the report.
+`;
 }
 function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-// action/step.ts
-var STEPS_FOLDER = "steps";
-function readSteps(folder2) {
-  const place = join2(folder2, STEPS_FOLDER);
-  if (!existsSync(place)) return [];
-  return readdirSync(place).sort().slice(0, LIMITS.steps).flatMap((name) => {
-    const text = readBounded(join2(place, name), LIMITS.reportBytes);
-    return text === null ? [] : [JSON.parse(text)];
-  });
 }
 
 // action/version.ts
@@ -643,6 +587,5 @@ var folder = readState(job, "folder");
 var inputs = folder === "" ? null : readInputs(job, out, `sand-egress@${readVersion()}`);
 if (inputs !== null) {
   const steps = readSteps(folder);
-  const isTelling = steps.some(({ report }) => report.denied.length + report.drift.length > 0);
-  await comment(job, inputs, isTelling ? summarizeSteps(steps, LIMITS.commentCharacters) : null);
+  await comment(job, inputs, steps.some(isTelling) ? summarizeSteps(steps, LIMITS.commentCharacters) : null);
 }

@@ -1,41 +1,9 @@
 // action/shell.ts
 import { resolve as resolve2 } from "node:path";
 
-// action/step.ts
-import {
-  existsSync as existsSync2,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync
-} from "node:fs";
+// action/job-folder.ts
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
-// action/annotation.ts
-import { isAbsolute, relative } from "node:path";
-
-// audit/escape.ts
-var UNSAFE_IN_TERMINAL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/gu;
-var PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
-function escapeTerminal(text) {
-  if (PRINTABLE_ASCII.test(text)) return text;
-  return text.replace(UNSAFE_IN_TERMINAL, toVisibleEscape);
-}
-function clipText(text, limit) {
-  if (text.length <= limit) return text;
-  let end = limit - 1;
-  const last = text.charCodeAt(end - 1);
-  if (last >= 55296 && last <= 56319) end -= 1;
-  return `${text.slice(0, end)}\u2026`;
-}
-function toVisibleEscape(character) {
-  const code2 = character.codePointAt(0) ?? 0;
-  if (code2 <= 255) return `\\x${code2.toString(16).padStart(2, "0")}`;
-  if (code2 <= 65535) return `\\u${code2.toString(16).padStart(4, "0")}`;
-  return `\\u{${code2.toString(16)}}`;
-}
 
 // action/limits.ts
 var LIMITS = {
@@ -79,52 +47,78 @@ var LIMITS = {
   steps: 500
 };
 
-// action/annotation.ts
-function annotateDenied({ denied, drift }, failOn, places) {
-  const level = (what) => failOn.includes(what) ? "error" : "warning";
-  const rows = denied.slice(0, LIMITS.annotations).map((row) => {
-    const { file, line } = placeOf(row, places);
-    return {
-      level: level("denied"),
-      title: `${destinationOf(row)} was denied`,
-      message: messageOf(row),
-      file,
-      line
-    };
+// action/report.ts
+function parseCiReport(text) {
+  const value = parseObject(text);
+  if (value === null || typeof value.run !== "string" || !Array.isArray(value.denied)) return null;
+  const denied = value.denied.map(deniedRow);
+  if (denied.some((row) => row === null) || typeof value.exitCode !== "number") return null;
+  return {
+    run: value.run,
+    exitCode: value.exitCode,
+    denied: denied.filter((row) => row !== null),
+    drift: list(value.drift).map(driftText),
+    cuts: list(objectOf(value.ceiling)?.cuts).map(cutText),
+    policyFile: stringOrNull(objectOf(value.policy)?.file),
+    auditLog: stringOrNull(value.auditLog)
+  };
+}
+function deniedRow(value) {
+  const row = objectOf(value);
+  if (row === null || typeof row.host !== "string") return null;
+  return {
+    host: row.host,
+    port: numberOrNull(row.port),
+    protocol: stringOrNull(row.protocol),
+    count: numberOrNull(row.count) ?? 1,
+    reason: stringOrNull(row.reason) ?? "denied",
+    file: stringOrNull(row.file),
+    line: numberOrNull(row.line),
+    suggestion: stringOrNull(row.suggestion)
+  };
+}
+function driftText(value) {
+  if (typeof value === "string") return value;
+  const row = objectOf(value);
+  return stringOrNull(row?.text) ?? JSON.stringify(value);
+}
+function cutText(value) {
+  const { ceiling, witness } = objectOf(value) ?? {};
+  const what = stringOrNull(witness) ?? "what could not be compared";
+  return `${stringOrNull(ceiling) ?? "the ceiling"} does not allow ${what}`;
+}
+function parsePolicyPatch(text) {
+  const value = parseObject(text);
+  if (value === null || typeof value.patch !== "string") return null;
+  const widens = list(value.changes).flatMap((change) => {
+    const { direction, text: what } = objectOf(change) ?? {};
+    return direction === "widens" && typeof what === "string" ? [what] : [];
   });
-  const changes = drift.slice(0, LIMITS.annotations - rows.length).map(
-    (text) => ({
-      level: level("drift"),
-      title: "egress drifted from the baseline",
-      message: clipText(text, LIMITS.textCharacters)
-    })
-  );
-  return [...rows, ...changes];
+  return { patch: value.patch, widens };
 }
-function destinationOf({ host, port }) {
-  const shown = clipText(host, LIMITS.textCharacters);
-  if (port === null) return shown;
-  return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;
-}
-function messageOf({ reason, count, suggestion }) {
-  const times = count === 1 ? "once" : `${count} times`;
-  const cure = suggestion === null ? "" : `
-to allow it: ${clipText(suggestion, LIMITS.textCharacters)}`;
-  return `${clipText(reason, LIMITS.textCharacters)}, ${times}${cure}`;
-}
-function placeOf({ file, line }, { workspace, folder, policyFile }) {
-  for (const [path, at] of [
-    [file, line],
-    [policyFile, 1]
-  ]) {
-    if (path === null) continue;
-    const absolute = isAbsolute(path) ? path : `${folder}/${path}`;
-    const inside = relative(workspace, absolute);
-    if (inside !== "" && !inside.startsWith("..") && !isAbsolute(inside))
-      return { file: inside, line: Math.max(1, at ?? 1) };
+function parseObject(text) {
+  try {
+    return objectOf(JSON.parse(text));
+  } catch {
+    return null;
   }
-  return { file: void 0, line: void 0 };
 }
+function objectOf(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
+}
+function list(value) {
+  return Array.isArray(value) ? value : [];
+}
+function stringOrNull(value) {
+  return typeof value === "string" ? value : null;
+}
+function numberOrNull(value) {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+// action/runner-files.ts
+import { randomBytes } from "node:crypto";
+import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
 // action/command-file.ts
 function parseEntries(text) {
@@ -162,6 +156,164 @@ function formatEntry({ name, value }, delimiter) {
 ${value}
 ${delimiter}
 `;
+}
+
+// action/runner-files.ts
+function appendEntries(path, entries) {
+  if (path === void 0 || path === "" || entries.length === 0) return;
+  appendFileSync(path, entries.map((entry) => formatEntry(entry, freshDelimiter())).join(""));
+}
+function appendLines(path, lines) {
+  if (path === void 0 || path === "" || lines.length === 0) return;
+  appendFileSync(path, lines.map((line) => `${line}
+`).join(""));
+}
+function appendText(path, text) {
+  if (path === void 0 || path === "" || text === "") return;
+  appendFileSync(path, text);
+}
+function freshDelimiter() {
+  return `sand_${freshToken()}`;
+}
+function freshToken() {
+  return randomBytes(20).toString("hex");
+}
+function readBounded(path, limit) {
+  let file;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return null;
+  }
+  try {
+    const { size } = fstatSync(file);
+    if (!fstatSync(file).isFile() || size > limit) return null;
+    const bytes = Buffer.alloc(size);
+    let read = 0;
+    while (read < size) {
+      const count = readSync(file, bytes, read, size - read, read);
+      if (count === 0) break;
+      read += count;
+    }
+    return bytes.subarray(0, read).toString("utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
+// action/job-folder.ts
+var KEPT_FILE = "guests.json";
+function readKept(folder) {
+  const value = parseObject(readBounded(join(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
+  const guestEnv = list(value?.guestEnv).flatMap((entry) => {
+    const { name, value: text } = objectOf(entry) ?? {};
+    return typeof name === "string" && typeof text === "string" ? [{ name, value: text }] : [];
+  });
+  return { guestEnv, guestPath: list(value?.guestPath).filter((path) => typeof path === "string") };
+}
+function keep(folder, before, { guestEnv, guestPath }) {
+  const entries = new Map([...before.guestEnv, ...guestEnv].map((entry) => [entry.name, entry]));
+  let bytes = 0;
+  const bounded = [...entries.values()].filter(({ value }) => {
+    bytes += Buffer.byteLength(value);
+    return bytes <= LIMITS.guestVariablesBytes;
+  });
+  const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
+  const temporary = join(folder, `${KEPT_FILE}.new`);
+  writeFileSync(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 384 });
+  renameSync(temporary, join(folder, KEPT_FILE));
+}
+var STEPS_FOLDER = "steps";
+function recordStep(folder, result) {
+  mkdirSync(join(folder, STEPS_FOLDER), { recursive: true });
+  writeFileSync(join(folder, STEPS_FOLDER, `${Date.now()}-${freshToken()}.json`), JSON.stringify(result), {
+    mode: 384
+  });
+}
+function readConfig(path) {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
+
+// action/step.ts
+import { mkdtempSync, writeFileSync as writeFileSync2 } from "node:fs";
+import { join as join2 } from "node:path";
+
+// action/annotation.ts
+import { isAbsolute, relative } from "node:path";
+
+// audit/escape.ts
+var UNSAFE_IN_TERMINAL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/gu;
+var PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+function escapeTerminal(text) {
+  if (PRINTABLE_ASCII.test(text)) return text;
+  return text.replace(UNSAFE_IN_TERMINAL, toVisibleEscape);
+}
+function clipText(text, limit) {
+  if (text.length <= limit) return text;
+  let end = limit - 1;
+  const last = text.charCodeAt(end - 1);
+  if (last >= 55296 && last <= 56319) end -= 1;
+  return `${text.slice(0, end)}\u2026`;
+}
+function toVisibleEscape(character) {
+  const code2 = character.codePointAt(0) ?? 0;
+  if (code2 <= 255) return `\\x${code2.toString(16).padStart(2, "0")}`;
+  if (code2 <= 65535) return `\\u${code2.toString(16).padStart(4, "0")}`;
+  return `\\u{${code2.toString(16)}}`;
+}
+
+// action/annotation.ts
+function annotateDenied({ denied, drift, cuts }, failOn, places) {
+  const level = (what) => failOn.includes(what) ? "error" : "warning";
+  const rows = denied.slice(0, LIMITS.annotations).map((row) => {
+    const { file, line } = placeOf(row, places);
+    return {
+      level: level("denied"),
+      title: `${destinationOf(row)} was denied`,
+      message: messageOf(row),
+      file,
+      line
+    };
+  });
+  const changes = drift.map(
+    (text) => ({
+      level: level("drift"),
+      title: "egress drifted from the baseline",
+      message: clipText(text, LIMITS.textCharacters)
+    })
+  );
+  const widenings = cuts.map(
+    (text) => ({
+      level: level("ceiling"),
+      title: "the policy asks for more than the ceiling of this machine",
+      message: clipText(text, LIMITS.textCharacters)
+    })
+  );
+  return [...widenings, ...rows, ...changes].slice(0, LIMITS.annotations);
+}
+function destinationOf({ host, port }) {
+  const shown = clipText(host, LIMITS.textCharacters);
+  if (port === null) return shown;
+  return shown.includes(":") ? `[${shown}]:${port}` : `${shown}:${port}`;
+}
+function messageOf({ reason, count, suggestion }) {
+  const times = count === 1 ? "once" : `${count} times`;
+  const cure = suggestion === null ? "" : `
+to allow it: ${clipText(suggestion, LIMITS.textCharacters)}`;
+  return `${clipText(reason, LIMITS.textCharacters)}, ${times}${cure}`;
+}
+function placeOf({ file, line }, { workspace, folder, policyFile }) {
+  for (const [path, at] of [
+    [file, line],
+    [policyFile, 1]
+  ]) {
+    if (path === null) continue;
+    const absolute = isAbsolute(path) ? path : `${folder}/${path}`;
+    const inside = relative(workspace, absolute);
+    if (inside !== "" && !inside.startsWith("..") && !isAbsolute(inside))
+      return { file: inside, line: Math.max(1, at ?? 1) };
+  }
+  return { file: void 0, line: void 0 };
 }
 
 // action/handover.ts
@@ -369,7 +521,7 @@ function cleanEnvironment(environment, named) {
 }
 
 // action/patch.ts
-import { existsSync } from "node:fs";
+import { existsSync as existsSync2 } from "node:fs";
 import { resolve } from "node:path";
 
 // action/process.ts
@@ -436,74 +588,11 @@ async function relay(program, out) {
   }
 }
 
-// action/report.ts
-function parseCiReport(text) {
-  const value = parseObject(text);
-  if (value === null || typeof value.run !== "string" || !Array.isArray(value.denied)) return null;
-  const denied = value.denied.map(deniedRow);
-  if (denied.some((row) => row === null) || typeof value.exitCode !== "number") return null;
-  return {
-    run: value.run,
-    exitCode: value.exitCode,
-    denied: denied.filter((row) => row !== null),
-    drift: list(value.drift).map(driftText),
-    auditLog: stringOrNull(value.auditLog)
-  };
-}
-function deniedRow(value) {
-  const row = objectOf(value);
-  if (row === null || typeof row.host !== "string") return null;
-  const rule = objectOf(row.rule);
-  return {
-    host: row.host,
-    port: numberOrNull(row.port),
-    protocol: stringOrNull(row.protocol),
-    count: numberOrNull(row.count) ?? 1,
-    reason: stringOrNull(row.reason) ?? "denied",
-    file: stringOrNull(row.file) ?? stringOrNull(rule?.file),
-    line: numberOrNull(row.line) ?? numberOrNull(rule?.line),
-    suggestion: stringOrNull(row.suggestion)
-  };
-}
-function driftText(value) {
-  if (typeof value === "string") return value;
-  const row = objectOf(value);
-  return stringOrNull(row?.text) ?? stringOrNull(row?.detail) ?? JSON.stringify(value);
-}
-function parsePolicyPatch(text) {
-  const value = parseObject(text);
-  if (value === null || typeof value.patch !== "string") return null;
-  const widens = list(value.changes).flatMap((change) => {
-    const { direction, text: what } = objectOf(change) ?? {};
-    return direction === "widens" && typeof what === "string" ? [what] : [];
-  });
-  return { patch: value.patch, widens };
-}
-function parseObject(text) {
-  try {
-    return objectOf(JSON.parse(text));
-  } catch {
-    return null;
-  }
-}
-function objectOf(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : null;
-}
-function list(value) {
-  return Array.isArray(value) ? value : [];
-}
-function stringOrNull(value) {
-  return typeof value === "string" ? value : null;
-}
-function numberOrNull(value) {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
 // action/patch.ts
 var FOUND = "sand.policy.yaml";
 async function proposePatch({ sand, inputs, workspace }, report, environment) {
   const named = inputs.policy.length === 0 ? [FOUND] : inputs.policy;
-  const files = named.filter((name) => isFile(name) && existsSync(resolve(workspace, name)));
+  const files = named.filter((name) => isFile(name) && existsSync2(resolve(workspace, name)));
   const [policyFile = null] = files;
   const hosts = allowable(report);
   if (policyFile === null || hosts.length === 0) return { policyFile, patch: null };
@@ -519,51 +608,6 @@ function isFile(name) {
 function allowable({ denied }) {
   const hosts = denied.filter(({ suggestion }) => suggestion?.startsWith("- allow: ") === true).filter(({ host }) => /^[a-z0-9_][a-z0-9_.:-]*$/i.test(host)).map(destinationOf);
   return [...new Set(hosts)].slice(0, LIMITS.rows);
-}
-
-// action/runner-files.ts
-import { randomBytes } from "node:crypto";
-import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-function appendEntries(path, entries) {
-  if (path === void 0 || path === "" || entries.length === 0) return;
-  appendFileSync(path, entries.map((entry) => formatEntry(entry, freshDelimiter())).join(""));
-}
-function appendLines(path, lines) {
-  if (path === void 0 || path === "" || lines.length === 0) return;
-  appendFileSync(path, lines.map((line) => `${line}
-`).join(""));
-}
-function appendText(path, text) {
-  if (path === void 0 || path === "" || text === "") return;
-  appendFileSync(path, text);
-}
-function freshDelimiter() {
-  return `sand_${freshToken()}`;
-}
-function freshToken() {
-  return randomBytes(20).toString("hex");
-}
-function readBounded(path, limit) {
-  let file;
-  try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
-    return null;
-  }
-  try {
-    const { size } = fstatSync(file);
-    if (!fstatSync(file).isFile() || size > limit) return null;
-    const bytes = Buffer.alloc(size);
-    let read = 0;
-    while (read < size) {
-      const count = readSync(file, bytes, read, size - read, read);
-      if (count === 0) break;
-      read += count;
-    }
-    return bytes.subarray(0, read).toString("utf8");
-  } finally {
-    closeSync(file);
-  }
 }
 
 // action/markdown.ts
@@ -607,71 +651,42 @@ ${content}
 }
 
 // action/summary.ts
-var PART = LIMITS.summaryCharacters / 5;
-function summarizeRun({ title, report, patch, heldBack }) {
-  const { denied, drift } = report;
-  const name = title === null ? "" : ` ${code(title)}`;
-  return [
-    `### ${headline(denied.length, drift.length)}${name}
+var PART = LIMITS.summaryCharacters / 6;
+function summarizeRun(result, limit = LIMITS.summaryCharacters) {
+  const { title, markdown, patch, heldBack } = result;
+  const head = title === null ? "" : `## ${code(title)}
 
-`,
-    deniedTable(report),
-    driftList(report),
-    patchOf(patch),
-    heldBackTable(heldBack),
-    `
-The log of this run is ${code(report.run)}.
-`
-  ].join("");
-}
-function headline(denied, drift) {
-  const what = [
-    ...denied > 0 ? [`${counted(denied, "destination")} denied`] : [],
-    ...drift > 0 ? [`${counted(drift, "change")} against the baseline`] : []
-  ];
-  return `${what.length === 0 ? "\u2705" : "\u26D4"} sand: ${what.length === 0 ? "nothing was denied" : what.join(", ")}`;
-}
-function deniedTable({ denied }) {
-  if (denied.length === 0) return "";
-  const rows = denied.map((row) => [
-    code(destinationOf(row)),
-    String(row.count),
-    code(row.reason),
-    row.file === null ? "" : code(row.line === null ? row.file : `${row.file}:${row.line}`),
-    row.suggestion === null ? "" : code(row.suggestion)
-  ]);
-  return `${table(["denied", "times", "why", "rule", "to allow it"], rows, PART)}
 `;
+  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
 }
-function driftList({ drift }) {
-  if (drift.length === 0) return "";
-  return `${table(
-    ["drift from the baseline"],
-    drift.map((text) => [code(text)]),
-    PART
-  )}
-`;
+function isTelling({ report: { denied, drift, cuts } }) {
+  return denied.length + drift.length + cuts.length > 0;
 }
 function patchOf(patch) {
   if (patch === null || patch.patch === "") return "";
-  const opens = table(
-    ["what this opens"],
-    patch.widens.map((text) => [code(text)]),
-    PART
-  );
-  return `To allow what was denied, after a look at what it opens:
-
-${block("diff", patch.patch, PART)}
-${opens}
-`;
+  const rows = patch.widens.map((text) => [code(text)]);
+  const opens = table(["what it opens"], rows, PART);
+  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
+${opens}`);
 }
 function heldBackTable(heldBack) {
-  const rows = heldBack.map(({ file, what, why }) => [file, code(what), why]);
+  const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);
   const content = rows.length === 0 ? "" : table(["file", "what", "why"], rows, PART);
   return folded(
     `${counted(heldBack.length, "thing")} held back that the guest wrote for later steps`,
     content
   );
+}
+function within(head, parts, limit) {
+  let text = head;
+  let isWhole = true;
+  for (const part of parts) {
+    if (text.length + part.length > limit - 100) isWhole = false;
+    else if (part !== "") text += `${part}
+`;
+  }
+  return isWhole ? text : `${text}There is more in the report.
+`;
 }
 function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -732,7 +747,7 @@ async function runStep(request) {
       formatAnnotation({ level: isFault ? "error" : "notice", title: "held back from later steps", message })
     );
   }
-  const result = report === null ? null : await show(request, report, handover);
+  const result = report === null ? null : await show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -753,15 +768,15 @@ async function runGuest(program, out, workflowCommands) {
   }
 }
 function createPlace({ config: config2, script: script2, workdir }, kept) {
-  const folder = mkdtempSync(join(config2.folder, "step-"));
+  const folder = mkdtempSync(join2(config2.folder, "step-"));
   const commandFiles = Object.fromEntries(
     COMMAND_FILES.map((name) => {
-      const path = join(folder, name);
-      writeFileSync(path, "", { flag: "wx", mode: 384 });
+      const path = join2(folder, name);
+      writeFileSync2(path, "", { flag: "wx", mode: 384 });
       return [name, path];
     })
   );
-  const report = (name) => join(folder, `report.${name}`);
+  const report = (name) => join2(folder, `report.${name}`);
   const reports = { json: report("json"), sarif: report("sarif"), markdown: report("md") };
   return { workspace: config2.workspace, workdir, script: script2, commandFiles, reports, ...kept };
 }
@@ -778,50 +793,23 @@ function takeOver({ config: config2, environment, reservedOutputs }, place, kept
   keep(config2.folder, kept, handover);
   return handover;
 }
-async function show(request, report, handover) {
+async function show(request, report, place, { heldBack }) {
   const { config: config2, environment, out, title } = request;
+  const { workspace, inputs } = config2;
   const { policyFile, patch } = await proposePatch(config2, report, environment);
-  const places = { workspace: config2.workspace, folder: config2.workspace, policyFile };
-  for (const annotation of annotateDenied(report, config2.inputs.failOn, places)) {
+  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  for (const annotation of annotateDenied(report, inputs.failOn, places)) {
     out.write(formatAnnotation(annotation));
   }
-  const result = { title, report, patch, heldBack: handover.heldBack };
-  const isTelling = report.denied.length + report.drift.length + handover.heldBack.length > 0;
-  if (isTelling || title === null) appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
+  const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? "";
+  const result = { title, report, markdown, patch, heldBack };
+  const isShown = isTelling(result) || heldBack.length > 0;
+  if (isShown || inputs.mode === "run") {
+    appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
 `);
-  if (isTelling) out.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
+  }
+  if (isShown) out.write(formatLine(`sand: the log of this step is ${report.auditLog ?? report.run}`));
   return result;
-}
-var KEPT_FILE = "guests.json";
-function readKept(folder) {
-  const value = parseObject(readBounded(join(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
-  const guestEnv = list(value?.guestEnv).flatMap((entry) => {
-    const { name, value: text } = objectOf(entry) ?? {};
-    return typeof name === "string" && typeof text === "string" ? [{ name, value: text }] : [];
-  });
-  return { guestEnv, guestPath: list(value?.guestPath).filter((path) => typeof path === "string") };
-}
-function keep(folder, before, { guestEnv, guestPath }) {
-  const entries = new Map([...before.guestEnv, ...guestEnv].map((entry) => [entry.name, entry]));
-  let bytes = 0;
-  const bounded = [...entries.values()].filter(({ value }) => {
-    bytes += Buffer.byteLength(value);
-    return bytes <= LIMITS.guestVariablesBytes;
-  });
-  const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
-  const temporary = join(folder, `${KEPT_FILE}.new`);
-  writeFileSync(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 384 });
-  renameSync(temporary, join(folder, KEPT_FILE));
-}
-var STEPS_FOLDER = "steps";
-function recordStep(folder, result) {
-  mkdirSync(join(folder, STEPS_FOLDER), { recursive: true });
-  writeFileSync(join(folder, STEPS_FOLDER, `${Date.now()}-${freshToken()}.json`), JSON.stringify(result), {
-    mode: 384
-  });
-}
-function readConfig(path) {
-  return JSON.parse(readFileSync(path, "utf8"));
 }
 
 // action/shell.ts
