@@ -18,14 +18,6 @@ function toEntity(character: string): string {
   return `&#${character.codePointAt(0) ?? 32};`;
 }
 
-/** A fenced block that its own text cannot end. Lines stay lines; what is longer than `limit` is cut. */
-export function block(language: string, text: string, limit: number): string {
-  const shown = clipText(text.split('\n').map(escapeTerminal).join('\n').trimEnd(), limit);
-  const longest = Math.max(2, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length));
-  const fence = '`'.repeat(longest + 1);
-  return `${fence}${language}\n${shown}\n${fence}\n`;
-}
-
 /** Cells are Markdown already. Rows that find no room are counted. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], limit: number): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`;

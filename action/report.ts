@@ -28,12 +28,6 @@ export interface CiReport {
   readonly auditLog: string | null;
 }
 
-export interface PolicyPatch {
-  readonly patch: string;
-  /** What it opens, a sentence each. */
-  readonly widens: readonly string[];
-}
-
 export interface PolicyDiff {
   readonly widens: number;
   readonly narrows: number;
@@ -97,16 +91,6 @@ function cutText(value: unknown): string {
   const { ceiling, witness } = objectOf(value) ?? {};
   const what = stringOrNull(witness) ?? 'what could not be compared';
   return `${stringOrNull(ceiling) ?? 'the ceiling'} does not allow ${what}`;
-}
-
-export function parsePolicyPatch(text: string): PolicyPatch | null {
-  const value = parseObject(text);
-  if (value === null || typeof value.patch !== 'string') return null;
-  const widens = list(value.changes).flatMap((change) => {
-    const { direction, text: what } = objectOf(change) ?? {};
-    return direction === 'widens' && typeof what === 'string' ? [what] : [];
-  });
-  return { patch: value.patch, widens };
 }
 
 export function parsePolicyDiff(text: string): PolicyDiff | null {

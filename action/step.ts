@@ -15,7 +15,6 @@ import {
 } from './invocation.ts';
 import { type Kept, keep, readKept, type StepConfig } from './job-folder.ts';
 import { LIMITS } from './limits.ts';
-import { proposePatch } from './patch.ts';
 import { relay } from './process.ts';
 import { type CiReport, parseCiReport } from './report.ts';
 import {
@@ -64,7 +63,7 @@ export async function runStep(request: StepRequest): Promise<StepEnd> {
       formatAnnotation({ level: isFault ? 'error' : 'notice', title: 'held back from later steps', message }),
     );
   }
-  const result = report === null ? null : await show(request, report, place, handover);
+  const result = report === null ? null : show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -125,21 +124,15 @@ function takeOver(
   return handover;
 }
 
-async function show(
-  request: StepRequest,
-  report: CiReport,
-  place: StepPlace,
-  { heldBack }: Handover,
-): Promise<StepResult> {
+function show(request: StepRequest, report: CiReport, place: StepPlace, { heldBack }: Handover): StepResult {
   const { config, environment, out, title } = request;
   const { workspace, inputs } = config;
-  const { policyFile, patch } = await proposePatch(config, report, environment);
-  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  const places = { workspace, folder: workspace, policyFile: report.policyFile };
   for (const annotation of annotateDenied(report, inputs.failOn, places)) {
     out.write(formatAnnotation(annotation));
   }
   const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? '';
-  const result = { title, report, markdown, patch, heldBack };
+  const result = { title, report, markdown, heldBack };
   const isShown = isTelling(result) || heldBack.length > 0;
   // Before the guest's own summary, which could leave a fold or a comment open.
   if (isShown || inputs.mode === 'run') {

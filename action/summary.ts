@@ -1,11 +1,11 @@
 /**
- * What a reviewer reads of a run or of a change of policy: the report of `sand ci`, the patch that allows what was denied and what
- * that opens, and what was held back. The same for the job's summary and for the comment on a pull request. Pure.
+ * What a reviewer reads of a run or of a change of policy: the report of `sand ci`, with the lines that allow what was denied and what
+ * they open, and what was held back. The same for the job's summary and for the comment on a pull request. Pure.
  */
 import type { HeldBack } from './handover.ts';
 import { LIMITS } from './limits.ts';
-import { block, code, folded, table } from './markdown.ts';
-import type { CiReport, PolicyDiff, PolicyPatch } from './report.ts';
+import { code, folded, table } from './markdown.ts';
+import type { CiReport, PolicyDiff } from './report.ts';
 
 export interface StepResult {
   /** What people call the step; null where it needs no name. */
@@ -13,7 +13,6 @@ export interface StepResult {
   readonly report: CiReport;
   /** As `sand ci` writes it for such places: denied first, what was allowed folded, bounded. */
   readonly markdown: string;
-  readonly patch: PolicyPatch | null;
   readonly heldBack: readonly HeldBack[];
 }
 
@@ -21,21 +20,14 @@ export interface StepResult {
 const PART = LIMITS.summaryCharacters / 6;
 
 export function summarizeRun(result: StepResult, limit: number = LIMITS.summaryCharacters): string {
-  const { title, markdown, patch, heldBack } = result;
+  const { title, markdown, heldBack } = result;
   const head = title === null ? '' : `## ${code(title)}\n\n`;
-  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
+  return within(head, [markdown, heldBackTable(heldBack)], limit);
 }
 
 /** Whether there is something for a person to look at. */
 export function isTelling({ report: { denied, drift, cuts } }: Pick<StepResult, 'report'>): boolean {
   return denied.length + drift.length + cuts.length > 0;
-}
-
-export function patchOf(patch: PolicyPatch | null): string {
-  if (patch === null || patch.patch === '') return '';
-  const rows = patch.widens.map((text) => [code(text)]);
-  const opens = table(['what it opens'], rows, PART);
-  return folded('The patch that allows it', `${block('diff', patch.patch, PART)}\n${opens}`);
 }
 
 export function heldBackTable(heldBack: readonly HeldBack[]): string {

@@ -1,6 +1,6 @@
 // action/main.ts
 import { mkdirSync as mkdirSync5, writeFileSync as writeFileSync5 } from "node:fs";
-import { dirname as dirname2, join as join7, resolve as resolve4 } from "node:path";
+import { dirname as dirname2, join as join7, resolve as resolve3 } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // action/diff.ts
@@ -177,10 +177,10 @@ function ask(program, timeoutMs, input = "") {
     isLate = true;
     child.kill("SIGKILL");
   }, timeoutMs);
-  return new Promise((resolve5) => {
+  return new Promise((resolve4) => {
     const end = (code2, why = "") => {
       clearTimeout(deadline);
-      resolve5({ code: code2, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() + why });
+      resolve4({ code: code2, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() + why });
     };
     child.on("error", (error) => end(127, error.message));
     child.on("close", (code2) => end(isLate ? 124 : code2 ?? 125));
@@ -214,9 +214,9 @@ async function relay(program, out2) {
     }
   };
   try {
-    const ended = new Promise((resolve5, reject) => {
+    const ended = new Promise((resolve4, reject) => {
       child.on("error", reject);
-      child.on("close", (code3) => resolve5(code3 ?? 125));
+      child.on("close", (code3) => resolve4(code3 ?? 125));
     });
     const [code2] = await Promise.all([ended, pump(child.stdout), pump(child.stderr)]);
     return { code: code2, endsLine };
@@ -416,15 +416,6 @@ function cutText(value) {
   const { ceiling, witness } = objectOf(value) ?? {};
   const what = stringOrNull(witness) ?? "what could not be compared";
   return `${stringOrNull(ceiling) ?? "the ceiling"} does not allow ${what}`;
-}
-function parsePolicyPatch(text) {
-  const value = parseObject(text);
-  if (value === null || typeof value.patch !== "string") return null;
-  const widens = list(value.changes).flatMap((change) => {
-    const { direction, text: what } = objectOf(change) ?? {};
-    return direction === "widens" && typeof what === "string" ? [what] : [];
-  });
-  return { patch: value.patch, widens };
 }
 function parsePolicyDiff(text) {
   const value = parseObject(text);
@@ -972,15 +963,6 @@ function code(text) {
 function toEntity(character) {
   return `&#${character.codePointAt(0) ?? 32};`;
 }
-function block(language, text, limit) {
-  const shown = clipText(text.split("\n").map(escapeTerminal).join("\n").trimEnd(), limit);
-  const longest = Math.max(2, ...[...shown.matchAll(/`+/g)].map(([run2]) => run2.length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}${language}
-${shown}
-${fence}
-`;
-}
 function table(head, rows, limit) {
   const line = (cells) => `| ${cells.join(" | ")} |
 `;
@@ -1007,21 +989,14 @@ ${content}
 // action/summary.ts
 var PART = LIMITS.summaryCharacters / 6;
 function summarizeRun(result, limit = LIMITS.summaryCharacters) {
-  const { title, markdown, patch, heldBack } = result;
+  const { title, markdown, heldBack } = result;
   const head = title === null ? "" : `## ${code(title)}
 
 `;
-  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
+  return within(head, [markdown, heldBackTable(heldBack)], limit);
 }
 function isTelling({ report: { denied, drift, cuts } }) {
   return denied.length + drift.length + cuts.length > 0;
-}
-function patchOf(patch) {
-  if (patch === null || patch.patch === "") return "";
-  const rows = patch.widens.map((text) => [code(text)]);
-  const opens = table(["what it opens"], rows, PART);
-  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
-${opens}`);
 }
 function heldBackTable(heldBack) {
   const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);
@@ -1370,30 +1345,6 @@ function keep(folder, before, { guestEnv, guestPath }) {
   renameSync(temporary, join5(folder, KEPT_FILE));
 }
 
-// action/patch.ts
-import { existsSync as existsSync3 } from "node:fs";
-import { resolve as resolve3 } from "node:path";
-var FOUND2 = "sand.policy.yaml";
-async function proposePatch({ sand, inputs: inputs2, workspace }, report, environment) {
-  const named = inputs2.policy.length === 0 ? [FOUND2] : inputs2.policy;
-  const files = named.filter((name) => isFile(name) && existsSync3(resolve3(workspace, name)));
-  const [policyFile = null] = files;
-  const hosts = allowable(report);
-  if (policyFile === null || hosts.length === 0) return { policyFile, patch: null };
-  const file = policyFile.includes("/") ? policyFile : `./${policyFile}`;
-  const argv = [...sand, "policy", "allow", "--json", "--file", file, ...hosts];
-  const clean = { ...cleanEnvironment(environment, []), CI: "true" };
-  const { stdout } = await ask({ argv, cwd: workspace, environment: clean }, LIMITS.toolMs);
-  return { policyFile, patch: parsePolicyPatch(stdout.toString()) };
-}
-function isFile(name) {
-  return name.includes("/") || /\.[a-z]+$/i.test(name);
-}
-function allowable({ denied }) {
-  const hosts = denied.filter(({ suggestion }) => suggestion?.startsWith("- allow: ") === true).filter(({ host }) => /^[a-z0-9_][a-z0-9_.:-]*$/i.test(host)).map(destinationOf);
-  return [...new Set(hosts)].slice(0, LIMITS.rows);
-}
-
 // action/step.ts
 async function runStep(request) {
   const { config, environment, out: out2 } = request;
@@ -1413,7 +1364,7 @@ async function runStep(request) {
       formatAnnotation({ level: isFault ? "error" : "notice", title: "held back from later steps", message })
     );
   }
-  const result = report === null ? null : await show(request, report, place, handover);
+  const result = report === null ? null : show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -1459,16 +1410,15 @@ function takeOver({ config, environment, reservedOutputs }, place, kept) {
   keep(config.folder, kept, handover);
   return handover;
 }
-async function show(request, report, place, { heldBack }) {
+function show(request, report, place, { heldBack }) {
   const { config, environment, out: out2, title } = request;
   const { workspace, inputs: inputs2 } = config;
-  const { policyFile, patch } = await proposePatch(config, report, environment);
-  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  const places = { workspace, folder: workspace, policyFile: report.policyFile };
   for (const annotation of annotateDenied(report, inputs2.failOn, places)) {
     out2.write(formatAnnotation(annotation));
   }
   const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? "";
-  const result = { title, report, markdown, patch, heldBack };
+  const result = { title, report, markdown, heldBack };
   const isShown = isTelling(result) || heldBack.length > 0;
   if (isShown || inputs2.mode === "run") {
     appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
@@ -1547,7 +1497,7 @@ async function runCommand(job2, inputs2, config) {
   const script = join7(config.folder, "script");
   writeFileSync5(script, `${inputs2.run}
 `, { mode: 384 });
-  const workdir = resolve4(workspace, inputs2.workingDirectory);
+  const workdir = resolve3(workspace, inputs2.workingDirectory);
   const title = inputs2.name === "" ? null : inputs2.name;
   const request = { config, script, workdir, environment, out, title, reservedOutputs: OUTPUTS };
   const { exitCode, result, reports } = await runStep(request);

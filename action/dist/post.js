@@ -475,15 +475,6 @@ function code(text) {
 function toEntity(character) {
   return `&#${character.codePointAt(0) ?? 32};`;
 }
-function block(language, text, limit) {
-  const shown = clipText(text.split("\n").map(escapeTerminal).join("\n").trimEnd(), limit);
-  const longest = Math.max(2, ...[...shown.matchAll(/`+/g)].map(([run2]) => run2.length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}${language}
-${shown}
-${fence}
-`;
-}
 function table(head, rows, limit) {
   const line = (cells) => `| ${cells.join(" | ")} |
 `;
@@ -510,21 +501,14 @@ ${content}
 // action/summary.ts
 var PART = LIMITS.summaryCharacters / 6;
 function summarizeRun(result, limit = LIMITS.summaryCharacters) {
-  const { title, markdown, patch, heldBack } = result;
+  const { title, markdown, heldBack } = result;
   const head = title === null ? "" : `## ${code(title)}
 
 `;
-  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
+  return within(head, [markdown, heldBackTable(heldBack)], limit);
 }
 function isTelling({ report: { denied, drift, cuts } }) {
   return denied.length + drift.length + cuts.length > 0;
-}
-function patchOf(patch) {
-  if (patch === null || patch.patch === "") return "";
-  const rows = patch.widens.map((text) => [code(text)]);
-  const opens = table(["what it opens"], rows, PART);
-  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
-${opens}`);
 }
 function heldBackTable(heldBack) {
   const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);

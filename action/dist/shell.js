@@ -1,5 +1,5 @@
 // action/shell.ts
-import { resolve as resolve2 } from "node:path";
+import { resolve } from "node:path";
 
 // action/job-folder.ts
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -86,15 +86,6 @@ function cutText(value) {
   const { ceiling, witness } = objectOf(value) ?? {};
   const what = stringOrNull(witness) ?? "what could not be compared";
   return `${stringOrNull(ceiling) ?? "the ceiling"} does not allow ${what}`;
-}
-function parsePolicyPatch(text) {
-  const value = parseObject(text);
-  if (value === null || typeof value.patch !== "string") return null;
-  const widens = list(value.changes).flatMap((change) => {
-    const { direction, text: what } = objectOf(change) ?? {};
-    return direction === "widens" && typeof what === "string" ? [what] : [];
-  });
-  return { patch: value.patch, widens };
 }
 function parseObject(text) {
   try {
@@ -520,45 +511,9 @@ function cleanEnvironment(environment, named) {
   );
 }
 
-// action/patch.ts
-import { existsSync as existsSync2 } from "node:fs";
-import { resolve } from "node:path";
-
 // action/process.ts
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-function ask(program, timeoutMs, input = "") {
-  const [file = "", ...args] = program.argv;
-  const child = spawn(file, args, { cwd: program.cwd, env: program.environment, stdio: "pipe" });
-  const stdout = collect(child.stdout);
-  const stderr = collect(child.stderr);
-  child.stdin.on("error", () => {
-  });
-  child.stdin.end(input);
-  let isLate = false;
-  const deadline = setTimeout(() => {
-    isLate = true;
-    child.kill("SIGKILL");
-  }, timeoutMs);
-  return new Promise((resolve3) => {
-    const end = (code2, why = "") => {
-      clearTimeout(deadline);
-      resolve3({ code: code2, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString() + why });
-    };
-    child.on("error", (error) => end(127, error.message));
-    child.on("close", (code2) => end(isLate ? 124 : code2 ?? 125));
-  });
-}
-function collect(stream) {
-  const chunks = [];
-  let bytes = 0;
-  stream.on("data", (chunk) => {
-    if (bytes >= LIMITS.outputBytes) return;
-    bytes += chunk.length;
-    chunks.push(chunk);
-  });
-  return chunks;
-}
 var SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 async function relay(program, out) {
   const [file = "", ...args] = program.argv;
@@ -577,37 +532,15 @@ async function relay(program, out) {
     }
   };
   try {
-    const ended = new Promise((resolve3, reject) => {
+    const ended = new Promise((resolve2, reject) => {
       child.on("error", reject);
-      child.on("close", (code3) => resolve3(code3 ?? 125));
+      child.on("close", (code3) => resolve2(code3 ?? 125));
     });
     const [code2] = await Promise.all([ended, pump(child.stdout), pump(child.stderr)]);
     return { code: code2, endsLine };
   } finally {
     for (const [signal, send] of pass) process.off(signal, send);
   }
-}
-
-// action/patch.ts
-var FOUND = "sand.policy.yaml";
-async function proposePatch({ sand, inputs, workspace }, report, environment) {
-  const named = inputs.policy.length === 0 ? [FOUND] : inputs.policy;
-  const files = named.filter((name) => isFile(name) && existsSync2(resolve(workspace, name)));
-  const [policyFile = null] = files;
-  const hosts = allowable(report);
-  if (policyFile === null || hosts.length === 0) return { policyFile, patch: null };
-  const file = policyFile.includes("/") ? policyFile : `./${policyFile}`;
-  const argv = [...sand, "policy", "allow", "--json", "--file", file, ...hosts];
-  const clean = { ...cleanEnvironment(environment, []), CI: "true" };
-  const { stdout } = await ask({ argv, cwd: workspace, environment: clean }, LIMITS.toolMs);
-  return { policyFile, patch: parsePolicyPatch(stdout.toString()) };
-}
-function isFile(name) {
-  return name.includes("/") || /\.[a-z]+$/i.test(name);
-}
-function allowable({ denied }) {
-  const hosts = denied.filter(({ suggestion }) => suggestion?.startsWith("- allow: ") === true).filter(({ host }) => /^[a-z0-9_][a-z0-9_.:-]*$/i.test(host)).map(destinationOf);
-  return [...new Set(hosts)].slice(0, LIMITS.rows);
 }
 
 // action/markdown.ts
@@ -617,15 +550,6 @@ function code(text) {
 }
 function toEntity(character) {
   return `&#${character.codePointAt(0) ?? 32};`;
-}
-function block(language, text, limit) {
-  const shown = clipText(text.split("\n").map(escapeTerminal).join("\n").trimEnd(), limit);
-  const longest = Math.max(2, ...[...shown.matchAll(/`+/g)].map(([run2]) => run2.length));
-  const fence = "`".repeat(longest + 1);
-  return `${fence}${language}
-${shown}
-${fence}
-`;
 }
 function table(head, rows, limit) {
   const line = (cells) => `| ${cells.join(" | ")} |
@@ -653,21 +577,14 @@ ${content}
 // action/summary.ts
 var PART = LIMITS.summaryCharacters / 6;
 function summarizeRun(result, limit = LIMITS.summaryCharacters) {
-  const { title, markdown, patch, heldBack } = result;
+  const { title, markdown, heldBack } = result;
   const head = title === null ? "" : `## ${code(title)}
 
 `;
-  return within(head, [markdown, patchOf(patch), heldBackTable(heldBack)], limit);
+  return within(head, [markdown, heldBackTable(heldBack)], limit);
 }
 function isTelling({ report: { denied, drift, cuts } }) {
   return denied.length + drift.length + cuts.length > 0;
-}
-function patchOf(patch) {
-  if (patch === null || patch.patch === "") return "";
-  const rows = patch.widens.map((text) => [code(text)]);
-  const opens = table(["what it opens"], rows, PART);
-  return folded("The patch that allows it", `${block("diff", patch.patch, PART)}
-${opens}`);
 }
 function heldBackTable(heldBack) {
   const rows = heldBack.map(({ file, what, why }) => [file, code(what), code(why)]);
@@ -747,7 +664,7 @@ async function runStep(request) {
       formatAnnotation({ level: isFault ? "error" : "notice", title: "held back from later steps", message })
     );
   }
-  const result = report === null ? null : await show(request, report, place, handover);
+  const result = report === null ? null : show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
@@ -793,16 +710,15 @@ function takeOver({ config: config2, environment, reservedOutputs }, place, kept
   keep(config2.folder, kept, handover);
   return handover;
 }
-async function show(request, report, place, { heldBack }) {
+function show(request, report, place, { heldBack }) {
   const { config: config2, environment, out, title } = request;
   const { workspace, inputs } = config2;
-  const { policyFile, patch } = await proposePatch(config2, report, environment);
-  const places = { workspace, folder: workspace, policyFile: report.policyFile ?? policyFile };
+  const places = { workspace, folder: workspace, policyFile: report.policyFile };
   for (const annotation of annotateDenied(report, inputs.failOn, places)) {
     out.write(formatAnnotation(annotation));
   }
   const markdown = readBounded(place.reports.markdown, LIMITS.reportBytes) ?? "";
-  const result = { title, report, markdown, patch, heldBack };
+  const result = { title, report, markdown, heldBack };
   const isShown = isTelling(result) || heldBack.length > 0;
   if (isShown || inputs.mode === "run") {
     appendText(environment.GITHUB_STEP_SUMMARY, `${summarizeRun(result)}
@@ -827,7 +743,7 @@ async function run() {
   const read = readConfig(config);
   const { exitCode, result } = await runStep({
     config: read,
-    script: resolve2(script),
+    script: resolve(script),
     workdir: process.cwd(),
     environment: process.env,
     out: process.stdout,

@@ -1,26 +1,13 @@
 /** `mode: shell`: the `run:` steps of a job in guests, what they hand on to each other, and what they cannot hand to the host. */
-import { afterAll, describe, expect, it } from 'vitest';
-import { createRunner, type Runner, type RunnerOptions } from '../../action/runner/runner.ts';
-import { NODE, SAND } from '../sand.ts';
+import { describe, expect, it } from 'vitest';
+import { IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
 
-const runners: Runner[] = [];
-afterAll(() => {
-  for (const runner of runners) runner.remove();
-});
-
-function start(options: Partial<RunnerOptions> = {}): Runner {
-  const runner = createRunner({ node: NODE, ...options });
-  runners.push(runner);
-  return runner;
-}
-
-const USES = 'octo/sand@v1';
+const jobs = planJobs();
 const WITH = { mode: 'shell', policy: 'offline', sand: SAND, comment: 'false' };
-const IN_GUEST = 'sand-shell {0}';
 
 describe('a job in guests', () => {
   it('hands variables, paths, outputs and summaries from step to step', async () => {
-    const runner = start();
+    const runner = jobs.start();
     const used = await runner.step({ id: 'sand', uses: USES, with: WITH });
     expect([used.code, used.outputs.get('shell')]).toEqual([0, IN_GUEST]);
     const first = await runner.step({
@@ -44,7 +31,7 @@ describe('a job in guests', () => {
       shell: IN_GUEST,
       run: 'echo "$VERSION $NOTES"; tool; echo "${{ steps.first.outputs.digest }}"',
     });
-    expect(second.log).toMatch(/1\.2 one two\ntool ran\nabc/);
+    expect(second.log).toMatch(/1\.2 one\ntwo\ntool ran\nabc/);
     const host = await runner.step({ run: 'echo "host: [$VERSION] [$(command -v tool)] [$SAND]"' });
     expect(host.log).toContain('host: [] [] []');
   });
