@@ -80,6 +80,8 @@ export interface Runner {
   readonly globalEnvironment: ReadonlyMap<string, string>;
   readonly globalPath: readonly string[];
   file(name: string, content: string): string;
+  /** What the event's file says from now on. */
+  event(content: unknown): void;
   /** On the host, as the runner's user. */
   host(argv: readonly string[]): Promise<string>;
   step(step: Step): Promise<StepOutcome>;
@@ -255,6 +257,9 @@ export function createRunner(options: RunnerOptions): Runner {
       }
       writeFileSync(path, content);
       return own(path);
+    },
+    event(content) {
+      writeFileSync(eventPath, JSON.stringify(content));
     },
     async host(argv) {
       const { code, text } = await spawnAs(argv, workspace, { ...baseEnvironment({}, 'host') }, isRoot);
