@@ -28,6 +28,7 @@ const units = {
 const LONG = [
   ...['guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests', 'project-file'],
   ...['tools', 'unified', 'vm'],
+  ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {

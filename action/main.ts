@@ -8,6 +8,7 @@ import type { Inputs } from './inputs.ts';
 import { cleanEnvironment } from './invocation.ts';
 import { comment, createFolder, type Job, readInputs, readJob, saveState, setOutputs } from './job.ts';
 import type { StepConfig } from './job-folder.ts';
+import { OUTPUTS } from './outputs.ts';
 import { appendLines } from './runner-files.ts';
 import { createSandProgram } from './sand-program.ts';
 import { runSetup } from './setup.ts';
@@ -16,15 +17,9 @@ import { isTelling, summarizeRun } from './summary.ts';
 import { readVersion } from './version.ts';
 import { formatAnnotation } from './workflow-command.ts';
 
-/** What action.yml declares; a test holds the two together. */
-export const OUTPUTS: readonly string[] = [
-  ...['denied', 'drift', 'run', 'exit-code', 'audit-log', 'report-json', 'report-sarif', 'report-markdown'],
-  ...['shell', 'widens', 'narrows'],
-];
-
 /** The line that puts a `run:` step into a guest: a name in PATH, since `defaults` know nothing of a job's steps. */
 const SHELL_NAME = 'sand-shell';
-export const SHELL_LINE = `${SHELL_NAME} {0}`;
+const SHELL_LINE = `${SHELL_NAME} {0}`;
 
 const out = process.stdout;
 

@@ -19,5 +19,6 @@ await build({
   target: 'node24',
   format: 'esm',
   legalComments: 'none',
+  banner: { js: '// Made of the sources in action/ by `npm run build:action`.' },
   logLevel: 'warning',
 });

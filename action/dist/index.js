@@ -1,3 +1,5 @@
+// Made of the sources in action/ by `npm run build:action`.
+
 // action/main.ts
 import { mkdirSync as mkdirSync5, writeFileSync as writeFileSync5 } from "node:fs";
 import { dirname as dirname2, join as join7, resolve as resolve3 } from "node:path";
@@ -1105,6 +1107,12 @@ async function compare(request) {
   return { before: name(before, `${file} before`), after: name(after, file), diff };
 }
 
+// action/outputs.ts
+var OUTPUTS = [
+  ...["denied", "drift", "run", "exit-code", "audit-log", "report-json", "report-sarif", "report-markdown"],
+  ...["shell", "widens", "narrows"]
+];
+
 // action/sand-program.ts
 import { mkdirSync as mkdirSync3, realpathSync, statSync, writeFileSync as writeFileSync2 } from "node:fs";
 import { isAbsolute as isAbsolute2, join as join4, resolve as resolve2 } from "node:path";
@@ -1446,10 +1454,6 @@ function read(place) {
 }
 
 // action/main.ts
-var OUTPUTS = [
-  ...["denied", "drift", "run", "exit-code", "audit-log", "report-json", "report-sarif", "report-markdown"],
-  ...["shell", "widens", "narrows"]
-];
 var SHELL_NAME = "sand-shell";
 var SHELL_LINE = `${SHELL_NAME} {0}`;
 var out = process.stdout;
@@ -1533,7 +1537,3 @@ try {
   out.write(formatAnnotation({ level: "error", title, message }));
   process.exitCode = code2;
 }
-export {
-  OUTPUTS,
-  SHELL_LINE
-};

@@ -1,3 +1,5 @@
+// Made of the sources in action/ by `npm run build:action`.
+
 // action/job.ts
 import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,5 @@
+// Made of the sources in action/ by `npm run build:action`.
+
 // action/shell.ts
 import { resolve } from "node:path";
 

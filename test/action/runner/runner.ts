@@ -133,6 +133,7 @@ export function createRunner(options: RunnerOptions): Runner {
       const [context = '', name = '', , output = ''] = expression.split('.');
       if (expression === 'github.token') return options.secrets?.GITHUB_TOKEN ?? '';
       if (context === 'secrets') return options.secrets?.[name] ?? '';
+      if (context === 'env') return globalEnvironment.get(name) ?? options.environment?.[name] ?? '';
       if (context === 'steps') return results.get(name)?.get(output) ?? '';
       throw new Error(`the stand-in does not know ${expression}`);
     });
