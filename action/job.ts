@@ -6,6 +6,7 @@ import { type CommentOutcome, runComment } from './comment.ts';
 import { parseEvent, type WorkflowEvent } from './event.ts';
 import { type Inputs, parseInputs } from './inputs.ts';
 import { LIMITS } from './limits.ts';
+import { maskSecrets } from './masking.ts';
 import { appendEntries, type Environment } from './runner-files.ts';
 import { formatAnnotation, formatLine } from './workflow-command.ts';
 
@@ -87,15 +88,8 @@ function tell({ say, notice }: Job, outcome: CommentOutcome): void {
   }
 }
 
-/** Shorter ones are words that occur by themselves. */
-const SECRET_LENGTH = 6;
-
-/** The runner masks logs and summaries, and knows nothing of a comment: what a guest was given must not stand there. */
 function masked({ environment }: Job, inputs: Inputs, body: string): string {
-  const values = [inputs.token, ...inputs.env.map((name) => environment[name] ?? '')]
-    .flatMap((value) => value.split('\n'))
-    .filter((value) => value.length >= SECRET_LENGTH);
-  const text = values.reduce((masking, value) => masking.replaceAll(value, '***'), body);
+  const text = maskSecrets(body, [inputs.token, ...inputs.env.map((name) => environment[name] ?? '')]);
   return text.length <= LIMITS.commentCharacters
     ? text
     : 'There is too much for a comment: see the summary of the job.';

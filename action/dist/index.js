@@ -806,6 +806,20 @@ function words(text) {
   return text.split(/[\s,]+/).filter((word) => word !== "");
 }
 
+// action/masking.ts
+var SECRET_LENGTH = 6;
+function maskSecrets(text, secrets) {
+  const values = secrets.flatMap((secret) => secret.split("\n")).map((line) => line.trim());
+  const forms = values.filter((value) => value.length >= SECRET_LENGTH).flatMap((value) => [value, asEntities(value, /[^A-Za-z0-9 ]/gu), asEntities(value, /[^\p{L}\p{N} ]/gu)]).sort((a, b) => b.length - a.length);
+  return forms.reduce((shown, form) => shown.replace(new RegExp(literal(form), "giu"), "***"), text);
+}
+function asEntities(text, pattern) {
+  return text.replace(pattern, (character) => `&#${character.codePointAt(0) ?? 0};`);
+}
+function literal(text) {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+}
+
 // action/runner-files.ts
 import { randomBytes } from "node:crypto";
 import { appendFileSync, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
@@ -942,10 +956,8 @@ function tell({ say, notice }, outcome) {
     say(`the comment on the pull request was ${outcome.kind}`);
   }
 }
-var SECRET_LENGTH = 6;
 function masked({ environment }, inputs2, body) {
-  const values = [inputs2.token, ...inputs2.env.map((name) => environment[name] ?? "")].flatMap((value) => value.split("\n")).filter((value) => value.length >= SECRET_LENGTH);
-  const text = values.reduce((masking, value) => masking.replaceAll(value, "***"), body);
+  const text = maskSecrets(body, [inputs2.token, ...inputs2.env.map((name) => environment[name] ?? "")]);
   return text.length <= LIMITS.commentCharacters ? text : "There is too much for a comment: see the summary of the job.";
 }
 function readInputs({ environment }, out2, defaultSand) {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { filesBelow } from '../../action/runner/runner.ts';
-import { IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
+import { expression, IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
 
 const jobs = planJobs();
 const SECRETS = { GITHUB_TOKEN: 'ghs_of-the-job-itself', NPM_TOKEN: 'sesame-of-the-workflow' };
@@ -43,7 +43,7 @@ describe('a hostile step in a guest', () => {
       id: 'hostile',
       shell: IN_GUEST,
       run: ATTACK,
-      env: { NPM_TOKEN: '${{ secrets.NPM_TOKEN }}' },
+      env: { NPM_TOKEN: expression('secrets.NPM_TOKEN') },
     });
     expect(step.code).toBe(120);
     expect([...runner.globalEnvironment]).toEqual([['FINE', 'LD_PRELOAD=evil']]);

@@ -8,6 +8,11 @@ export const USES = 'octo/sand@v1';
 export const IN_GUEST = 'sand-shell {0}';
 export { SAND };
 
+/** An expression of a workflow, which the runner fills in. */
+export function expression(text: string): string {
+  return ['$', `{{ ${text} }}`].join('');
+}
+
 export interface Jobs {
   start(options?: Partial<RunnerOptions>): Runner;
   origins(): Origins;

@@ -1,6 +1,6 @@
 /** `mode: shell`: the `run:` steps of a job in guests, what they hand on to each other, and what they cannot hand to the host. */
 import { describe, expect, it } from 'vitest';
-import { IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
+import { expression, IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
 
 const jobs = planJobs();
 const WITH = { mode: 'shell', policy: 'offline', sand: SAND, comment: 'false' };
@@ -29,7 +29,7 @@ describe('a job in guests', () => {
     expect(first.summary).toContain('# A summary');
     const second = await runner.step({
       shell: IN_GUEST,
-      run: 'echo "$VERSION $NOTES"; tool; echo "${{ steps.first.outputs.digest }}"',
+      run: `echo "$VERSION $NOTES"; tool; echo "${expression('steps.first.outputs.digest')}"`,
     });
     expect(second.log).toMatch(/1\.2 one\ntwo\ntool ran\nabc/);
     const host = await runner.step({ run: 'echo "host: [$VERSION] [$(command -v tool)] [$SAND]"' });
