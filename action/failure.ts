@@ -27,3 +27,17 @@ export class ActionFailure extends Error {
     this.hint = hint;
   }
 }
+
+/** For an annotation. What is no failure of the catalogue is a fault of the action. */
+export function describeFailure(error: unknown): {
+  readonly exit: number;
+  readonly title: string;
+  readonly message: string;
+} {
+  if (error instanceof ActionFailure) {
+    const { code, message, hint } = error;
+    return { exit: EXITS[code], title: `sand (${code})`, message: `${message}\n${hint}` };
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { exit: EXITS.internal, title: 'sand (internal)', message };
+}

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runDiff } from './diff.ts';
-import { ActionFailure, EXITS } from './failure.ts';
+import { describeFailure, EXITS } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 import { cleanEnvironment } from './invocation.ts';
 import { comment, createFolder, type Job, readInputs, readJob, saveState, setOutputs } from './job.ts';
@@ -86,25 +86,12 @@ async function runCommand(job: Job, inputs: Inputs, config: StepConfig): Promise
   return exitCode;
 }
 
-function describe(error: unknown): {
-  readonly code: number;
-  readonly title: string;
-  readonly message: string;
-} {
-  if (error instanceof ActionFailure) {
-    const { code, message, hint } = error;
-    return { code: EXITS[code], title: `sand (${code})`, message: `${message}\n${hint}` };
-  }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: EXITS.internal, title: 'sand (internal)', message };
-}
-
 const job = readJob(process.env, out);
 const inputs = readInputs(job, out, `sand-egress@${readVersion()}`);
 try {
   process.exitCode = inputs === null ? EXITS.usage : await act(job, inputs);
 } catch (error) {
-  const { code, title, message } = describe(error);
+  const { exit, title, message } = describeFailure(error);
   out.write(formatAnnotation({ level: 'error', title, message }));
-  process.exitCode = code;
+  process.exitCode = exit;
 }

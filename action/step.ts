@@ -5,6 +5,8 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { annotateDenied } from './annotation.ts';
+import { ActionFailure } from './failure.ts';
+import { findCredential } from './git-credentials.ts';
 import { type Handover, planHandover } from './handover.ts';
 import {
   COMMAND_FILES,
@@ -47,6 +49,7 @@ export interface StepEnd {
 
 export async function runStep(request: StepRequest): Promise<StepEnd> {
   const { config, environment, out } = request;
+  refuseCredential(config);
   const kept = readKept(config.folder);
   const place = createPlace(request, kept);
   const program = {
@@ -66,6 +69,17 @@ export async function runStep(request: StepRequest): Promise<StepEnd> {
   const result = report === null ? null : show(request, report, place, handover);
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
+}
+
+/** Fail closed: a token in the workspace would be in every guest, and none asked for it. */
+function refuseCredential({ workspace, inputs }: StepConfig): void {
+  const file = inputs.env.includes('GITHUB_TOKEN') ? null : findCredential(workspace);
+  if (file === null) return;
+  throw new ActionFailure(
+    'usage',
+    `${file} holds a credential, which every guest could read`,
+    'give actions/checkout `persist-credentials: false`; or list GITHUB_TOKEN in `env`, where guests are meant to have it',
+  );
 }
 
 /** Fail closed: what says nothing of itself did not run under a policy, and a spoilt command file fails a step as with the runner. */

@@ -2,7 +2,7 @@
 
 // action/main.ts
 import { mkdirSync as mkdirSync5, writeFileSync as writeFileSync5 } from "node:fs";
-import { dirname as dirname2, join as join7, resolve as resolve3 } from "node:path";
+import { dirname as dirname2, join as join8, resolve as resolve3 } from "node:path";
 import { fileURLToPath } from "node:url";
 
 // action/diff.ts
@@ -162,6 +162,15 @@ var ActionFailure = class extends Error {
     this.hint = hint;
   }
 };
+function describeFailure(error) {
+  if (error instanceof ActionFailure) {
+    const { code: code2, message: message2, hint } = error;
+    return { exit: EXITS[code2], title: `sand (${code2})`, message: `${message2}
+${hint}` };
+  }
+  const message = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { exit: EXITS.internal, title: "sand (internal)", message };
+}
 
 // action/process.ts
 import { spawn } from "node:child_process";
@@ -793,14 +802,14 @@ function parseFailOn(mode, text, issues) {
   return given;
 }
 function parseNames(input, text, issues) {
-  const names = words(text);
-  for (const name of names) {
+  const names2 = words(text);
+  for (const name of names2) {
     if (name === "*" && input === "host-env") continue;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) issues.push(`\`${input}\`: ${name} is no name of a variable`);
     else if (input === "host-env" && isReserved(name))
       issues.push(`\`${input}\`: ${name} is never taken from a guest`);
   }
-  return names;
+  return names2;
 }
 function words(text) {
   return text.split(/[\s,]+/).filter((word) => word !== "");
@@ -1338,14 +1347,41 @@ function run({ cwd, environment }, argv, timeoutMs = LIMITS.toolMs, input = "") 
 
 // action/step.ts
 import { mkdtempSync as mkdtempSync2, writeFileSync as writeFileSync4 } from "node:fs";
-import { join as join6 } from "node:path";
+import { join as join7 } from "node:path";
+
+// action/git-credentials.ts
+import { readdirSync, readFileSync as readFileSync3 } from "node:fs";
+import { join as join5 } from "node:path";
+var MOST_MODULES = 200;
+function holdsCredential(config) {
+  return /extraheader\s*=\s*"?\s*authorization/i.test(config) || /=\s*"?\w+:\/\/[^\s/@]*:[^\s/@]+@/.test(config);
+}
+function findCredential(workspace) {
+  const modules = names(join5(workspace, ".git/modules"));
+  const files = [".git/config", ...modules.map((name) => `.git/modules/${name}/config`)];
+  return files.find((file) => holdsCredential(textOf(join5(workspace, file)))) ?? null;
+}
+function names(folder) {
+  try {
+    return readdirSync(folder).slice(0, MOST_MODULES);
+  } catch {
+    return [];
+  }
+}
+function textOf(path) {
+  try {
+    return readFileSync3(path, "utf8");
+  } catch {
+    return "";
+  }
+}
 
 // action/job-folder.ts
-import { existsSync as existsSync2, mkdirSync as mkdirSync4, readdirSync, readFileSync as readFileSync3, renameSync, writeFileSync as writeFileSync3 } from "node:fs";
-import { join as join5 } from "node:path";
+import { existsSync as existsSync2, mkdirSync as mkdirSync4, readdirSync as readdirSync2, readFileSync as readFileSync4, renameSync, writeFileSync as writeFileSync3 } from "node:fs";
+import { join as join6 } from "node:path";
 var KEPT_FILE = "guests.json";
 function readKept(folder) {
-  const value = parseObject(readBounded(join5(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
+  const value = parseObject(readBounded(join6(folder, KEPT_FILE), LIMITS.reportBytes) ?? "");
   const guestEnv = list(value?.guestEnv).flatMap((entry) => {
     const { name, value: text } = objectOf(entry) ?? {};
     return typeof name === "string" && typeof text === "string" ? [{ name, value: text }] : [];
@@ -1360,14 +1396,15 @@ function keep(folder, before, { guestEnv, guestPath }) {
     return bytes <= LIMITS.guestVariablesBytes;
   });
   const paths = [...new Set([...before.guestPath, ...guestPath].reverse())].reverse().slice(-100);
-  const temporary = join5(folder, `${KEPT_FILE}.new`);
+  const temporary = join6(folder, `${KEPT_FILE}.new`);
   writeFileSync3(temporary, JSON.stringify({ guestEnv: bounded, guestPath: paths }), { mode: 384 });
-  renameSync(temporary, join5(folder, KEPT_FILE));
+  renameSync(temporary, join6(folder, KEPT_FILE));
 }
 
 // action/step.ts
 async function runStep(request) {
   const { config, environment, out: out2 } = request;
+  refuseCredential(config);
   const kept = readKept(config.folder);
   const place = createPlace(request, kept);
   const program = {
@@ -1388,6 +1425,15 @@ async function runStep(request) {
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
+function refuseCredential({ workspace, inputs: inputs2 }) {
+  const file = inputs2.env.includes("GITHUB_TOKEN") ? null : findCredential(workspace);
+  if (file === null) return;
+  throw new ActionFailure(
+    "usage",
+    `${file} holds a credential, which every guest could read`,
+    "give actions/checkout `persist-credentials: false`; or list GITHUB_TOKEN in `env`, where guests are meant to have it"
+  );
+}
 function exitCodeOf(code2, report, { heldBack }) {
   if (code2 !== 0) return code2;
   if (report === null) return 125;
@@ -1405,15 +1451,15 @@ async function runGuest(program, out2, workflowCommands) {
   }
 }
 function createPlace({ config, script, workdir }, kept) {
-  const folder = mkdtempSync2(join6(config.folder, "step-"));
+  const folder = mkdtempSync2(join7(config.folder, "step-"));
   const commandFiles = Object.fromEntries(
     COMMAND_FILES.map((name) => {
-      const path = join6(folder, name);
+      const path = join7(folder, name);
       writeFileSync4(path, "", { flag: "wx", mode: 384 });
       return [name, path];
     })
   );
-  const report = (name) => join6(folder, `report.${name}`);
+  const report = (name) => join7(folder, `report.${name}`);
   const reports = { json: report("json"), sarif: report("sarif"), markdown: report("md") };
   return { workspace: config.workspace, workdir, script, commandFiles, reports, ...kept };
 }
@@ -1449,7 +1495,7 @@ function show(request, report, place, { heldBack }) {
 }
 
 // action/version.ts
-import { readFileSync as readFileSync4 } from "node:fs";
+import { readFileSync as readFileSync5 } from "node:fs";
 function readVersion() {
   for (const place of ["../package.json", "../../package.json"]) {
     const manifest = read(new URL(place, import.meta.url));
@@ -1459,7 +1505,7 @@ function readVersion() {
 }
 function read(place) {
   try {
-    return parseObject(readFileSync4(place, "utf8"));
+    return parseObject(readFileSync5(place, "utf8"));
   } catch {
     return null;
   }
@@ -1489,13 +1535,13 @@ async function act(job2, inputs2) {
 }
 function offerShell(job2, config) {
   const { folder } = config;
-  const place = join7(folder, "config.json");
+  const place = join8(folder, "config.json");
   writeFileSync5(place, JSON.stringify(config), { mode: 384 });
-  const program = join7(dirname2(fileURLToPath(import.meta.url)), "shell.js");
+  const program = join8(dirname2(fileURLToPath(import.meta.url)), "shell.js");
   const words2 = [process.execPath, program, place].map(quote).join(" ");
-  const bin = join7(folder, "bin");
+  const bin = join8(folder, "bin");
   mkdirSync5(bin);
-  writeFileSync5(join7(bin, SHELL_NAME), `#!/bin/sh
+  writeFileSync5(join8(bin, SHELL_NAME), `#!/bin/sh
 exec ${words2} "$@"
 `, { mode: 448 });
   appendLines(job2.environment.GITHUB_PATH, [bin]);
@@ -1510,7 +1556,7 @@ function quote(word) {
 }
 async function runCommand(job2, inputs2, config) {
   const { workspace, environment } = job2;
-  const script = join7(config.folder, "script");
+  const script = join8(config.folder, "script");
   writeFileSync5(script, `${inputs2.run}
 `, { mode: 384 });
   const workdir = resolve3(workspace, inputs2.workingDirectory);
@@ -1531,21 +1577,12 @@ async function runCommand(job2, inputs2, config) {
   await comment(job2, inputs2, result !== null && isTelling(result) ? summarizeRun(result) : null);
   return exitCode;
 }
-function describe(error) {
-  if (error instanceof ActionFailure) {
-    const { code: code2, message: message2, hint } = error;
-    return { code: EXITS[code2], title: `sand (${code2})`, message: `${message2}
-${hint}` };
-  }
-  const message = error instanceof Error ? error.stack ?? error.message : String(error);
-  return { code: EXITS.internal, title: "sand (internal)", message };
-}
 var job = readJob(process.env, out);
 var inputs = readInputs(job, out, `sand-egress@${readVersion()}`);
 try {
   process.exitCode = inputs === null ? EXITS.usage : await act(job, inputs);
 } catch (error) {
-  const { code: code2, title, message } = describe(error);
+  const { exit, title, message } = describeFailure(error);
   out.write(formatAnnotation({ level: "error", title, message }));
-  process.exitCode = code2;
+  process.exitCode = exit;
 }

@@ -3,6 +3,36 @@
 // action/shell.ts
 import { resolve } from "node:path";
 
+// action/failure.ts
+var EXITS = {
+  usage: 2,
+  "policy-missing": 2,
+  "policy-invalid": 2,
+  "tool-missing": 125,
+  "tool-failed": 125,
+  "backend-unavailable": 125,
+  internal: 125
+};
+var ActionFailure = class extends Error {
+  code;
+  hint;
+  constructor(code2, message, hint) {
+    super(message);
+    this.name = "ActionFailure";
+    this.code = code2;
+    this.hint = hint;
+  }
+};
+function describeFailure(error) {
+  if (error instanceof ActionFailure) {
+    const { code: code2, message: message2, hint } = error;
+    return { exit: EXITS[code2], title: `sand (${code2})`, message: `${message2}
+${hint}` };
+  }
+  const message = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { exit: EXITS.internal, title: "sand (internal)", message };
+}
+
 // action/job-folder.ts
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -229,7 +259,7 @@ function readConfig(path) {
 
 // action/step.ts
 import { mkdtempSync, writeFileSync as writeFileSync2 } from "node:fs";
-import { join as join2 } from "node:path";
+import { join as join3 } from "node:path";
 
 // action/annotation.ts
 import { isAbsolute, relative } from "node:path";
@@ -307,6 +337,33 @@ function placeOf({ file, line }, { workspace, folder, policyFile }) {
       return { file: inside, line: Math.max(1, at ?? 1) };
   }
   return { file: void 0, line: void 0 };
+}
+
+// action/git-credentials.ts
+import { readdirSync as readdirSync2, readFileSync as readFileSync2 } from "node:fs";
+import { join as join2 } from "node:path";
+var MOST_MODULES = 200;
+function holdsCredential(config2) {
+  return /extraheader\s*=\s*"?\s*authorization/i.test(config2) || /=\s*"?\w+:\/\/[^\s/@]*:[^\s/@]+@/.test(config2);
+}
+function findCredential(workspace) {
+  const modules = names(join2(workspace, ".git/modules"));
+  const files = [".git/config", ...modules.map((name) => `.git/modules/${name}/config`)];
+  return files.find((file) => holdsCredential(textOf(join2(workspace, file)))) ?? null;
+}
+function names(folder) {
+  try {
+    return readdirSync2(folder).slice(0, MOST_MODULES);
+  } catch {
+    return [];
+  }
+}
+function textOf(path) {
+  try {
+    return readFileSync2(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 // action/handover.ts
@@ -650,6 +707,7 @@ function resumeCommands(token) {
 // action/step.ts
 async function runStep(request) {
   const { config: config2, environment, out } = request;
+  refuseCredential(config2);
   const kept = readKept(config2.folder);
   const place = createPlace(request, kept);
   const program = {
@@ -670,6 +728,15 @@ async function runStep(request) {
   appendText(environment.GITHUB_STEP_SUMMARY, handover.summary);
   return { exitCode: exitCodeOf(ended, report, handover), result, reports: place.reports };
 }
+function refuseCredential({ workspace, inputs }) {
+  const file = inputs.env.includes("GITHUB_TOKEN") ? null : findCredential(workspace);
+  if (file === null) return;
+  throw new ActionFailure(
+    "usage",
+    `${file} holds a credential, which every guest could read`,
+    "give actions/checkout `persist-credentials: false`; or list GITHUB_TOKEN in `env`, where guests are meant to have it"
+  );
+}
 function exitCodeOf(code2, report, { heldBack }) {
   if (code2 !== 0) return code2;
   if (report === null) return 125;
@@ -687,15 +754,15 @@ async function runGuest(program, out, workflowCommands) {
   }
 }
 function createPlace({ config: config2, script: script2, workdir }, kept) {
-  const folder = mkdtempSync(join2(config2.folder, "step-"));
+  const folder = mkdtempSync(join3(config2.folder, "step-"));
   const commandFiles = Object.fromEntries(
     COMMAND_FILES.map((name) => {
-      const path = join2(folder, name);
+      const path = join3(folder, name);
       writeFileSync2(path, "", { flag: "wx", mode: 384 });
       return [name, path];
     })
   );
-  const report = (name) => join2(folder, `report.${name}`);
+  const report = (name) => join3(folder, `report.${name}`);
   const reports = { json: report("json"), sarif: report("sarif"), markdown: report("md") };
   return { workspace: config2.workspace, workdir, script: script2, commandFiles, reports, ...kept };
 }
@@ -731,17 +798,17 @@ function show(request, report, place, { heldBack }) {
 }
 
 // action/shell.ts
-var FAILED = 125;
 var [config = "", script = ""] = process.argv.slice(2);
 try {
   process.exitCode = await run();
 } catch (error) {
-  const message = error instanceof Error ? error.message : String(error);
-  process.stdout.write(formatAnnotation({ level: "error", title: "sand-shell", message }));
-  process.exitCode = FAILED;
+  const { exit, title, message } = describeFailure(error);
+  process.stdout.write(formatAnnotation({ level: "error", title, message }));
+  process.exitCode = exit;
 }
 async function run() {
-  if (script === "") throw new Error("write shell: sand-shell {0}");
+  if (script === "")
+    throw new ActionFailure("usage", "sand-shell got no script", "write `shell: sand-shell {0}`");
   const read = readConfig(config);
   const { exitCode, result } = await runStep({
     config: read,

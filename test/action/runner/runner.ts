@@ -27,6 +27,12 @@ const ROOT = new URL('../../../', import.meta.url).pathname;
 const STEP_DEADLINE_MS = 90_000;
 const ORDINARY_UID = 54_321;
 
+const BUILT_IN: Readonly<Record<string, string>> = {
+  bash: 'bash --noprofile --norc -e -o pipefail {0}',
+  sh: 'sh -e {0}',
+  python: 'python {0}',
+};
+
 export interface ActionDefinition {
   readonly inputs: Readonly<Record<string, { readonly description: string; readonly default?: string }>>;
   readonly outputs: Readonly<Record<string, { readonly description: string }>>;
@@ -230,7 +236,8 @@ export function createRunner(options: RunnerOptions): Runner {
 
   const runScript = (step: Step, id: string): Promise<StepOutcome> => {
     const environment = baseEnvironment(step, id);
-    const shell = step.shell ?? options.shell ?? 'bash --noprofile --norc -e -o pipefail {0}';
+    const named = step.shell ?? options.shell ?? 'bash';
+    const shell = BUILT_IN[named] ?? named;
     const [command = '', ...format] = shell.split(' ');
     if (!format.includes('{0}')) throw new Error("a format string containing '{0}'");
     const script = join(temp, `${randomUUID()}.sh`);

@@ -78,4 +78,13 @@ describe('a hostile step in a guest', () => {
     expect(step.commands.map(({ name }) => name)).toEqual(['error']);
     expect(runner.globalEnvironment.size).toBe(0);
   });
+
+  it('does not start where checkout has left the token in the workspace', async () => {
+    const runner = jobs.start();
+    await runner.step({ uses: USES, with: WITH });
+    runner.file('.git/config', '[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic eC1h\n');
+    const step = await runner.step({ shell: IN_GUEST, run: 'echo ran; cat .git/config' });
+    expect([step.code, step.commands[0]?.properties.title]).toEqual([2, 'sand (usage)']);
+    expect(step.raw).not.toMatch(/^ran$/m);
+  });
 });

@@ -1,9 +1,10 @@
 /** What the action does to a runner that cannot run guests: with sudo, without, and what it takes back. No guest is started here. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Runner } from '../../action/runner/runner.ts';
-import { IN_GUEST, planJobs, USES } from './jobs.ts';
+import { IN_GUEST, planJobs, SAND, USES } from './jobs.ts';
 
 const jobs = planJobs();
 
@@ -128,6 +129,20 @@ describe('a runner that lacks something', () => {
 });
 
 describe('sand', () => {
+  it('is installed by npm, without asking anybody where the package is here', async () => {
+    const runner = jobs.start();
+    runner.file('.npmrc', 'registry=http://127.0.0.1:9/\nignore-scripts=false\n');
+    const folder = dirname(dirname(dirname(SAND)));
+    execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', runner.root, folder], {
+      stdio: 'ignore',
+    });
+    const [name = ''] = readdirSync(runner.root).filter((file) => file.endsWith('.tgz'));
+    const sand = join(runner.root, name);
+    const used = await runner.step({ uses: USES, with: { mode: 'shell', sand } });
+    expect(used.raw).toContain('sand doctor: this runner can run guests');
+    expect(used.code).toBe(0);
+  });
+
   it('is not taken from the workspace, which a guest could write', async () => {
     const runner = jobs.start();
     runner.file('sand', '#!/bin/sh\necho evil\n');
