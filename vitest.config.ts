@@ -26,7 +26,16 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['guest-commands', 'guests', 'gvisor', 'image', 'learning/learning', 'many-guests', 'project-file'],
+  ...[
+    'ci-runs',
+    'guest-commands',
+    'guests',
+    'gvisor',
+    'image',
+    'learning/learning',
+    'many-guests',
+    'project-file',
+  ],
   ...['tools', 'unified', 'vm'],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);

@@ -87,14 +87,18 @@ export function parseBaseline(content: Uint8Array | string, file: string): Parse
     issues.error(
       { line: 1, column: 1 },
       'the file is larger than any baseline',
-      'Write it anew with --update-baseline.',
+      'Remove the file, and record it with --update-baseline.',
     );
     return { ok: false, issues: issues.issues };
   }
   const tree = parseDocument(content, file);
   if (!tree.ok) return tree;
   if (!isJson(content)) {
-    issues.error({ line: 1, column: 1 }, 'a baseline is JSON', 'Write it anew with --update-baseline.');
+    issues.error(
+      { line: 1, column: 1 },
+      'a baseline is JSON',
+      'Remove the file, and record it with --update-baseline.',
+    );
     return { ok: false, issues: issues.issues };
   }
   const value = decodeTree(tree.value, issues);
@@ -203,7 +207,11 @@ function fieldsOf(node: PolicyNode, table: KeyTable, issues: IssueList): Take | 
   return (key, read) => {
     const entry = entries.get(key);
     if (entry !== undefined) return read(entry.value);
-    issues.error(node.at, `${table.place} without "${key}"`, 'Write it anew with --update-baseline.');
+    issues.error(
+      node.at,
+      `${table.place} without "${key}"`,
+      'Remove the file, and record it with --update-baseline.',
+    );
     return null;
   };
 }
@@ -246,7 +254,7 @@ function readLine(key: string, node: PolicyNode, most: number, issues: IssueList
   issues.error(
     node.at,
     `"${key}" is a text of up to ${most} characters`,
-    'Write it anew with --update-baseline.',
+    'Remove the file, and record it with --update-baseline.',
   );
   return null;
 }

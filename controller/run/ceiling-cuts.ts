@@ -71,7 +71,7 @@ export function ceilingNotices(cuts: readonly CeilingCut[]): readonly PolicyNoti
   if (first === undefined) return [];
   const rules = new Set(cuts.flatMap((cut) => cut.rules.map(({ id }) => id)));
   const where = rules.size === 0 ? '' : rules.size === 1 ? ' in one rule' : ` in ${rules.size} rules`;
-  const witness = first.witness === null ? '' : `, and cuts for example ${first.witness}${placesOf(first)}`;
+  const witness = first.witness === null ? '' : `, which cuts for example ${first.witness}${placesOf(first)}`;
   const detail = `the policy asks${where} for more than the ceiling ${first.ceiling} allows${witness}`;
   return [{ code: 'ceiling-cuts', detail }];
 }

@@ -53,7 +53,7 @@ function readBaseline(path: string, file: string): Baseline {
   throw new SandError(
     'file-invalid',
     parsed.issues.slice(0, 20).map(formatIssue).join('\n'),
-    first?.hint ?? 'write it anew with --update-baseline',
+    first?.hint ?? 'remove it, and record it with --update-baseline',
     { details: { issues: parsed.issues } },
   );
 }

@@ -49,9 +49,7 @@ function headOf(outcome: CiOutcome): string {
   const told = [
     `### sand: ${counts.join(', ')}`,
     `${command} ended with ${ended.exitCode} after ${seconds} s, under the policy ${code(policy.name)} (${code(policy.digest.slice(0, 19))}). Exit code of ${code('sand ci')}: **${outcome.exitCode}**${meaningOf(outcome)}.`,
-    ...outcome.errors.map(
-      ({ code: id, message }) => `**sand failed**: ${prose(message.slice(0, 300))} (${code(id)})`,
-    ),
+    ...outcome.errors.map(({ code: id, message }) => `**sand failed**: ${code(message)} (${code(id)})`),
   ];
   return told.join('\n\n');
 }
@@ -96,7 +94,7 @@ function pasteSection(denied: readonly CiDenial[], file: string | null): readonl
   if (lines.length === 0) return asked;
   const place = file === null ? `a ${code(FOUND_NAME)}` : code(file);
   const table = lines.map(([line, widening]) => [code(line), describeWidening(widening)]);
-  const pasted = lines.filter(([, widening]) => widening === null || widening.length > 0);
+  const pasted = lines.filter(([, widening]) => widening.length > 0);
   const fence = pasted.map(([line]) => `  ${line}`).join('\n');
   return [
     ...(pasted.length === 0
@@ -107,19 +105,17 @@ function pasteSection(denied: readonly CiDenial[], file: string | null): readonl
   ];
 }
 
-/** In a fence nothing is markup; what could end one, or a line, is no line of policy. */
-function pasteOf({ suggestion, widening }: CiDenial): readonly (readonly [string, CiDenial['widening']])[] {
-  if (suggestion === null || !isPasteLine(suggestion) || !/^[\x20-\x5f\x61-\x7e]+$/.test(suggestion))
-    return [];
-  return /##\[/.test(suggestion) ? [] : [[suggestion, widening]];
+/** What has been compiled is a line of policy. Fail closed: in a fence nothing is escaped, so other text gets no place there. */
+function pasteOf({ suggestion, widening }: CiDenial): readonly (readonly [string, readonly Widening[]])[] {
+  if (suggestion === null || widening === null || !/^- [\x20-\x5f\x61-\x7e]+$/.test(suggestion)) return [];
+  return suggestion.includes('##[') ? [] : [[suggestion, widening]];
 }
 
-function describeWidening(widening: readonly Widening[] | null): string {
-  if (widening === null) return 'not compared';
+function describeWidening(widening: readonly Widening[]): string {
   if (widening.length === 0) return 'nothing: a deny rule or a ceiling holds';
   return widening
     .slice(0, 4)
-    .map(({ text, witness }) => (witness === null ? prose(text) : code(witness)))
+    .map(({ text, witness }) => code(witness ?? text))
     .join('<br>');
 }
 
