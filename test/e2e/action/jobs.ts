@@ -1,5 +1,5 @@
 /** Jobs for the end-to-end tests of the action: a runner for each, with origins and policies that need no network beyond this machine. */
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 import { createRunner, type Runner, type RunnerOptions } from '../../action/runner/runner.ts';
 import { createOrigins, type Origins } from '../origins.ts';
 import { NODE, SAND } from '../sand.ts';
@@ -7,6 +7,9 @@ import { NODE, SAND } from '../sand.ts';
 export const USES = 'octo/sand@v1';
 export const IN_GUEST = 'sand-shell {0}';
 export { SAND };
+
+/** A job is several processes and guests, one after the other. */
+const JOB_DEADLINE_MS = 240_000;
 
 /** An expression of a workflow, which the runner fills in. */
 export function expression(text: string): string {
@@ -24,6 +27,7 @@ export interface Jobs {
 
 /** For one file of tests: what was started is removed when it ends. */
 export function planJobs(): Jobs {
+  vi.setConfig({ testTimeout: JOB_DEADLINE_MS });
   const runners: Runner[] = [];
   const opened: Origins[] = [];
   beforeAll(async () => {
