@@ -7,6 +7,7 @@ import {
   resumeCommands,
   stopCommands,
 } from '../../action/workflow-command.ts';
+import { escapeTerminal } from '../../audit/escape.ts';
 import { parseCommand, readLog } from './runner/commands.ts';
 
 describe('a workflow command', () => {
@@ -43,7 +44,9 @@ describe('a workflow command', () => {
     });
     const { commands, lines } = readLog(text, []);
     expect(commands).toHaveLength(1);
-    expect(commands[0]).toMatchObject({ name: 'warning', properties: { line: '3' } });
+    const shown = escapeTerminal(host);
+    const properties = { title: shown, file: `${shown}.yaml`, line: '3' };
+    expect(commands[0]).toMatchObject({ name: 'warning', properties });
     expect(lines).toEqual(['']);
   });
 });
