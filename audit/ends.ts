@@ -4,6 +4,7 @@ import type { AuditEvent } from './event.ts';
 import { READ_LIMITS } from './limits.ts';
 import { decodeLine } from './line.ts';
 import { openLogFile } from './lines.ts';
+import { listSegments, segmentPath } from './segments.ts';
 
 export interface LogEnds {
   /** Null where the line is missing, unreadable or longer than one read. */
@@ -11,19 +12,24 @@ export interface LogEnds {
   readonly last: AuditEvent | null;
 }
 
-/** Rejects when the file cannot be opened or read. */
+/** Rejects when a file cannot be opened or read. */
 export async function readLogEnds(path: string): Promise<LogEnds> {
+  const segments = await listSegments(path);
+  return {
+    first: await lineAt(path, 'first'),
+    last: await lineAt(segmentPath(path, segments.at(-1) ?? 1), 'last'),
+  };
+}
+
+async function lineAt(path: string, end: 'first' | 'last'): Promise<AuditEvent | null> {
   const handle = await openLogFile(path);
   try {
     const { size } = await handle.stat();
-    const head = await readAt(handle, 0);
-    const tail =
-      size <= head.length ? head : await readAt(handle, Math.max(0, size - READ_LIMITS.chunkBytes));
-    const end = tail.lastIndexOf(10);
-    const first = head.indexOf(10) === -1 ? null : eventOf(head.subarray(0, head.indexOf(10)));
-    const last =
-      end === -1 ? null : eventOf(tail.subarray(end === 0 ? 0 : tail.lastIndexOf(10, end - 1) + 1, end));
-    return { first, last };
+    const part = await readAt(handle, end === 'first' ? 0 : Math.max(0, size - READ_LIMITS.chunkBytes));
+    const until = end === 'first' ? part.indexOf(10) : part.lastIndexOf(10);
+    if (until === -1) return null;
+    const from = end === 'first' || until === 0 ? 0 : part.lastIndexOf(10, until - 1) + 1;
+    return eventOf(part.subarray(from, until));
   } finally {
     await handle.close();
   }

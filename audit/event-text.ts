@@ -2,7 +2,7 @@
 
 import { type Colour, PLAIN, paint, type Terminal } from './columns.ts';
 import { escapeTerminal } from './escape.ts';
-import type { AuditEvent, DecisionFacts } from './event.ts';
+import type { AuditEvent, DecisionFacts, ProcessFact } from './event.ts';
 import { howOf, rowVerdict } from './summary.ts';
 import { formatAuthority, formatBytes, formatRulePlace, VERDICT_COLOURS, VERDICT_TEXT } from './table.ts';
 import { padEnd } from './width.ts';
@@ -17,6 +17,11 @@ export function formatEvent(event: AuditEvent, terminal: Terminal = PLAIN): stri
   const shown = terminal.colour && label.colour !== null ? paint(label.colour, padded) : padded;
   const clock = escapeTerminal(event.time.slice(11, 23));
   return `${clock}  ${shown}  ${escapeTerminal(describe(event))}\n`;
+}
+
+/** The event in one sentence, without its time: escaped, for logs and messages of others. */
+export function describeEvent(event: AuditEvent): string {
+  return escapeTerminal(`${labelOf(event).text}: ${describe(event)}`);
 }
 
 function labelOf(event: AuditEvent): {
@@ -48,11 +53,13 @@ function describe(event: AuditEvent): string {
     case 'dns': {
       const answer = event.answer === undefined ? '' : ` ${event.answer.join(' ')}`;
       const asker = event.asker === 'host' ? ', asked on the host' : '';
-      return `${event.name} dns ${event.type} ${event.rcode}${answer}, ${describeDecision(event)}${asker}`;
+      const what = `${event.name} dns ${event.type} ${event.rcode}${answer}`;
+      return `${what}, ${describeDecision(event)}${asker}${describeProcess(event.process)}`;
     }
     case 'connection': {
       const request = event.method === undefined ? '' : ` ${event.method} ${event.path ?? ''}`.trimEnd();
-      return `${formatAuthority(event)} ${howOf(event)}${request}, ${describeDecision(event)}`;
+      const what = `${formatAuthority(event)} ${howOf(event)}${request}`;
+      return `${what}, ${describeDecision(event)}${describeProcess(event.process)}`;
     }
     case 'close': {
       const reason = event.reason === undefined ? '' : `, ${event.reason}`;
@@ -92,4 +99,8 @@ function describeDecision(decision: DecisionFacts): string {
   const rule = decision.rule === null ? '' : ` ${formatRulePlace(decision.rule)}`;
   const detail = decision.detail === undefined ? '' : `: ${decision.detail}`;
   return `${decision.reason}${rule}${detail}`;
+}
+
+function describeProcess(process: ProcessFact | undefined): string {
+  return process === undefined ? '' : `, by ${process.command} (pid ${process.pid})`;
 }

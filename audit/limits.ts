@@ -21,6 +21,8 @@ export const LINE_LIMITS = {
 export const LOG_LIMITS = {
   /** pino sleeps 100 ms after each EAGAIN: five seconds, then the log counts as unavailable. */
   busyRetries: 50,
+  /** One file of a log; the next goes on. A day of a busy agent fits in one, and any editor opens it. */
+  segmentBytes: 64 * 1024 * 1024,
 } as const;
 
 export const READ_LIMITS = {
@@ -48,16 +50,32 @@ export const SUMMARY_LIMITS = {
   endings: 4,
 } as const;
 
+export const TOTALS_LIMITS = {
+  /** Hosts that a list of runs names: a line of a table. */
+  topDenied: 5,
+} as const;
+
 export const RUNS_LIMITS = {
   /** Runs that one listing holds, the newest. */
   listed: 10_000,
   /** Runs that an ambiguous prefix names. */
   candidates: 10,
-  /** Runs that `sand audit ls` shows; two small reads each. */
+  /** Runs that `sand audit ls` shows unless told; two small reads each. */
   shown: 50,
+  /** What one `sand audit ls` reads of logs whose seal holds no totals: a few seconds. */
+  wholeBytes: 256 * 1024 ** 2,
 } as const;
 
 export const DENIALS_LIMITS = {
   /** The block at the end of a run is a pointer to `sand audit`, not the audit itself. */
   hosts: 10,
+} as const;
+
+export const EXPORT_LIMITS = {
+  /** Log records of one OTLP request: what collectors take in one piece. */
+  recordsPerRequest: 256,
+  /** Of fat records fewer: 4 MiB is what collectors take, and a record is no longer than a line of the log by much. */
+  requestCharacters: 1024 * 1024,
+  /** Text that is written at once: few system calls, little memory. */
+  chunkCharacters: 64 * 1024,
 } as const;

@@ -7,7 +7,7 @@ import { clipText, escapeJson } from './escape.ts';
 import type { AuditEntry, AuditEvent } from './event.ts';
 import { AUDIT_SCHEMA_VERSION } from './event.ts';
 import { LINE_LIMITS } from './limits.ts';
-import { redactCommand, redactText } from './redact.ts';
+import { redactCommand, redactField, redactText } from './redact.ts';
 import { checkAuditEvent } from './schema.ts';
 
 /** What the first line names as the line before it. */
@@ -39,8 +39,8 @@ const ITEM_LIMITS: Readonly<Record<string, number>> = { command: LINE_LIMITS.arg
 
 /**
  * The line without its newline. `seq` and `time` come first for people, `prev` last for shells. Texts and
- * lists are cut to their limits; a command is redacted and a path loses its query here too, whatever the
- * caller did, because a line can never be taken back.
+ * lists are cut to their limits; a command is redacted, a path loses its query, and every text loses what looks like a
+ * secret here too, whatever the caller did, because a line can never be taken back.
  */
 export function encodeLine(entry: AuditEntry, frame: LineFrame): string {
   const fields: Readonly<Record<string, unknown>> = { ...withoutSecrets(entry) };
@@ -95,6 +95,7 @@ function withoutSecrets(entry: AuditEntry): AuditEntry {
     const command = redactCommand(entry.command);
     return { ...entry, command, ...(before === undefined ? {} : { before: before.map(redactText) }) };
   }
+  if (entry.kind === 'exec') return { ...entry, command: redactCommand(entry.command) };
   if (entry.kind === 'connection' && entry.path !== undefined) {
     return { ...entry, path: entry.path.replace(/[?#].*$/su, '') };
   }
@@ -102,7 +103,11 @@ function withoutSecrets(entry: AuditEntry): AuditEntry {
 }
 
 function clipped(key: string, value: unknown): unknown {
-  if (typeof value === 'string') return clipText(value, TEXT_LIMITS[key] ?? LINE_LIMITS.text);
+  if (typeof value === 'string') {
+    const limit = TEXT_LIMITS[key] ?? LINE_LIMITS.text;
+    // Cut after it is redacted, else the half of a token that is left is not known as one.
+    return clipText(redactField(key, value.slice(0, 2 * limit)), limit);
+  }
   if (Array.isArray(value)) return clippedList(key, value);
   if (typeof value !== 'object' || value === null) return value;
   const inner: Readonly<Record<string, unknown>> = { ...value };

@@ -1,14 +1,17 @@
 /**
- * Cuts a log file into lines with bounded memory, batch by batch. Decides nothing about what a line says;
+ * Cuts the files of a log into lines with bounded memory, batch by batch. Decides nothing about what a line says;
  * `read.ts`, `verify.ts` and the follower of `sand audit tail` stand on it.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { READ_LIMITS } from './limits.ts';
+import { segmentPath } from './segments.ts';
 
 export interface RawLine {
-  /** From 1. */
+  /** From 1 in its file. */
   readonly line: number;
+  /** Which file of the log, from 1. */
+  readonly segment: number;
   /** Without the newline; null for a line over `READ_LIMITS.lineBytes`. Valid until the next batch is asked for. */
   readonly bytes: Buffer | null;
   /** Whether a newline ended it; only the last line of a file can lack one. */
@@ -21,6 +24,11 @@ export class LineCutter {
   #restBytes = 0;
   #tooLong = false;
   #line = 0;
+  readonly #segment: number;
+
+  constructor(segment = 1) {
+    this.#segment = segment;
+  }
 
   /** The lines that this chunk ends. The chunk may be reused afterwards only if no line of it is kept. */
   push(chunk: Buffer): RawLine[] {
@@ -61,7 +69,7 @@ export class LineCutter {
     this.#rest = [];
     this.#restBytes = 0;
     this.#tooLong = false;
-    return { line: this.#line, bytes, terminated };
+    return { line: this.#line, segment: this.#segment, bytes, terminated };
   }
 }
 
@@ -77,27 +85,47 @@ export async function openLogFile(path: string): Promise<FileHandle> {
   return handle;
 }
 
+/** The file that comes after another, where it is there. */
+export async function openSegment(path: string, segment: number): Promise<FileHandle | null> {
+  try {
+    return await openLogFile(segmentPath(path, segment));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
 /**
- * Every line of the file in batches, the unterminated last one included. Rejects when the file cannot be read
- * and with the signal's reason when it aborts.
+ * Every line of the log in batches, an unterminated last one of each file included. `path` is the first file's. Rejects when a
+ * file cannot be read and with the signal's reason when it aborts.
  */
 export async function* readLineBatches(
   path: string,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly RawLine[]> {
-  const handle = await openLogFile(path);
-  try {
-    const cutter = new LineCutter();
-    const buffer = Buffer.allocUnsafe(READ_LIMITS.chunkBytes);
-    for (;;) {
-      signal?.throwIfAborted();
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length);
-      if (bytesRead === 0) break;
-      yield cutter.push(buffer.subarray(0, bytesRead));
+  const buffer = Buffer.allocUnsafe(READ_LIMITS.chunkBytes);
+  let handle: FileHandle | null = await openLogFile(path);
+  for (let segment = 1; handle !== null; segment++, handle = await openSegment(path, segment)) {
+    try {
+      yield* readSegment(handle, new LineCutter(segment), buffer, signal);
+    } finally {
+      await handle.close();
     }
-    const last = cutter.end();
-    if (last !== null) yield [last];
-  } finally {
-    await handle.close();
   }
+}
+
+async function* readSegment(
+  handle: FileHandle,
+  cutter: LineCutter,
+  buffer: Buffer,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly RawLine[]> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length);
+    if (bytesRead === 0) break;
+    yield cutter.push(buffer.subarray(0, bytesRead));
+  }
+  const last = cutter.end();
+  if (last !== null) yield [last];
 }

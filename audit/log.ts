@@ -1,7 +1,7 @@
 /**
- * Writes the audit log of one guest: opens the file, numbers and chains the lines, and hands each to pino's
+ * Writes the audit log of one guest: opens its files, numbers and chains the lines, and hands each to pino's
  * synchronous destination, so that it has passed `write(2)` when `record` returns. Decides that a log which
- * failed once is never written again. What a line looks like is in `line.ts`.
+ * failed once is never written again, and when its next file begins. What a line looks like is in `line.ts`.
  *
  * pino's own formatter is not used: the chain needs the exact bytes of a line before they are written.
  */
@@ -10,6 +10,8 @@ import pino from 'pino';
 import type { AuditEntry, AuditSink } from './event.ts';
 import { LOG_LIMITS } from './limits.ts';
 import { encodeLine, FIRST_PREV, hashLine } from './line.ts';
+import { segmentPath } from './segments.ts';
+import { type SigningKey, signLine } from './signature.ts';
 import { AuditUnavailable } from './unavailable.ts';
 
 export interface AuditLogOptions {
@@ -20,6 +22,10 @@ export interface AuditLogOptions {
   readonly clock: () => number;
   /** How often EAGAIN is waited for, 100 ms each; `LOG_LIMITS.busyRetries` unless told. */
   readonly busyRetries?: number;
+  /** When the next file begins; `LOG_LIMITS.segmentBytes` unless told. A line is never cut for it. */
+  readonly segmentBytes?: number;
+  /** Signs the seal; absent: nothing does. */
+  readonly key?: SigningKey;
 }
 
 export interface AuditLog extends AuditSink {
@@ -42,6 +48,15 @@ export interface AuditLog extends AuditSink {
  * another writer. Throws `AuditUnavailable`.
  */
 export function createAuditLog(options: AuditLogOptions): AuditLog {
+  return new DescriptorLog(options, openSegment(options.path), openSegment);
+}
+
+/** The same over one open descriptor, which the log then owns. The caller answers for its flags and mode. */
+export function createAuditLogOn(descriptor: number, options: AuditLogOptions): AuditLog {
+  return new DescriptorLog(options, descriptor, null);
+}
+
+function openSegment(path: string): number {
   const flags =
     constants.O_WRONLY |
     constants.O_APPEND |
@@ -49,26 +64,24 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
     constants.O_EXCL |
     constants.O_NOFOLLOW |
     constants.O_NONBLOCK;
-  let descriptor: number;
   try {
-    descriptor = openSync(options.path, flags, 0o600);
+    const descriptor = openSync(path, flags, 0o600);
     fchmodSync(descriptor, 0o600);
+    return descriptor;
   } catch (error) {
-    throw unavailable(options.path, error);
+    throw unavailable(path, error);
   }
-  return new DescriptorLog(options, descriptor);
-}
-
-/** The same over an open descriptor, which the log then owns. The caller answers for its flags and mode. */
-export function createAuditLogOn(descriptor: number, options: AuditLogOptions): AuditLog {
-  return new DescriptorLog(options, descriptor);
 }
 
 class DescriptorLog implements AuditLog {
   readonly path: string;
   readonly #options: AuditLogOptions;
-  readonly #descriptor: number;
-  readonly #destination: ReturnType<typeof pino.destination>;
+  /** Null: there is one file alone. */
+  readonly #open: ((path: string) => number) | null;
+  #descriptor: number;
+  #destination: ReturnType<typeof pino.destination>;
+  #segment = 1;
+  #segmentBytes = 0;
   #events = 0;
   #prev = FIRST_PREV;
   #failed: AuditUnavailable | null = null;
@@ -76,23 +89,29 @@ class DescriptorLog implements AuditLog {
   #closed = false;
   #retries = 0;
 
-  constructor(options: AuditLogOptions, descriptor: number) {
+  constructor(options: AuditLogOptions, descriptor: number, open: ((path: string) => number) | null) {
     this.path = options.path;
     this.#options = options;
+    this.#open = open;
     this.#descriptor = descriptor;
+    this.#destination = this.#destinationOn(descriptor);
+  }
+
+  #destinationOn(descriptor: number): ReturnType<typeof pino.destination> {
     // A partial write goes on where it stopped, EAGAIN is tried again; both inside the destination.
-    this.#destination = pino.destination({
+    const destination = pino.destination({
       dest: descriptor,
       sync: true,
       retryEAGAIN: () => {
         this.#retries += 1;
-        return this.#retries <= (options.busyRetries ?? LOG_LIMITS.busyRetries);
+        return this.#retries <= (this.#options.busyRetries ?? LOG_LIMITS.busyRetries);
       },
     });
     // With a listener, the destination reports a failed write only here and returns normally from `write`.
-    this.#destination.on('error', (error: unknown) => {
+    destination.on('error', (error: unknown) => {
       this.#failed ??= unavailable(this.path, error);
     });
+    return destination;
   }
 
   get events(): number {
@@ -110,17 +129,24 @@ class DescriptorLog implements AuditLog {
       throw new AuditUnavailable(this.path, `the audit log ${this.path} has ended`);
     }
     const seq = this.#events + 1;
-    const line = encodeLine(entry.kind === 'run-end' ? { ...entry, events: this.#events } : entry, {
-      seq,
-      timeMs: this.#options.clock(),
-      guest: this.#options.guest,
-      prev: this.#prev,
-    });
+    const line = this.#lineOf(entry, seq);
     this.#write(`${line}\n`);
     this.#events = seq;
     this.#prev = hashLine(line);
     this.#sealed = entry.kind === 'run-end';
     return seq;
+  }
+
+  #lineOf(entry: AuditEntry, seq: number): string {
+    const { key, guest, clock } = this.#options;
+    const frame = { seq, timeMs: clock(), guest, prev: this.#prev };
+    if (entry.kind === 'run-start' && key !== undefined)
+      return encodeLine({ ...entry, key: key.fingerprint }, frame);
+    if (entry.kind !== 'run-end') return encodeLine(entry, frame);
+    const seal = { ...entry, events: this.#events };
+    return key === undefined
+      ? encodeLine(seal, frame)
+      : signLine(encodeLine({ ...seal, signature: '' }, frame), key);
   }
 
   close(): void {
@@ -139,12 +165,28 @@ class DescriptorLog implements AuditLog {
 
   #write(text: string): void {
     this.#retries = 0;
+    const bytes = Buffer.byteLength(text);
     try {
+      this.#makeRoom(bytes);
       this.#destination.write(text);
+      this.#segmentBytes += bytes;
     } catch (error) {
-      this.#failed ??= unavailable(this.path, error);
+      this.#failed ??= error instanceof AuditUnavailable ? error : unavailable(this.path, error);
     }
     if (this.#failed !== null) throw this.#failed;
+  }
+
+  /** The next file is begun only when this one is whole on the disk. */
+  #makeRoom(bytes: number): void {
+    const limit = this.#options.segmentBytes ?? LOG_LIMITS.segmentBytes;
+    if (this.#open === null || this.#segmentBytes === 0 || this.#segmentBytes + bytes <= limit) return;
+    syncToDisk(this.#descriptor);
+    const next = this.#open(segmentPath(this.path, this.#segment + 1));
+    closeQuietly(this.#descriptor);
+    this.#segment += 1;
+    this.#segmentBytes = 0;
+    this.#descriptor = next;
+    this.#destination = this.#destinationOn(next);
   }
 }
 

@@ -1,8 +1,10 @@
 /** Reads one log to its end and keeps what a report needs: header, rows, findings, bad lines. Bounded memory. */
 import type { AuditEvent } from './event.ts';
+import { type InboundRow, InboundSummary } from './inbound.ts';
 import { READ_LIMITS } from './limits.ts';
 import { type ReadLine, type ReadOptions, readAuditLog } from './read.ts';
-import { Summary, type SummaryOptions, type SummaryRows } from './summary.ts';
+import { type Criteria, EVERYTHING, Selection } from './selection.ts';
+import { type FoldOptions, Summary, type SummaryOptions, type SummaryRows } from './summary.ts';
 
 type EventOf<K extends AuditEvent['kind']> = Extract<AuditEvent, { kind: K }>;
 export type LineFault = Extract<ReadLine, { ok: false }>;
@@ -20,14 +22,21 @@ export interface Overview extends SummaryRows {
   /** The first lines that are no events, and how many there are in all. */
   readonly faults: readonly LineFault[];
   readonly faultCount: number;
+  /** What came in over published ports. */
+  readonly inbound: readonly InboundRow[];
+}
+
+export interface OverviewOptions extends ReadOptions, SummaryOptions, FoldOptions {
+  /** What the rows count; what is said of the run itself is of the whole log. Default: everything. */
+  readonly criteria?: Criteria;
 }
 
 /** Rejects when the file cannot be read, or the signal aborts. */
-export async function readOverview(
-  path: string,
-  options: ReadOptions & SummaryOptions = {},
-): Promise<Overview> {
-  const summary = new Summary();
+export async function readOverview(path: string, options: OverviewOptions = {}): Promise<Overview> {
+  const { criteria = EVERYTHING } = options;
+  const summary = new Summary(options);
+  const inbound = new InboundSummary();
+  const selection = new Selection(criteria, 'with its connection');
   let start: Overview['start'] = null;
   let end: Overview['end'] = null;
   let events = 0;
@@ -45,7 +54,10 @@ export async function readOverview(
     }
     const { event } = line;
     events += 1;
-    summary.add(event);
+    if (selection.has(event)) {
+      summary.add(event);
+      inbound.add(event);
+    }
     switch (event.kind) {
       case 'run-start':
         start ??= event;
@@ -67,6 +79,15 @@ export async function readOverview(
         break;
     }
   }
-  const rows = summary.rows(options);
-  return { ...rows, start, end, events, phases, failedProbes, notices, noticeCount, faults, faultCount };
+  const { bytesOver } = criteria;
+  const isLarge = (row: { readonly bytesOut: number; readonly bytesIn: number }) =>
+    bytesOver === null || row.bytesOut + row.bytesIn > bytesOver;
+  const large = summary.rows({ muted: true }).rows.filter(isLarge);
+  const hidden = options.muted === true ? [] : large.filter(({ muted }) => muted);
+  return {
+    rows: options.muted === true ? large : large.filter(({ muted }) => !muted),
+    mutedCount: hidden.reduce((sum, { count }) => sum + count, 0),
+    inbound: inbound.rows().filter(isLarge),
+    ...{ start, end, events, phases, failedProbes, notices, noticeCount, faults, faultCount },
+  };
 }

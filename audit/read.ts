@@ -11,8 +11,10 @@ export type ReadLine =
   | { readonly ok: true; readonly event: AuditEvent }
   | {
       readonly ok: false;
-      /** From 1. */
+      /** From 1 in its file. */
       readonly line: number;
+      /** Which file of the log, from 1. */
+      readonly segment: number;
       readonly problem: LineProblem;
       /** One sentence; holds nothing of the line itself. */
       readonly detail: string;
@@ -34,14 +36,22 @@ export async function* readAuditLog(path: string, options: ReadOptions = {}): As
 
 /** One line as cut from the file. */
 export function readRawLine(raw: RawLine): ReadLine {
-  const { line } = raw;
+  const { line, segment } = raw;
   if (raw.bytes === null) {
     const detail = `the line is longer than ${READ_LIMITS.lineBytes} bytes`;
-    return { ok: false, line, problem: 'too-long', detail };
+    return { ok: false, line, segment, problem: 'too-long', detail };
   }
   if (!raw.terminated) {
-    return { ok: false, line, problem: 'torn', detail: 'the last line has no newline: its write was cut' };
+    return {
+      ok: false,
+      line,
+      segment,
+      problem: 'torn',
+      detail: 'the last line has no newline: its write was cut',
+    };
   }
   const decoded = decodeLine(raw.bytes);
-  return decoded.ok ? decoded : { ok: false, line, problem: decoded.problem, detail: decoded.detail };
+  return decoded.ok
+    ? decoded
+    : { ok: false, line, segment, problem: decoded.problem, detail: decoded.detail };
 }

@@ -32,30 +32,32 @@ const PROGRAM_FLAGS: Readonly<Record<string, readonly string[]>> = {
 /** Followed by `name:password` in many clients. */
 const USER_FLAG = /^(?:-u|-U|--user|--proxy-user)$/;
 
-/** Tokens that say what they are. */
-const KNOWN_TOKEN = new RegExp(
-  [
-    'gh[oprsu]_[A-Za-z0-9]{8,}',
-    'github_pat_[A-Za-z0-9_]{8,}',
-    'gl(?:pat|ptt|dt|rt|cbt)-[A-Za-z0-9_-]{8,}',
-    'sk-[A-Za-z0-9_-]{12,}',
-    '[rs]k_(?:live|test)_[A-Za-z0-9]{8,}',
-    'xox[a-z]-[A-Za-z0-9-]{8,}',
-    '(?:AKIA|ASIA)[A-Z0-9]{12,}',
-    'AIza[A-Za-z0-9_-]{20,}',
-    'ya29\\.[A-Za-z0-9_-]{8,}',
-    'eyJ[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*)*',
-    'npm_[A-Za-z0-9]{8,}',
-    'pypi-[A-Za-z0-9_-]{16,}',
-    'hf_[A-Za-z0-9]{8,}',
-    'dop_v1_[a-f0-9]{8,}',
-    'shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{8,}',
-    'SG\\.[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{8,}',
-  ]
-    .map((token) => `(?<![A-Za-z0-9])${token}`)
-    .join('|'),
-  'g',
-);
+/** Tokens that say what they are, with a sign that no hostname has. */
+const UNMISTAKABLE_TOKENS = [
+  'gh[oprsu]_[A-Za-z0-9]{8,}',
+  'github_pat_[A-Za-z0-9_]{8,}',
+  '[rs]k_(?:live|test)_[A-Za-z0-9]{8,}',
+  '(?:AKIA|ASIA)[A-Z0-9]{12,}',
+  'AIza[A-Za-z0-9_-]{20,}',
+  'eyJ[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*)*',
+  'npm_[A-Za-z0-9]{8,}',
+  'hf_[A-Za-z0-9]{8,}',
+  'dop_v1_[a-f0-9]{8,}',
+  'shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{8,}',
+];
+/** Tokens that a hostname may look like. */
+const PLAIN_TOKENS = [
+  'gl(?:pat|ptt|dt|rt|cbt)-[A-Za-z0-9_-]{8,}',
+  'sk-[A-Za-z0-9_-]{12,}',
+  'xox[a-z]-[A-Za-z0-9-]{8,}',
+  'ya29\\.[A-Za-z0-9_-]{8,}',
+  'pypi-[A-Za-z0-9_-]{16,}',
+  'SG\\.[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{8,}',
+];
+const tokens = (shapes: readonly string[]) =>
+  new RegExp(shapes.map((shape) => `(?<![A-Za-z0-9])${shape}`).join('|'), 'g');
+const UNMISTAKABLE_TOKEN = tokens(UNMISTAKABLE_TOKENS);
+const KNOWN_TOKEN = tokens([...UNMISTAKABLE_TOKENS, ...PLAIN_TOKENS]);
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 const URL_TEXT = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s'"<>`]+)/gi;
 /** `name:password@host` without a scheme; digests and versions after `@` are not hosts. */
@@ -102,6 +104,41 @@ export function redactText(text: string): string {
     .replace(ASSIGNMENT_TEXT, (whole, name: string) => (isSecretName(name) ? `${name}=${REDACTED}` : whole))
     .replace(KNOWN_TOKEN, REDACTED)
     .replace(LONG_RUN, (run) => (looksRandom(run) ? REDACTED : run));
+}
+
+/** Texts that sand makes of hashes, counters and closed lists: whatever they look like, they are no secrets. */
+const OWN_FIELDS: ReadonlySet<string> = new Set([
+  ...['prev', 'time', 'guest', 'run', 'digest', 'policy', 'key', 'signature', 'kind', 'reason', 'verdict'],
+  ...['disposition', 'asker', 'transport', 'type', 'rcode', 'via', 'protocol', 'cause', 'confinement'],
+]);
+/** Names and addresses. What was asked for is what the log is for, so only what no name looks like is taken out. */
+const HOST_FIELDS: ReadonlySet<string> = new Set([
+  ...['host', 'name', 'sni', 'address', 'answer', 'destination', 'peer', 'layers', 'id'],
+]);
+
+/** What every shape below has one of: most texts have none, and lines are written before what they allow. */
+const MAYBE_IN_NAME = /[@_]|AKIA|ASIA|AIza|eyJ/;
+const MAYBE_IN_TEXT =
+  /[@_]|:\/\/|-----|AKIA|ASIA|AIza|eyJ|sk-|xox|gl[a-z]+-|ya29|pypi-|SG\.|bearer|basic|authorization|cookie|x-/i;
+
+/**
+ * A text of an event, by the name of its field. A command line is redacted as a whole before; here goes what has no place in any
+ * field: tokens, keys, user parts and queries of URLs, credentials of headers. Digests and words stay.
+ */
+export function redactField(field: string, text: string): string {
+  if (OWN_FIELDS.has(field)) return text;
+  if (HOST_FIELDS.has(field)) {
+    if (!MAYBE_IN_NAME.test(text)) return text;
+    return text.replace(BARE_USERINFO, `$1${REDACTED}@`).replace(UNMISTAKABLE_TOKEN, REDACTED);
+  }
+  if (!MAYBE_IN_TEXT.test(text)) return text;
+  return text
+    .replace(PRIVATE_KEY, REDACTED)
+    .replace(URL_TEXT, (_url, scheme: string, rest: string) => scheme + redactUrlRest(rest))
+    .replace(BARE_USERINFO, `$1${REDACTED}@`)
+    .replace(HEADER_TEXT, `$1$2${REDACTED}`)
+    .replace(BEARER_TEXT, `$1$2${REDACTED}`)
+    .replace(KNOWN_TOKEN, REDACTED);
 }
 
 function redactArgument(argument: string, before: string, program: string): string {

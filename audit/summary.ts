@@ -10,6 +10,7 @@ import type {
   ConnectionClose,
   ConnectionDecision,
   DecisionFacts,
+  ProcessFact,
   RuleFact,
 } from './event.ts';
 import { SUMMARY_LIMITS } from './limits.ts';
@@ -43,6 +44,13 @@ export interface Row {
   readonly suggestion: string | null;
   /** Every event of the row was muted. */
   readonly muted: boolean;
+  /** Who in the guest asked, where rows are told apart by that; null where the log does not say. */
+  readonly process?: string | null;
+}
+
+export interface FoldOptions {
+  /** Tell rows apart by the command line of who asked. */
+  readonly byProcess?: boolean;
 }
 
 export interface SummaryOptions {
@@ -86,18 +94,25 @@ interface Draft {
   detail: string | null;
   suggestion: string | null;
   muted: boolean;
+  readonly process?: string | null;
 }
 
 /** Events in, rows out, in bounded memory however long the log. */
 export class Summary {
   readonly #drafts = new Map<string, Draft>();
   readonly #open = new Map<number, Draft>();
+  readonly #byProcess: boolean;
+
+  constructor(options: FoldOptions = {}) {
+    this.#byProcess = options.byProcess === true;
+  }
 
   /** Events in the order of the log. Kinds that ask for nothing are passed over. */
   add(event: AuditEvent): void {
     switch (event.kind) {
       case 'dns': {
-        this.#fold(event, event, { host: event.name, port: null, how: 'dns', questions: event.count ?? 1 });
+        const { name: host, process, count = 1 } = event;
+        this.#fold(event, event, { host, port: null, how: 'dns', questions: count, process });
         return;
       }
       case 'connection': {
@@ -106,6 +121,7 @@ export class Summary {
           port: event.port,
           how: howOf(event),
           attempts: event.count ?? 1,
+          process: event.process,
         });
         if (event.disposition === 'forwarded') this.#remember(event.connection, draft);
         return;
@@ -143,9 +159,10 @@ export class Summary {
       readonly how: string;
       readonly questions?: number;
       readonly attempts?: number;
+      readonly process?: ProcessFact | undefined;
     },
   ): Draft {
-    const draft = this.#draftFor(decision, event.time, asked.host, asked.port, asked.how);
+    const draft = this.#draftFor(decision, event.time, asked);
     draft.how.add(asked.how);
     draft.questions += asked.questions ?? 0;
     draft.attempts += asked.attempts ?? 0;
@@ -156,15 +173,27 @@ export class Summary {
     return draft;
   }
 
-  #draftFor(decision: DecisionFacts, time: string, host: string, port: number | null, how: string): Draft {
+  #draftFor(
+    decision: DecisionFacts,
+    time: string,
+    asked: {
+      readonly host: string;
+      readonly port: number | null;
+      readonly how: string;
+      readonly process?: ProcessFact | undefined;
+    },
+  ): Draft {
+    const { host, port, how } = asked;
+    const process = asked.process?.command ?? null;
+    const own = this.#byProcess ? { process } : {};
     const verdict = rowVerdict(decision);
     const { asker, reason, rule } = decision;
     const rulePlace = rule === null ? '' : `${rule.id}\n${rule.file}\n${rule.line}`;
-    const key = [asker, verdict, host, port, how, reason, rulePlace].join('\n');
+    const key = [asker, verdict, host, port, how, reason, rulePlace, own.process].join('\n');
     const known = this.#drafts.get(key);
     if (known !== undefined) return known;
     if (this.#drafts.size >= SUMMARY_LIMITS.rows) return this.#overflowDraft(decision, verdict, time);
-    const draft = newDraft({ verdict, asker, host, port, reason, rule, time });
+    const draft = newDraft({ verdict, asker, host, port, reason, rule, time, ...own });
     this.#drafts.set(key, draft);
     return draft;
   }
@@ -231,7 +260,7 @@ function foldLookups(drafts: readonly Draft[]): readonly Draft[] {
   const connections = new Map<string, Draft[]>();
   for (const draft of drafts) {
     if (draft.port === null) continue;
-    const key = `${draft.asker}\n${draft.host}`;
+    const key = askerKeyOf(draft);
     const list = connections.get(key);
     if (list === undefined) connections.set(key, [{ ...draft, how: new Set(draft.how) }]);
     else list.push({ ...draft, how: new Set(draft.how) });
@@ -240,8 +269,12 @@ function foldLookups(drafts: readonly Draft[]): readonly Draft[] {
   return [...[...connections.values()].flat(), ...lookups];
 }
 
+function askerKeyOf({ asker, host, process }: Draft): string {
+  return [asker, host, process].join('\n');
+}
+
 function foldInto(connections: ReadonlyMap<string, readonly Draft[]>, lookup: Draft): boolean {
-  const candidates = connections.get(`${lookup.asker}\n${lookup.host}`) ?? [];
+  const candidates = connections.get(askerKeyOf(lookup)) ?? [];
   const same = candidates.filter((draft) => draft.verdict === lookup.verdict);
   const target =
     same.find((draft) => draft.reason === lookup.reason) ??
@@ -258,7 +291,7 @@ function foldInto(connections: ReadonlyMap<string, readonly Draft[]>, lookup: Dr
 }
 
 function newDraft(
-  key: Pick<Draft, 'verdict' | 'asker' | 'host' | 'port' | 'reason' | 'rule'> & { time: string },
+  key: Pick<Draft, 'verdict' | 'asker' | 'host' | 'port' | 'reason' | 'rule' | 'process'> & { time: string },
 ): Draft {
   const { time, ...fields } = key;
   return {
@@ -297,6 +330,7 @@ function compareRows(a: Row, b: Row): number {
     (a.port ?? 0) - (b.port ?? 0) ||
     compareText(a.how.join(), b.how.join()) ||
     compareText(a.reason, b.reason) ||
+    compareText(a.process ?? '', b.process ?? '') ||
     compareText(a.first, b.first)
   );
 }

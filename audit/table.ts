@@ -1,6 +1,7 @@
 /** The rows of a summary as a table for a terminal: which columns, and in which words. Pure. */
 import { type Colour, type Column, formatColumns, PLAIN, type Terminal } from './columns.ts';
 import type { RuleFact } from './event.ts';
+import type { InboundRow } from './inbound.ts';
 import type { Row, RowVerdict } from './summary.ts';
 
 export const VERDICT_TEXT: Readonly<Record<RowVerdict, string>> = {
@@ -38,9 +39,42 @@ const COLUMNS: readonly Column<Row>[] = [
   },
 ];
 
+const PROCESS_COLUMN: Column<Row> = {
+  title: 'PROCESS',
+  align: 'left',
+  cell: (row) => row.process ?? '-',
+  cut: { keep: 'start', least: 8, weight: 2 },
+};
+
 /** The table, each line ended by a newline; empty for no rows. */
 export function formatTable(rows: readonly Row[], terminal: Terminal = PLAIN): string {
-  return formatColumns(COLUMNS, rows, terminal);
+  const hasProcesses = rows.some((row) => row.process !== undefined);
+  return formatColumns(hasProcesses ? [PROCESS_COLUMN, ...COLUMNS] : COLUMNS, rows, terminal);
+}
+
+const INBOUND_COLUMNS: readonly Column<InboundRow>[] = [
+  {
+    title: 'INBOUND',
+    align: 'left',
+    cell: (row) => row.disposition,
+    colour: (row) => (row.disposition === 'refused' ? 'red' : null),
+  },
+  { title: 'AT', align: 'left', cell: (row) => formatAuthority({ host: row.address, port: row.port }) },
+  { title: 'GUEST PORT', align: 'right', cell: (row) => String(row.guestPort) },
+  { title: 'COUNT', align: 'right', cell: (row) => String(row.count) },
+  { title: 'OUT', align: 'right', cell: (row) => formatMoved(row.bytesOut) },
+  { title: 'IN', align: 'right', cell: (row) => formatMoved(row.bytesIn) },
+  {
+    title: 'REASON',
+    align: 'left',
+    cell: (row) => row.reason ?? '-',
+    cut: { keep: 'start', least: 8, weight: 1 },
+  },
+];
+
+/** What came in over published ports, in the same way. */
+export function formatInbound(rows: readonly InboundRow[], terminal: Terminal = PLAIN): string {
+  return formatColumns(INBOUND_COLUMNS, rows, terminal);
 }
 
 /** `host:port`, IPv6 in brackets. */
@@ -63,7 +97,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /** Nothing moved is nothing to read. */
-function formatMoved(bytes: number): string {
+export function formatMoved(bytes: number): string {
   return bytes === 0 ? '-' : formatBytes(bytes);
 }
 

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { wantsColour } from '../../audit/columns.ts';
 import { DEFAULT_BACKEND } from '../backends/backend.ts';
 import { VERSION } from '../version.ts';
+import { addAuditQueries } from './audit-program.ts';
 import { addCi } from './ci-program.ts';
 import { addCompletion } from './completion/program.ts';
 import { addCopy } from './copy-program.ts';
@@ -89,47 +90,16 @@ function addWhy(program: Command, context: ProgramContext): void {
 }
 
 function addAudit(program: Command, context: ProgramContext): void {
-  const audit = program
-    .command('audit')
-    .summary('read what was decided')
-    .description('Shows a run (the last one): what was denied first, repeats folded.')
-    .argument('[RUN]', 'a run, or the beginning of its name')
-    .option('--json', 'print the rows as JSON', false)
-    .option('--all', 'also what is muted', false)
-    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly all: boolean }) => {
-      const { auditShow } = await import('./audit.ts');
-      context.finish(await auditShow({ ...auditContext(context), run, json: flags.json, all: flags.all }));
-    });
-  audit
-    .command('tail')
-    .description('Shows the events of a run as they are written, until it ends.')
-    .argument('[RUN]', 'a run, or the beginning of its name')
-    .option('--json', 'print the events as JSON Lines', false)
-    .option('--no-follow', 'stop at the end of what is written now')
-    .action(async (run: string | undefined, flags: { readonly json: boolean; readonly follow: boolean }) => {
-      const [{ auditTail }, { isRunAlive }] = await Promise.all([
-        import('./audit.ts'),
-        import('../run/run-state.ts'),
-      ]);
-      const { json, follow } = flags;
-      context.finish(await auditTail({ ...auditContext(context), run, json, follow, alive: isRunAlive }));
-    });
+  const audit = addAuditQueries(program, context);
   audit
     .command('verify')
     .description('Checks the chain of a run\u2019s log; names the first line that is broken.')
     .argument('[RUN]', 'a run, or the beginning of its name')
+    .option('--key <FILE>', 'the key (PEM, public or private) that must have signed the log')
     .option('--json', 'print the result as JSON', false)
-    .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
+    .action(async (run: string | undefined, flags: { readonly key?: string; readonly json: boolean }) => {
       const { auditVerify } = await import('./audit.ts');
-      context.finish(await auditVerify({ ...auditContext(context), run, json: flags.json }));
-    });
-  audit
-    .command('ls')
-    .description('Lists the runs that are on record.')
-    .option('--json', 'print JSON', false)
-    .action(async (flags: { readonly json: boolean }) => {
-      const { auditList } = await import('./audit.ts');
-      context.finish(await auditList({ ...auditContext(context), json: flags.json }));
+      context.finish(await auditVerify({ ...auditContext(context), run, ...flags }));
     });
 }
 

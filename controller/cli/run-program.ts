@@ -78,6 +78,10 @@ export function addGuestOptions(command: CommandTree): CommandTree {
       [],
     )
     .option(
+      '--audit-key <FILE>',
+      'sign the audit log with this Ed25519 private key (PEM), or as env:VARIABLE with that of your own variable',
+    )
+    .option(
       '--phase-after <CMD>',
       'run this by sh in the guest before the command; when it ends with 0, the next phase of the policy begins',
       list,

@@ -7,6 +7,7 @@ import { DEFAULT_BACKEND, DEFAULT_ISOLATION } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
+import { parseAuditKeyFlag } from '../run/audit-key.ts';
 import {
   parseDnsPort,
   parseDuration,
@@ -38,6 +39,7 @@ export interface RunFlags {
   readonly phaseAfter: readonly string[];
   readonly publish: readonly string[];
   readonly secret: readonly string[];
+  readonly auditKey?: string;
   readonly share: readonly string[];
   readonly trustCa: readonly string[];
   readonly ask: boolean;
@@ -163,6 +165,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
     ports: parsePortFlags(flags.publish),
     secrets: parseSecretFlags(flags.secret),
+    auditKey: flags.auditKey === undefined ? null : parseAuditKeyFlag(flags.auditKey),
     shares: parseShares(flags.share),
     trustCa: flags.trustCa,
     cache: flags.cache ?? false,

@@ -27,6 +27,7 @@ import { planImageCommand } from '../images/run-words.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
 import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
 import type { AskFront } from './asking.ts';
+import { readAuditKey } from './audit-key.ts';
 import { readAuthority } from './authority.ts';
 import { cacheFolder } from './cache.ts';
 import { type MountFlag, parseUserFlag, usage } from './options.ts';
@@ -92,6 +93,8 @@ export interface RunRequest {
   readonly ports: readonly PortFlag[];
   /** Files for the guest that are in no environment, on no command line and in no log. */
   readonly secrets: readonly SecretFlag[];
+  /** Where the key is that signs the log; null: nothing does. */
+  readonly auditKey: SecretFlag['source'] | null;
   readonly isolation: Isolation;
   /** Asks people about what no rule decides; null: nobody is asked. */
   readonly ask: AskFront | null;
@@ -114,6 +117,7 @@ export const RUN_DEFAULTS = {
   project: null,
   ports: [],
   secrets: [],
+  auditKey: null,
   policies: [],
   guarded: [],
   allow: [],
@@ -154,6 +158,7 @@ export async function planRun(
       '--cache keeps what the guest writes, and with --read-only it writes nothing',
       'leave one out',
     );
+  const caller = { cwd, environ, uid: process.getuid?.() ?? null };
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
   const consented = request.project?.policies ?? null;
@@ -196,7 +201,16 @@ export async function planRun(
     cache: request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null,
     resources: request.resources,
     ports: request.ports,
-    secrets: readSecrets(request.secrets, { cwd, environ, uid: process.getuid?.() ?? null }),
+    secrets: readSecrets(request.secrets, caller),
+    ...(request.auditKey === null
+      ? {}
+      : {
+          auditKey: readAuditKey(
+            request.auditKey,
+            workspace.mounts.map(({ source }) => source),
+            caller,
+          ),
+        }),
     user: request.user === null || image !== null ? null : parseUserFlag(request.user),
     timeoutMs: request.timeoutMs,
     dnsPort: request.dnsPort,

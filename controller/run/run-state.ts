@@ -104,6 +104,16 @@ export function isRunAlive(run: RunPlace): boolean {
   return state === null || isAlive(state);
 }
 
+/** For lists: whether a run's state says that its supervisor lives; what has no state, or none that reads, does not. */
+export function isSupervised(run: RunPlace): boolean {
+  try {
+    const state = readRunState(run);
+    return state !== null && isAlive(state);
+  } catch {
+    return false;
+  }
+}
+
 function isRunState(value: unknown): value is RunState {
   if (typeof value !== 'object' || value === null) return false;
   const has = (key: keyof RunState, type: string) => typeof Reflect.get(value, key) === type;

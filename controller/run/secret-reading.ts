@@ -1,5 +1,5 @@
 /**
- * Reads what `--secret` names, once, before the guest is made: files of the caller's own and variables of the caller's
+ * Reads what `--secret` and `--audit-key` name, once, before the guest is made: files of the caller's own and variables of the caller's
  * environment. Keeps the bytes in memory and says nothing of them but their name.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
@@ -27,29 +27,37 @@ export function readSecrets(
   flags: readonly SecretFlag[],
   surroundings: SecretSurroundings,
 ): readonly Secret[] {
-  return flags.map(({ name, source }) => {
-    const content =
-      source.kind === 'variable'
-        ? readVariable(name, source.name, surroundings)
-        : readSecretFile(name, source.path, surroundings);
-    return { name, content };
-  });
+  return flags.map(({ name, source }) => ({
+    name,
+    content: readSource(`--secret ${name}`, source, surroundings),
+  }));
 }
 
-function readVariable(name: string, variable: string, { environ }: SecretSurroundings): Buffer {
+/** `flag` is what names it, for the error. Raises `secret-unavailable`. */
+export function readSource(
+  flag: string,
+  source: SecretFlag['source'],
+  surroundings: SecretSurroundings,
+): Buffer {
+  return source.kind === 'variable'
+    ? readVariable(flag, source.name, surroundings)
+    : readSecretFile(flag, source.path, surroundings);
+}
+
+function readVariable(flag: string, variable: string, { environ }: SecretSurroundings): Buffer {
   const value = environ[variable];
   if (value === undefined)
-    throw unavailable(name, `the variable ${variable} is not set here`, 'set it, or name a file');
+    throw unavailable(flag, `the variable ${variable} is not set here`, 'set it, or name a file');
   const content = Buffer.from(value);
-  if (content.length > SECRET_BYTES) throw tooLarge(name, `the variable ${variable}`);
+  if (content.length > SECRET_BYTES) throw tooLarge(flag, `the variable ${variable}`);
   return content;
 }
 
-function readSecretFile(name: string, path: string, surroundings: SecretSurroundings): Buffer {
+function readSecretFile(flag: string, path: string, surroundings: SecretSurroundings): Buffer {
   const { cwd, uid } = surroundings;
   const named = resolve(cwd, path);
-  const real = realOrRefuse(name, named);
-  refuseLinkOut(name, named, real, cwd);
+  const real = realOrRefuse(flag, named);
+  refuseLinkOut(flag, named, real, cwd);
   let descriptor: number | null = null;
   try {
     // Never waits: a FIFO is opened without blocking, and then refused.
@@ -58,22 +66,22 @@ function readSecretFile(name: string, path: string, surroundings: SecretSurround
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
     );
     const stat = fstatSync(descriptor);
-    if (!stat.isFile()) throw unavailable(name, `${named} is not a file`, 'name a regular file');
+    if (!stat.isFile()) throw unavailable(flag, `${named} is not a file`, 'name a regular file');
     if (uid !== null && uid !== 0 && stat.uid !== uid && stat.uid !== 0) {
-      throw unavailable(name, `${named} belongs to another user`, 'name a file of your own');
+      throw unavailable(flag, `${named} belongs to another user`, 'name a file of your own');
     }
-    if (stat.size > SECRET_BYTES) throw tooLarge(name, named);
-    return readBounded(name, named, descriptor);
+    if (stat.size > SECRET_BYTES) throw tooLarge(flag, named);
+    return readBounded(flag, named, descriptor);
   } catch (error) {
     if (error instanceof SandError) throw error;
-    throw unreadable(name, named, error);
+    throw unreadable(flag, named, error);
   } finally {
     if (descriptor !== null) closeSync(descriptor);
   }
 }
 
 /** One byte more than the bound at the most: the file may grow meanwhile. */
-function readBounded(name: string, named: string, descriptor: number): Buffer {
+function readBounded(flag: string, named: string, descriptor: number): Buffer {
   const bytes = Buffer.alloc(SECRET_BYTES + 1);
   let filled = 0;
   while (filled < bytes.length) {
@@ -81,43 +89,43 @@ function readBounded(name: string, named: string, descriptor: number): Buffer {
     if (read === 0) return bytes.subarray(0, filled);
     filled += read;
   }
-  throw tooLarge(name, named);
+  throw tooLarge(flag, named);
 }
 
 /** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
-function refuseLinkOut(name: string, named: string, real: string, cwd: string): void {
+function refuseLinkOut(flag: string, named: string, real: string, cwd: string): void {
   const isBelow = named.startsWith(`${resolve(cwd)}/`);
   if (!isBelow || real.startsWith(`${realpathSync(cwd)}/`)) return;
   throw unavailable(
-    name,
+    flag,
     `${named} is a link that leads out of the working directory, to ${real}`,
-    `if that is what you mean, name the file itself: --secret ${name}=${real}`,
+    `if that is what you mean, name the file itself: ${flag}=${real}`,
   );
 }
 
-function realOrRefuse(name: string, path: string): string {
+function realOrRefuse(flag: string, path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    throw unreadable(name, path, error);
+    throw unreadable(flag, path, error);
   }
 }
 
-function unreadable(name: string, path: string, error: unknown): SandError {
+function unreadable(flag: string, path: string, error: unknown): SandError {
   const code = error instanceof Error ? String(Reflect.get(error, 'code')) : '';
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return unavailable(name, `${path} does not exist`, 'name a file that exists');
-  return unavailable(name, `${path} cannot be read (${code})`, 'name a file that you can read');
+    return unavailable(flag, `${path} does not exist`, 'name a file that exists');
+  return unavailable(flag, `${path} cannot be read (${code})`, 'name a file that you can read');
 }
 
-function tooLarge(name: string, what: string): SandError {
+function tooLarge(flag: string, what: string): SandError {
   return unavailable(
-    name,
+    flag,
     `${what} holds more than ${SECRET_BYTES / 1024} KiB`,
     'give such data to the guest with --mount FILE:/place/FILE:ro',
   );
 }
 
-function unavailable(name: string, why: string, hint: string): SandError {
-  return new SandError('secret-unavailable', `--secret ${name}: ${why}`, hint);
+function unavailable(flag: string, why: string, hint: string): SandError {
+  return new SandError('secret-unavailable', `${flag}: ${why}`, hint);
 }

@@ -1,6 +1,7 @@
 /** What a run is asked for, settled, and what comes of it. Types only; `plan.ts` makes the one, `session.ts` the other. */
 import type { AuditEntry, RunEnd } from '../../audit/event.ts';
 import type { RunPlace } from '../../audit/runs.ts';
+import type { SigningKey } from '../../audit/signature.ts';
 import type { Row } from '../../audit/summary.ts';
 import type { DnsUpstream } from '../../dns/context.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
@@ -58,6 +59,8 @@ export interface SessionRequest {
   readonly ports?: readonly PortFlag[];
   /** Files for the guest; absent: none. */
   readonly secrets?: readonly Secret[];
+  /** Signs the seal of the log. */
+  readonly auditKey?: SigningKey;
   readonly timeoutMs: number | null;
   readonly dnsPort: number;
   readonly dnsUpstreams: readonly DnsUpstream[];

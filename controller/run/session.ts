@@ -6,7 +6,9 @@ import { rmdirSync } from 'node:fs';
 import type { AuditEntry } from '../../audit/event.ts';
 import { type AuditLog, createAuditLog } from '../../audit/log.ts';
 import { auditRoot, type RunPlace } from '../../audit/runs.ts';
+import type { SigningKey } from '../../audit/signature.ts';
 import { Summary } from '../../audit/summary.ts';
+import { totalsOf } from '../../audit/totals.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type { GuestCommand, GuestSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
@@ -17,6 +19,7 @@ import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
 import { createBroker } from './asking.ts';
+import { watchClocks } from './clock-watch.ts';
 import { runCommands } from './commands.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
 import { recordOrAbort, withoutRepeats, writeBeside } from './log-failure.ts';
@@ -37,7 +40,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
   for (const left of await removeBroken(runs)) request.told(`left of a killed guest: ${left}`);
   const run = createRunDirectory(runs);
   const guest = register(runs, run, request.name);
-  const log = openLog(run);
+  const log = openLog(run, request.auditKey);
   const summary = new Summary();
   const notices: string[] = [];
   const broken = new AbortController();
@@ -66,6 +69,7 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
       cause: ending.cause,
       durationMs,
       events: log.events,
+      totals: totalsOf(summary.rows()),
     });
     log.close();
     state.ended(ending);
@@ -88,6 +92,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
   undo.push(asyncly(request.signals.listen(signals.receive)));
   // Fail closed: a guest whose deeds cannot be recorded is ended, though its gateway refuses everything already.
   broken.addEventListener('abort', () => way.end('error', broken.reason), { once: true });
+  undo.push(asyncly(watchClocks(record)));
   try {
     record(runStart(request, session.guest, course));
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
@@ -265,9 +270,10 @@ function leftBehind(what: string): SandError {
   );
 }
 
-function openLog(run: RunPlace): AuditLog {
+function openLog(run: RunPlace, key: SigningKey | undefined): AuditLog {
   try {
-    return createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now });
+    const signing = key === undefined ? {} : { key };
+    return createAuditLog({ path: run.auditPath, guest: run.id, clock: Date.now, ...signing });
   } catch (error) {
     throw auditError(error, run.directory);
   }

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { READ_LIMITS } from '../../audit/limits.ts';
 import { LineCutter } from '../../audit/lines.ts';
 import { type ReadLine, readAuditLog } from '../../audit/read.ts';
+import { verifyAuditLog } from '../../audit/verify.ts';
 import { dns, FULL_ENTRIES, linesOf, temporaryDirectory } from './samples.ts';
 
 async function readBytes(bytes: Uint8Array | string): Promise<ReadLine[]> {
@@ -130,4 +131,12 @@ test('a FIFO or directory in the place of a log is refused and does not hang', a
   await expect(Array.fromAsync(readAuditLog(join(directory, 'none')))).rejects.toMatchObject({
     code: 'ENOENT',
   });
+});
+
+test('a log of the first version reads and verifies as it did when it was written', async () => {
+  const path = new URL('fixtures/version-1.jsonl', import.meta.url).pathname;
+  const kinds: string[] = [];
+  for await (const line of readAuditLog(path)) kinds.push(line.ok ? line.event.kind : line.detail);
+  expect(kinds).toEqual(FULL_ENTRIES.map(({ kind }) => kind));
+  expect(await verifyAuditLog(path)).toMatchObject({ intact: true, ended: true, key: null });
 });

@@ -204,3 +204,23 @@ test('every request is in one row, whatever the order of events', () => {
     }),
   );
 });
+
+test('told apart by process: one row a command line, its lookups in it, unknown ones on their own', () => {
+  const curl = { process: { pid: 7, command: 'curl evil.example' } };
+  const entries = [
+    dns(curl),
+    connection(curl),
+    connection({ process: { pid: 8, command: 'curl evil.example' } }),
+    connection({ process: { pid: 9, command: 'git fetch' } }),
+    connection(),
+  ];
+  const summary = new Summary({ byProcess: true });
+  for (const event of eventsOf(entries)) summary.add(event);
+  expect(summary.rows().rows.map(({ process, count, questions }) => [process, count, questions])).toEqual([
+    ['curl evil.example', 2, 1],
+    [null, 1, 0],
+    ['git fetch', 1, 0],
+  ]);
+  expect(rowsOf(...entries)).toMatchObject([{ count: 4, questions: 1 }]);
+  expect(rowsOf(...entries)[0]).not.toHaveProperty('process');
+});

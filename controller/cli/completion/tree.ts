@@ -25,12 +25,18 @@ const FLAG_KINDS: Readonly<Record<string, Kind>> = {
   '--output': 'files',
   '--mount': 'files',
   '--trust-ca': 'files',
+  '--guest': 'guests',
+  '--kind': '=dns connection close inbound unplanted notice answer probe exec',
+  '--by': '=requests bytes denied',
+  'audit export --format': '=json jsonl csv ocsf otlp',
   '--share': '=ssh-agent gitconfig known-hosts npmrc',
 };
 
 const WORD_KINDS: Readonly<Record<string, Kind>> = {
   GUEST: 'guests',
   RUN: 'guests',
+  RUN1: 'guests',
+  RUN2: 'guests',
   POLICY: 'policies',
   FILE: 'files',
   OLD: 'policies',
@@ -57,7 +63,10 @@ export function completionTree(command: CommandTree, trail = ''): readonly Compl
       .flatMap(({ long, short }) =>
         [long, short]
           .filter((flag) => flag !== undefined && flag !== null)
-          .map((flag) => ({ flag, kind: FLAG_KINDS[long ?? ''] ?? ('free' as const) })),
+          .map((flag) => ({
+            flag,
+            kind: FLAG_KINDS[`${trail} ${long}`] ?? FLAG_KINDS[long ?? ''] ?? ('free' as const),
+          })),
       ),
     words: words.map((word) => WORD_KINDS[word.name()] ?? (trail === 'policy groups' ? 'groups' : 'free')),
     repeats: words.at(-1)?.variadic === true,

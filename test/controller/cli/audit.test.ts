@@ -2,7 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditRoot } from '../../../audit/runs.ts';
-import { auditList, auditShow, auditTail, auditVerify } from '../../../controller/cli/audit.ts';
+import { auditVerify } from '../../../controller/cli/audit.ts';
+import { auditShow } from '../../../controller/cli/audit-show.ts';
+import { auditTail } from '../../../controller/cli/audit-tail.ts';
 import {
   ALLOWED,
   close,
@@ -97,7 +99,14 @@ test('verify: sealed 0, unsealed 1, broken 1 with the line', async () => {
   ]);
   const json = output(stateWith({ [RUN]: LOG }), true);
   expect(await auditVerify(json.options)).toBe(0);
-  expect(JSON.parse(json.text())).toEqual({ run: RUN, intact: true, events: 8, ended: true });
+  expect(JSON.parse(json.text())).toEqual({
+    run: RUN,
+    intact: true,
+    events: 8,
+    ended: true,
+    key: null,
+    signed: false,
+  });
 });
 
 test('tail prints the last events, one line each', async () => {
@@ -128,38 +137,6 @@ test('tail --follow of a dead run ends with 1', async () => {
   const { options, text } = output(stateWith({ [RUN]: LOG.slice(0, 3) }));
   expect(await auditTail({ ...options, follow: true, alive: () => false })).toBe(1);
   expect(text()).toMatch(/^run .*: it ended without its seal/m);
-});
-
-test('ls names each run, also one whose log is missing', async () => {
-  const env = stateWith({
-    [RUN]: LOG,
-    '20261122-080000-0000': LOG.slice(0, 3),
-    '20261123-080000-0000': null,
-  });
-  const { options, text } = output(env);
-  expect(await auditList(options)).toBe(0);
-  expect(text()).toBe(
-    [
-      'RUN                   POLICY   MODE        EXIT  EVENTS  COMMAND',
-      `${RUN}  web-app  enforce        0       8  npm ci`,
-      '20261122-080000-0000  web-app  enforce  no seal       3  npm ci',
-      '20261123-080000-0000  -        -        no seal       -',
-      '',
-    ].join('\n'),
-  );
-  const json = output(env, true);
-  await auditList(json.options);
-  expect(JSON.parse(json.text().split('\n')[0] ?? '')).toMatchObject({
-    run: RUN,
-    exitCode: 0,
-    command: ['npm', 'ci'],
-  });
-});
-
-test('ls without runs says so', async () => {
-  const { options, text } = output(stateWith({}));
-  expect(await auditList(options)).toBe(0);
-  expect(text()).toBe('No runs yet.\n');
 });
 
 test('a run that is missing, ambiguous, malformed or without a log has its code', async () => {

@@ -1,5 +1,6 @@
 /** The flags of `sand run` and the commands that read a run back, on the real backend. */
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -109,6 +110,27 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
     const broken = await world.sand(['audit', 'verify', run]);
     expect(broken).toMatchObject({ code: 1 });
     expect(broken.stdout).toMatch(/broken at line \d+/);
+  });
+
+  it('--audit-key signs the log, out of the guest’s reach', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const environment = { SIGNING_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+    world.file('audit.pub', publicKey.export({ type: 'spki', format: 'pem' }).toString());
+    const { stdout } = await inGuest(
+      ['--audit-key', 'env:SIGNING_KEY'],
+      'env; cat /proc/*/environ',
+      environment,
+    );
+    expect(stdout).not.toMatch(/SIGNING_KEY|PRIVATE KEY/);
+    expect((await world.sand(['audit', 'verify', '--key', 'audit.pub'])).stdout).toMatch(
+      /sealed, signed by this key/,
+    );
+    await inGuest([], 'true');
+    const unsigned = await world.sand(['audit', 'verify', '--key', 'audit.pub']);
+    expect(unsigned).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/broken at line 1: .*nothing signs/),
+    });
   });
 
   it('starts nothing under a policy that requires a stronger isolation', async () => {
