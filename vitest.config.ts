@@ -29,6 +29,7 @@ const LONG = [
   ...['audit-ui-browser', 'ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
   ...['many-guests', 'metrics', 'page/report', 'project-file', 'recipes/owner', 'recipes/runner'],
   ...['recipes/steps', 'tools', 'unified', 'vm'],
+  ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {

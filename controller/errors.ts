@@ -54,8 +54,8 @@ export const ERROR_CODES = {
   'ssh-unavailable': { exit: 1, means: 'no ssh server can be had in that guest' },
   'question-missing': { exit: 1, means: 'a question does not wait any more, or cannot be answered so' },
   'phase-last': { exit: 1, means: 'the guest is in the last phase of its policy' },
+  'output-failed': { exit: 125, means: 'a report, a baseline or an export could not be written' },
   'guest-failed': { exit: 125, means: 'the guest ended before its command could start' },
-  'output-failed': { exit: 125, means: 'a report or baseline could not be written' },
   'teardown-failed': { exit: 125, means: 'a step of the teardown failed' },
   internal: { exit: 125, means: 'a fault in sand' },
 } as const;

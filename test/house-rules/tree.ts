@@ -47,9 +47,9 @@ export function isSource(path: string): boolean {
   return isCode(path) && (areaOf(path) !== null || path === 'index.ts');
 }
 
-/** As `isSource`, with the scripts and benchmarks beside it. */
+/** As `isSource`, with the scripts, the benchmarks and the GitHub Action beside it. */
 export function isProgram(path: string): boolean {
-  return isSource(path) || (isCode(path) && /^(scripts|bench)\//.test(path));
+  return isSource(path) || (isCode(path) && /^(scripts|bench|action)\//.test(path));
 }
 
 export function isTest(path: string): boolean {

@@ -103,7 +103,7 @@ describe.each(CALLERS)('sand run of the %s', (who) => {
       .map((line) => JSON.parse(line).kind);
     expect(kinds).toEqual(expect.arrayContaining(['connection', 'run-end']));
     expect((await world.sand(['audit', 'tail'])).code).toBe(0);
-    expect((await world.sand(['audit', 'ls'])).stdout).toContain('strict');
+    expect((await world.sand(['audit', 'ls'])).stdout).toContain('denied.example.com');
     const run = JSON.parse((await world.sand(['inspect', '--json'])).stdout).run;
     const log = join(world.root, 'state/sand/runs', run, 'audit.jsonl');
     writeFileSync(log, readFileSync(log, 'utf8').replace('denied.example.com', 'denied.example.org'));
