@@ -54,7 +54,7 @@ function unprotected(path: string, cure: string): PolicyNotice {
 function unused(path: string, cure: string): PolicyNotice {
   return {
     code: 'policy-file-unused',
-    detail: `${path} was changed, and is not read again, since it lies where the guest writes: the policy in force stays. Look at it, then: ${cure}`,
+    detail: `${path} was changed, and is not read again, since it lies where the guest can write: the policy in force stays. Look at it, then: ${cure}`,
   };
 }
 
