@@ -8,6 +8,7 @@ import { type GrantLayers, grantLayers } from './budgets.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
 import { type Asked, Flight } from './flight.ts';
 import { denialOf, judge, vet } from './judgement.ts';
+import { readOwn } from './own-place.ts';
 import type { Parts } from './parts.ts';
 import type { Denial } from './refusal.ts';
 import { planRoute, type Route } from './route.ts';
@@ -81,7 +82,10 @@ const PARENT_LOOP = 'the parent proxy of the host leads back here';
 
 /** A parent by name is looked at when it is dialled. */
 function isOwnParent(context: ProxyContext, { host, port }: ParentProxy): boolean {
-  return host.kind === 'address' && context.isOwn(host.address, port);
+  if (host.kind !== 'address') return false;
+  const own = readOwn(context.isOwn, host.address, port);
+  // Fail closed: where it cannot be told, it may be.
+  return !own.ok || own.isOwn;
 }
 
 /** By which rules the policy of this moment would still admit what is open; null: it would not. */

@@ -57,7 +57,7 @@ export interface ProxyContext {
   meaning(address: IpAddress): Meaning;
   /** The addresses of the host's own interfaces, which are never dialled unless listed. Throws where the system does not tell. */
   hostAddresses(): readonly IpAddress[];
-  /** Whether dialling this address and port would reach sand itself (a gateway's own ports). */
+  /** Whether dialling this address and port would reach sand itself (a gateway's own ports). Throws where the system does not tell. */
   isOwn(address: IpAddress, port: number): boolean;
   /** Absent: everything is dialled directly. */
   readonly parents?: ParentProxies;

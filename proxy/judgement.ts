@@ -19,6 +19,7 @@ import type { Reason } from '../policies/reasons.ts';
 import { HOST_LOOPBACK_NAME } from '../policies/subject.ts';
 import type { ProxyContext } from './context.ts';
 import type { HeadFault } from './head.ts';
+import { readOwn } from './own-place.ts';
 import type { Denial } from './refusal.ts';
 import { mayHandOver } from './route.ts';
 
@@ -213,7 +214,9 @@ export function vet(
   let refused: Denial | null = null;
   for (const address of addresses) {
     // Fail closed: sand's own ports are never dialled, whatever a rule lists.
-    if (context.isOwn(address, authority.port)) {
+    const own = readOwn(context.isOwn, address, authority.port);
+    if (!own.ok) return { ok: false, denial: denialOf(verdict, 'upstream-failed', own.detail) };
+    if (own.isOwn) {
       refused ??= denialOf(verdict, 'loop', `${address} port ${authority.port} is sand's own`);
       continue;
     }

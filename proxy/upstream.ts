@@ -8,6 +8,7 @@ import type { Reason } from '../policies/reasons.ts';
 import { CONNECT_FAULTS, formatConnect, readConnectAnswer } from './connect-answer.ts';
 import type { ParentProxy, ProxyContext } from './context.ts';
 import { dial } from './dial.ts';
+import { readOwn } from './own-place.ts';
 import { isAbsoluteForm, type Route } from './route.ts';
 
 export type Opened =
@@ -95,8 +96,10 @@ async function dialParent(
   }
   if (addresses.length === 0) return fault('upstream-failed', 'the parent proxy of the host is not found');
   // Fail closed: a parent that is sand itself would ask itself for ever.
-  if (addresses.some((address) => isOwn(address, port))) {
-    return fault('loop', 'the parent proxy of the host leads back here');
+  for (const address of addresses) {
+    const own = readOwn(isOwn, address, port);
+    if (!own.ok) return fault('upstream-failed', own.detail);
+    if (own.isOwn) return fault('loop', 'the parent proxy of the host leads back here');
   }
   const { attemptDelayMs } = limits;
   const dialled = await dial(addresses, port, { attemptDelayMs, timeoutMs, signal });

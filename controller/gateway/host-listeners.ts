@@ -25,15 +25,16 @@ export function announceListener(runs: string, port: number): () => void {
   return () => rmSync(path, { force: true });
 }
 
-/** Whether dialling this address and port would reach such a listener. */
+/** Whether dialling this address and port would reach such a listener. Throws where that cannot be told: then nobody may dial it. */
 export function isHostListener(runs: string, address: IpAddress, port: number): boolean {
   if (!leadsTo(address, LOOPBACK)) return false;
   let text: string;
   try {
     text = readFileSync(join(listenersFolder(runs), String(port)), 'utf8');
   } catch (error) {
-    // Fail closed: what cannot be read may name a listener; what is not there names none.
-    return !(error instanceof Error && Reflect.get(error, 'code') === 'ENOENT');
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return false;
+    // Fail closed: what cannot be read may name a listener.
+    throw error;
   }
   const [, pid, start] = /^(\d+) (\d+)\n$/.exec(text) ?? [];
   // Fail closed: a file that does not say whose it is counts.

@@ -44,5 +44,5 @@ it.each(['', 'nobody\n', '1\n'])('fails closed on a file that does not say whose
 
 it('fails closed where it cannot be read', () => {
   mkdirSync(join(state, 'listeners', '4000'), { recursive: true });
-  expect(isListener('127.0.0.1', 4000)).toBe(true);
+  expect(() => isListener('127.0.0.1', 4000)).toThrow('EISDIR');
 });

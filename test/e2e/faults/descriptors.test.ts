@@ -34,6 +34,7 @@ const keep = (path: string, host = ALLOWED) => requestFor(origins, path, host, '
 describe('a guest that opens more connections than the gateway has descriptors', () => {
   it('meets its limit first: told, recorded, and those within it are served', async () => {
     gateway = await startGateway(origins, ['prlimit', '--nofile=96:96', '--']);
+    const before = gateway.openFiles();
     await crowd(300);
     await until('the rest refused', () => clients.filter(({ ended }) => ended !== null).length === 284);
     const admitted = clients.filter(({ ended }) => ended === null);
@@ -48,7 +49,7 @@ describe('a guest that opens more connections than the gateway has descriptors',
     );
     expect(await busyShare(gateway.pid, 1_000)).toBeLessThan(0.5);
     for (const client of clients) client.socket.destroy();
-    await until('room again', () => gateway.openFiles() < 64);
+    await until('room again', () => gateway.openFiles() <= before + 4);
     expect(await gateway.get('/after')).toMatch(/ 200 [\s\S]*hello from/);
   });
 
@@ -88,7 +89,7 @@ it('without a descriptor to dial or to ask with, each request is refused and rec
     return event.kind === 'close' && event.connection === decided('/known')?.connection;
   });
   expect(Reflect.get(Object(close ?? decided('/known')), 'detail')).toMatch(
-    /EMFILE|own addresses cannot be read/,
+    /EMFILE|own addresses cannot be read|own cannot be read/,
   );
   await limitOpenFiles(gateway.pid, 1_000);
   await unknown.send(keep('/again')).until(/hello from/);
