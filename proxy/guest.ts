@@ -128,14 +128,22 @@ function withoutMapping(address: string): string {
 /** For errors of sockets, whose `close` says all that anybody needs. Closes over nothing, as a place of many listeners must. */
 export function ignore(): void {}
 
-/** Ends a connection as a failure: with a reset where the socket can, else by closing it. */
+/** Ends a connection as a failure: with a reset where the socket can, else by closing it. Its `close` comes in any case. */
 export function resetSocket(socket: GuestSocket): void {
   if (socket.destroyed) return;
   try {
-    if (socket.resetAndDestroy === undefined) socket.destroy();
+    if (socket.resetAndDestroy === undefined || isShuttingDown(socket)) socket.destroy();
     else socket.resetAndDestroy();
   } catch {
     // A Unix socket knows no reset.
     socket.destroy();
   }
+}
+
+/**
+ * All is written, and the system is about to end this side: a reset in that moment fails (uv_tcp_close_reset, EINVAL), and Node
+ * would keep the connection open for ever without a `close`. The peer has everything, and a regular end, anyway.
+ */
+function isShuttingDown({ writableEnded, writableFinished, writableLength }: GuestSocket): boolean {
+  return writableEnded && !writableFinished && writableLength === 0;
 }
