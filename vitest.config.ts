@@ -26,9 +26,18 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['audit-ui-browser', 'ci-runs', 'guest-commands', 'guests', 'gvisor', 'image', 'learning/learning'],
-  ...['many-guests', 'metrics', 'page/report', 'project-file', 'recipes/owner', 'recipes/runner'],
-  ...['recipes/steps', 'tools', 'unified', 'vm'],
+  ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
+  ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
+  ...[
+    'project-file',
+    'recipes/owner',
+    'recipes/runner',
+    'recipes/steps',
+    'resources',
+    'tools',
+    'unified',
+    'vm',
+  ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
