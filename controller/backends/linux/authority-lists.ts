@@ -1,8 +1,8 @@
 /** Finds the host's lists of certificate authorities that a guest will see: the system's bundle, and those of JVMs. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { realPath } from './host-files.ts';
-import { type HostFiles, isWithin } from './mounts.ts';
+import { isWithin, realPath } from '../../guest/file-state.ts';
+import type { HostFiles } from './mounts.ts';
 import type { AuthorityLists } from './trust.ts';
 
 /** Where distributions keep the one file of all authorities, the first that exists counts. */

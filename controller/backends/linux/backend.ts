@@ -3,6 +3,7 @@
  * pair of network namespaces joined by the namespace link; whoever created it destroys it.
  */
 import { SandError } from '../../errors.ts';
+import { compareWatched } from '../../guest/watched-files.ts';
 import { withoutProbes } from '../../links/namespace/probe-verdicts.ts';
 import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';
 import { NO_RESOURCES } from '../../resources/flags.ts';
@@ -23,7 +24,6 @@ import { endGuest, type StartedGuest, startGuest } from './guest-start.ts';
 import { formatHandle, parseHandle } from './handle.ts';
 import { kernelCache } from './vm/kernels.ts';
 import { findParts, judgeParts } from './vm/parts.ts';
-import { compareWatched } from './watched-files.ts';
 
 interface LinuxGuest {
   readonly ref: GuestRef;

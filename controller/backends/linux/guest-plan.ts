@@ -1,4 +1,7 @@
 /** What a guest of the linux backend sees and is, decided from the host's files as they are now. What holds it is `guest-start.ts`. */
+import { isWithin, realPath } from '../../guest/file-state.ts';
+import { type ProtectedFile, planProtection } from '../../guest/protected-files.ts';
+import { readProtectedFiles } from '../../guest/protected-reading.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import { NO_RESOURCES } from '../../resources/flags.ts';
 import { readCgroupFacts, systemResourceHost } from '../../resources/host.ts';
@@ -6,14 +9,13 @@ import { type CgroupPlan, NO_CGROUPS, planCgroups, requirePlanned } from '../../
 import type { GuestSpec } from '../backend.ts';
 import { readAuthorityLists } from './authority-lists.ts';
 import { planEnvironment } from './environment.ts';
-import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
+import { readHostFiles } from './host-files.ts';
 import { guestIdentity } from './identity.ts';
 import { planImageGuest } from './image-guest.ts';
 import { HOST_LAUNCHER, type Launcher } from './launcher.ts';
 import { readLauncher } from './launcher-files.ts';
-import { type GuestIdentity, isWithin, type Mount, planMounts } from './mounts.ts';
+import { type GuestIdentity, type Mount, planMounts } from './mounts.ts';
 import { planOverlay } from './overlay.ts';
-import { type ProtectedFile, planProtection } from './protected-files.ts';
 import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { planTrust } from './trust.ts';

@@ -1,20 +1,11 @@
 /**
- * Looks at the host's file system and gathers the facts that `mounts.ts` and `protected-files.ts` decide by.
+ * Looks at the host's file system and gathers the facts that `mounts.ts` decides by.
  * Reads only; every walk is bounded.
  */
-import {
-  type Dirent,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  type Stats,
-} from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PROTECTED_NAMES } from '../../guest/protected-names.ts';
-import { type HostFiles, isWithin, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS, type Workspace } from './mounts.ts';
-import type { FileState, ProtectedFile } from './protected-files.ts';
+import { realPath } from '../../guest/file-state.ts';
+import { type HostFiles, SYSTEM_FOLDERS, TOOLCHAIN_FOLDERS } from './mounts.ts';
 
 /** Entries that one walk looks at; real /etc, /opt and /usr/local hold some thousands, 100 ms at the most. */
 const WALK_ENTRIES = 100_000;
@@ -162,61 +153,6 @@ function socketsBelow(folder: string): readonly string[] {
     }
   }
   return found;
-}
-
-/** The protected names of each workspace and the policy files in force, with what stands there now. */
-export function readProtectedFiles(
-  workspaces: readonly Workspace[],
-  policyFiles: readonly string[],
-): readonly ProtectedFile[] {
-  const policies = new Set(policyFiles.flatMap((path) => [path, realPath(path) ?? path]));
-  const rootOf = (path: string) =>
-    workspaces.find(({ source }) => isWithin(path, source))?.source ?? dirname(path);
-  const roots = new Set(workspaces.filter(({ writable }) => writable).map(({ source }) => source));
-  const others = [...roots].flatMap((root) => protectedBelow(root).map((path) => ({ path, root })));
-  return [
-    ...others
-      .filter(({ path }) => !policies.has(path))
-      .map((file) => ({ ...file, ...lookAt(file.path), always: false })),
-    ...[...policies].map((path) => ({ path, root: rootOf(path), ...lookAt(path), always: true })),
-  ];
-}
-
-/** `.git` itself counts where it is no folder: a worktree's file that names another place, or nothing yet. */
-function protectedBelow(root: string): readonly string[] {
-  const repository = join(root, '.git');
-  const hasFolder = stateOf(repository) === 'folder';
-  const names = PROTECTED_NAMES.filter((name) => hasFolder || !name.startsWith('.git/')).map((name) =>
-    join(root, name),
-  );
-  return hasFolder ? names : [repository, ...names];
-}
-
-/** A file behind a symlinked folder counts as a symlink: a mount there would open the folder that it leads to. */
-export function stateOf(path: string): FileState {
-  const stat = statOf(path);
-  if (stat === null) return 'absent';
-  if (stat.isSymbolicLink() || realPath(path) !== path) return 'symlink';
-  return stat.isDirectory() ? 'folder' : 'file';
-}
-
-function lookAt(path: string): Pick<ProtectedFile, 'state' | 'identity'> {
-  const identity = identityOf(path);
-  return { state: stateOf(path), ...(identity === null ? {} : { identity }) };
-}
-
-/** Null where nothing is there. */
-export function identityOf(path: string): string | null {
-  const stat = statOf(path);
-  return stat === null ? null : `${stat.dev}:${stat.ino}`;
-}
-
-export function realPath(path: string): string | null {
-  try {
-    return realpathSync(path);
-  } catch {
-    return null;
-  }
 }
 
 function statOf(path: string): Stats | null {

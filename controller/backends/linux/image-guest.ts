@@ -3,6 +3,9 @@
  * image's own files are read as anybody's making.
  */
 import { join } from 'node:path';
+import { isWithin, realPath } from '../../guest/file-state.ts';
+import { type ProtectedFile, planProtection } from '../../guest/protected-files.ts';
+import { readProtectedFiles } from '../../guest/protected-reading.ts';
 import { lookBelow, namesInImage, readImageText } from '../../images/image-files.ts';
 import { resolveInImage } from '../../images/image-path.ts';
 import { IMAGE_LIMITS } from '../../images/limits.ts';
@@ -10,12 +13,11 @@ import { LINK } from '../../links/namespace/topology.ts';
 import type { GuestImage, GuestSpec } from '../backend.ts';
 import { BUNDLES, JAVA_LISTS, JVM_FOLDERS, LIST_IN_JVM, MAX_JAVA_LISTS } from './authority-lists.ts';
 import { planEnvironment } from './environment.ts';
-import { readHostFiles, readProtectedFiles, realPath } from './host-files.ts';
+import { readHostFiles } from './host-files.ts';
 import { guestIdentity } from './identity.ts';
 import { planImageMounts } from './image-mounts.ts';
 import type { LauncherPlan } from './launcher.ts';
-import { type GuestIdentity, isWithin, type Mount } from './mounts.ts';
-import { type ProtectedFile, planProtection } from './protected-files.ts';
+import type { GuestIdentity, Mount } from './mounts.ts';
 import { secretMounts } from './secrets.ts';
 import { planShares } from './shares.ts';
 import { type AuthorityLists, planTrust } from './trust.ts';

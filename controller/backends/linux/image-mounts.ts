@@ -3,6 +3,7 @@
  * write for itself, and over it what is sand's own, the workspaces and what starts its commands. Every place is
  * resolved in the image first, for the image's links are anybody's making. Pure.
  */
+import { isWithin } from '../../guest/file-state.ts';
 import { invalid } from '../../images/config.ts';
 import { type ImagePlace, type LookInImage, resolveInImage } from '../../images/image-path.ts';
 import type { GuestImage } from '../backend.ts';
@@ -10,7 +11,6 @@ import { type LauncherPlan, RESERVED } from './launcher.ts';
 import {
   GUEST_HOSTNAME,
   type HostFiles,
-  isWithin,
   type Mount,
   maskSockets,
   procMounts,

@@ -2,9 +2,9 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { SandError } from '../../errors.ts';
+import { realPath } from '../../guest/file-state.ts';
 import { runTool } from '../../process/runner.ts';
 import { toolPath } from '../../process/tool-path.ts';
-import { realPath } from './host-files.ts';
 import { LAUNCHER_PROGRAMS, type LauncherPlan, type LauncherProgram, planLauncher } from './launcher.ts';
 
 /** `ldd` starts each program's loader once: some milliseconds. */

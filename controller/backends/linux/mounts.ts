@@ -4,6 +4,7 @@
  * that it can write. Pure; `argv.ts` turns the list into bubblewrap's arguments.
  */
 
+import { isWithin } from '../../guest/file-state.ts';
 import { tmpfsBytes } from '../../resources/disk.ts';
 
 export type Mount =
@@ -274,6 +275,3 @@ export function resolverText(nameserver: string, lookupSeconds = LOOKUP_SECONDS)
 }
 
 /** Whether `path` is `folder` or lies below it; both absolute and normalised. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
-}

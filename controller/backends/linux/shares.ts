@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SandError } from '../../errors.ts';
+import { realPath } from '../../guest/file-state.ts';
 import type { Share } from '../backend.ts';
-import { realPath } from './host-files.ts';
 import type { GuestIdentity, Mount } from './mounts.ts';
 
 export interface SharePlan {

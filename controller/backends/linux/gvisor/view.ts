@@ -2,7 +2,8 @@
  * A guest's mount plan as gVisor gets it: bubblewrap makes the very same view, but below a folder of an outer
  * sandbox in which only `runsc` runs, and `runsc` serves that folder as the guest's root. Pure.
  */
-import { isWithin, type Mount } from '../mounts.ts';
+import { isWithin } from '../../../guest/file-state.ts';
+import type { Mount } from '../mounts.ts';
 
 /** The guest's root as the outer sandbox sees it. Nothing of `runsc` itself lies below it. */
 export const GUEST_ROOT = '/guest';

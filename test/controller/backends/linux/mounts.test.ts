@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isWithin, type Mount, planMounts } from '../../../../controller/backends/linux/mounts.ts';
+import { type Mount, planMounts } from '../../../../controller/backends/linux/mounts.ts';
+import { isWithin } from '../../../../controller/guest/file-state.ts';
 import { CALLER, filesRequest, HOST } from './samples.ts';
 
 const targetOf = (mount: Mount): string => ('target' in mount ? mount.target : `/${mount.kind}`);

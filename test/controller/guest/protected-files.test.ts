@@ -1,12 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isWithin } from '../../../../controller/backends/linux/mounts.ts';
-import {
-  type FileState,
-  type ProtectedFile,
-  planProtection,
-} from '../../../../controller/backends/linux/protected-files.ts';
-import { PROTECTED_NAMES } from '../../../../controller/guest/protected-names.ts';
+import { type FileState, isWithin } from '../../../controller/guest/file-state.ts';
+import { type ProtectedFile, planProtection } from '../../../controller/guest/protected-files.ts';
+import { PROTECTED_NAMES } from '../../../controller/guest/protected-names.ts';
 
 const WORKSPACE = { source: '/p', target: '/p', writable: true };
 

@@ -4,8 +4,8 @@
  * changed otherwise is told.
  */
 import { lstatSync, renameSync } from 'node:fs';
-import type { Observation } from '../backend.ts';
-import { identityOf, stateOf } from './host-files.ts';
+import type { Observation } from '../backends/backend.ts';
+import { identityOf, stateOf } from './file-state.ts';
 import type { ProtectedFile } from './protected-files.ts';
 
 /** Ends the name of what was moved aside; no tool reads a file of such a name. */

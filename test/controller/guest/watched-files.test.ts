@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identityOf } from '../../../../controller/backends/linux/host-files.ts';
-import type { FileState } from '../../../../controller/backends/linux/protected-files.ts';
-import { ASIDE_SUFFIX, compareWatched } from '../../../../controller/backends/linux/watched-files.ts';
+import type { FileState } from '../../../controller/guest/file-state.ts';
+import { identityOf } from '../../../controller/guest/file-state.ts';
+import { ASIDE_SUFFIX, compareWatched } from '../../../controller/guest/watched-files.ts';
 
 describe('compareWatched', () => {
   let root: string;

@@ -1,11 +1,15 @@
 /**
  * What the host would later run or trust in a workspace, and the policy files in force: which of them a
  * guest gets read-only, by which mounts, and which can only be looked at again when it has ended because
- * they do not exist yet. Pure; `host-files.ts` gathers the states.
+ * they do not exist yet. Pure; `protected-reading.ts` gathers the states.
  */
-import { isWithin, type Mount, type Workspace } from './mounts.ts';
+import type { MountSpec } from '../backends/backend.ts';
+import { type FileState, isWithin } from './file-state.ts';
 
-export type FileState = 'absent' | 'file' | 'folder' | 'symlink';
+/** A file or folder of the host at a place of the guest, there already by a mount above it. */
+export interface Guard extends MountSpec {
+  readonly kind: 'bind';
+}
 
 export interface ProtectedFile {
   /** On the host. */
@@ -20,7 +24,7 @@ export interface ProtectedFile {
 }
 
 export interface ProtectionPlan {
-  readonly mounts: readonly Mount[];
+  readonly mounts: readonly Guard[];
   /**
    * Compared when the guest has ended: what no mount can hold, absent or a symlink, and what the host may have
    * replaced, for a mount goes with the file that was there.
@@ -35,10 +39,10 @@ export interface ProtectionPlan {
  */
 export function planProtection(
   files: readonly ProtectedFile[],
-  workspaces: readonly Workspace[],
+  workspaces: readonly MountSpec[],
 ): ProtectionPlan {
   const writable = workspaces.filter((workspace) => workspace.writable);
-  const mounts = new Map<string, Mount>();
+  const mounts = new Map<string, Guard>();
   const watched: ProtectedFile[] = [];
   for (const file of files) {
     const places = writable.filter(
@@ -53,7 +57,7 @@ export function planProtection(
   return { mounts: ordered, watched };
 }
 
-function isNamed(path: string, writable: readonly Workspace[]): boolean {
+function isNamed(path: string, writable: readonly MountSpec[]): boolean {
   return writable.some(
     (inner) =>
       isWithin(path, inner.source) &&
@@ -61,7 +65,7 @@ function isNamed(path: string, writable: readonly Workspace[]): boolean {
   );
 }
 
-function guard(path: string, place: Workspace, mounts: Map<string, Mount>): void {
+function guard(path: string, place: MountSpec, mounts: Map<string, Guard>): void {
   const inGuest = (at: string) => `${place.target}${at.slice(place.source.length)}`;
   for (const folder of foldersBetween(place.source, path)) {
     const target = inGuest(folder);
