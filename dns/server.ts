@@ -34,8 +34,11 @@ export interface DnsServer {
   bind(address: IpAddress, port: number, place: Place, reach?: Reach): Promise<BindResult>;
   /** Serves a bound socket that was handed over, and owns it from now on. */
   attachDatagram(socket: DatagramSocket, place: Place): void;
-  /** Serves a listening server, or one accepted connection, that was handed over, and owns it from now on. */
-  attachStream(stream: Server | Socket, place: Place): void;
+  /**
+   * Serves a listening server, or one accepted connection, that was handed over, and owns it from now on. `udp`: what comes on
+   * it came as datagrams and goes back as such, so answers are cut to what one takes. Absent: `tcp`.
+   */
+  attachStream(stream: Server | Socket, place: Place, transport?: 'tcp' | 'udp'): void;
   /** Ends at once: every socket is closed or destroyed, whatever its client does. Idempotent. */
   close(): Promise<void>;
 }
@@ -169,9 +172,9 @@ class GuardedDnsServer implements DnsServer {
     this.#ownDatagram(socket);
   }
 
-  attachStream(stream: Server | Socket, place: Place): void {
+  attachStream(stream: Server | Socket, place: Place, transport: 'tcp' | 'udp' = 'tcp'): void {
     const end = stream instanceof Server ? null : streamEnd(stream);
-    const origin = originOf(place, 'tcp', end);
+    const origin = originOf(place, transport, end);
     const clients = createStreamClients((message) => this.#pipeline.respond(message, origin), this.#limits);
     if (stream instanceof Server) {
       stream.on('connection', (socket) => clients.accept(socket));

@@ -206,8 +206,8 @@ export interface GatewayPort {
   acceptProxy(socket: Socket): void;
   /** A connection whose original destination is known. */
   acceptStream(socket: Socket, destination: { readonly address: IpAddress; readonly port: number }): void;
-  /** DNS of the guest. */
-  acceptDnsStream(socket: Socket): void;
+  /** DNS of the guest, framed as over TCP; `udp` where a link carries a datagram so, and the answer has to fit one. Absent: `tcp`. */
+  acceptDnsStream(socket: Socket, transport?: 'tcp' | 'udp'): void;
   acceptDnsDatagrams(socket: DatagramSocket): void;
   /** Called by a backend that says it can tell, before anything of the guest's runs; with null where it turns out that it cannot. */
   attributeBy(attribute: Attribute | null): void;

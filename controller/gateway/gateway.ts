@@ -123,7 +123,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),
     acceptStream: (socket, destination) => proxy.acceptStream(socket, destination),
-    acceptDnsStream: (socket) => dns.attachStream(socket, guest),
+    acceptDnsStream: (socket, transport) => dns.attachStream(socket, guest, transport),
     acceptDnsDatagrams: (socket) => dns.attachDatagram(socket, guest),
     record: (result: ProbeResult) => void audit.record(result),
     refused(destinations) {
