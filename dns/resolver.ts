@@ -30,7 +30,7 @@ import {
 import { describeDecision, describeFault, openerOf } from './record.ts';
 import { createRefusalLog, type RefusalLog } from './refusal-log.ts';
 import { classifyName, PROBE_ZONE, type Subject } from './subject.ts';
-import { createSyntheticTable, type Meaning, type SyntheticTable } from './synthetic.ts';
+import { createSyntheticTable, type Meaning, type SyntheticPlace, type SyntheticTable } from './synthetic.ts';
 import { createUpstreamClient, type UpstreamClient } from './upstream.ts';
 import type { QueryFault } from './wire.ts';
 
@@ -57,6 +57,8 @@ export interface Resolver extends QueryHandler {
   /** For the proxy: the addresses of an allowed name, not vetted. Rejects only for an aborted signal. */
   lookup(name: Hostname, signal: AbortSignal, consent?: Consent | null): Promise<LookupResult>;
   meaning(address: IpAddress): Meaning;
+  /** Where synthetic addresses are given from, before the first is; 198.18.0.0/15 unless told. */
+  synthesizeFrom(place: SyntheticPlace): void;
   /** From now on this gateway alone answers the name, which ends in `.probe.sand`. Throws past the limit. */
   registerProbe(name: string): void;
   /** Tells each address question for a registered probe, once it is recorded. Returns what ends the telling. */
@@ -163,6 +165,10 @@ class GuestResolver implements Resolver {
 
   meaning(address: IpAddress): Meaning {
     return this.#synthetic.meaning(address);
+  }
+
+  synthesizeFrom(place: SyntheticPlace): void {
+    this.#synthetic.moveTo(place);
   }
 
   registerProbe(name: string): void {

@@ -16,7 +16,7 @@ import type { ResourceEvent } from '../resources/usage.ts';
 export { ISOLATIONS, type Isolation } from '../../policies/requirements.ts';
 
 /** Where neither a flag nor a file names one. */
-export const DEFAULT_BACKEND = 'linux';
+export const DEFAULT_BACKEND = process.platform === 'darwin' ? 'apple-container' : 'linux';
 
 export interface Capabilities {
   readonly guestSystem: 'linux' | 'macos';
@@ -50,11 +50,26 @@ export interface MountSpec {
 }
 
 /** A root of the guest's own instead of the host's system folders. */
-export interface GuestImage {
+export type GuestImage = UnpackedImage | NamedImage;
+
+interface ImageOrigin {
   /** As the caller wrote it. */
   readonly name: string;
-  /** Of its configuration; null for a folder. */
+  /** Null for a folder. */
   readonly digest: string | null;
+  /** The image's own variables. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** One that the backend's own tool keeps under its name. */
+export interface NamedImage extends ImageOrigin {
+  readonly kind: 'named';
+  /** Who its commands are, as the caller or else the image says: `USER[:GROUP]`, names or numbers of its own; empty: root. */
+  readonly user: string;
+}
+
+export interface UnpackedImage extends ImageOrigin {
+  readonly kind: 'unpacked';
   /** Folder on the host with its files, never written: what the guest writes is its own and goes with it. */
   readonly root: string;
   /** An empty folder on the host, where the guest's root is put together in a mount namespace of its own. */
@@ -67,8 +82,6 @@ export interface GuestImage {
     readonly home: string;
     readonly listed: boolean;
   };
-  /** The image's own variables. */
-  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface GuestSpec {
@@ -200,6 +213,11 @@ export interface GatewayPort {
   onMorePorts(plant: (ports: readonly number[]) => Promise<void>): void;
   /** Of the guest, that the host reaches; no others may be dialled. */
   readonly publishedPorts: readonly number[];
+  /**
+   * Called before anything of the guest's runs where its link carries no address of the world, only the guest's own loopback:
+   * names stand for addresses of 127.18.0.0/15 then.
+   */
+  synthesizeInLoopback(): void;
   /** Called once the link is up, where ports are published, with its way in. */
   onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */

@@ -24,13 +24,14 @@ export async function attemptTool(
   args: readonly string[],
   input = '',
   timeoutMs = ATTEMPT_TIMEOUT_MS,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Attempt> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Attempt>((resolve) => {
     timer = setTimeout(() => resolve({ kind: 'slow', timeoutMs }), timeoutMs + SETTLE_MS);
   });
   try {
-    return await Promise.race([runOnce(file, args, input, timeoutMs), late]);
+    return await Promise.race([runOnce(file, args, input, timeoutMs, environment), late]);
   } finally {
     clearTimeout(timer);
   }
@@ -41,9 +42,14 @@ async function runOnce(
   args: readonly string[],
   input: string,
   timeoutMs: number,
+  environment: Readonly<Record<string, string>>,
 ): Promise<Attempt> {
   try {
-    const { exitCode, stdout, stderr, timedOut } = await runTool(file, args, { timeoutMs, input });
+    const { exitCode, stdout, stderr, timedOut } = await runTool(file, args, {
+      timeoutMs,
+      input,
+      environment,
+    });
     if (timedOut) return { kind: 'slow', timeoutMs };
     if (exitCode === null)
       return { kind: 'broken', detail: stderr === '' ? 'it did not end by itself' : stderr };

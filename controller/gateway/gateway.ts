@@ -99,6 +99,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     dnsPort,
     published,
     publishedPorts: [...new Set(published.map(({ guestPort }) => guestPort))],
+    synthesizeInLoopback: () => resolver.synthesizeFrom(127),
     onDial: (dial) => publisher?.onDial(dial),
     hostAddresses: () => core.hostAddresses(),
     ports: [...planted],

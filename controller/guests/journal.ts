@@ -11,7 +11,9 @@ export type JournalEntry =
   /** A folder of the guest's, with all that is in it. */
   | { readonly kind: 'folder'; readonly path: string }
   /** A control group, and with it whatever is left in it. */
-  | { readonly kind: 'cgroup'; readonly path: string };
+  | { readonly kind: 'cgroup'; readonly path: string }
+  /** What a backend keeps of a guest outside of sand's processes, by the guest's name there. */
+  | { readonly kind: 'guest'; readonly backend: string; readonly name: string };
 
 export interface Journal {
   /** On the disk when it returns. */
@@ -56,12 +58,15 @@ export function readJournal(run: RunPlace): readonly JournalEntry[] {
 /** Groups first, for what still runs in them may write the folders. Gives what could not be removed. */
 export async function removeJournalled(run: RunPlace): Promise<readonly string[]> {
   const entries = readJournal(run);
-  const pathsOf = (wanted: JournalEntry['kind']) =>
-    entries.filter(({ kind }) => kind === wanted).map(({ path }) => path);
+  const pathsOf = (wanted: 'folder' | 'cgroup') =>
+    entries.flatMap((entry) => (entry.kind === wanted ? [entry.path] : []));
   const groups = pathsOf('cgroup');
+  const guests = entries.filter((entry) => entry.kind === 'guest');
+  const kept = (await Promise.all(guests.map((guest) => failureOf(() => removeGuest(guest))))).flat();
   const left = groups.length === 0 ? [] : await failureOf(() => removeGroups(groups));
   const folders = pathsOf('folder').reverse();
   return [
+    ...kept,
     ...left,
     ...(await Promise.all(folders.map((path) => failureOf(() => removeFolder(path, run))))).flat(),
   ];
@@ -71,6 +76,12 @@ export async function removeJournalled(run: RunPlace): Promise<readonly string[]
 async function removeGroups(paths: readonly string[]): Promise<void> {
   const { removeCgroups } = await import('../resources/cgroup.ts');
   await removeCgroups(paths);
+}
+
+/** Loaded where there are any: guests of the linux backend end with their supervisor. */
+async function removeGuest({ backend, name }: Extract<JournalEntry, { kind: 'guest' }>): Promise<void> {
+  const { createBackend } = await import('../backends/registry.ts');
+  await createBackend(backend).destroy({ name });
 }
 
 async function removeFolder(path: string, run: RunPlace): Promise<void> {
@@ -99,7 +110,9 @@ function parseEntry(line: string): JournalEntry | null {
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return null;
-    const { kind, path }: Partial<Record<string, unknown>> = { ...value };
+    const { kind, path, backend, name }: Partial<Record<string, unknown>> = { ...value };
+    if (kind === 'guest' && typeof backend === 'string' && typeof name === 'string')
+      return { kind, backend, name };
     const isKnown = kind === 'folder' || kind === 'cgroup';
     return isKnown && typeof path === 'string' ? { kind, path } : null;
   } catch {

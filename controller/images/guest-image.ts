@@ -2,34 +2,23 @@
  * `--image` from its text to what a backend is given: reads or unpacks it, and looks up who runs in it. What a
  * guest's root is made of is for the backend.
  */
-import type { GuestImage } from '../backends/backend.ts';
-import type { ImageConfig } from './config.ts';
+import type { UnpackedImage } from '../backends/backend.ts';
 import { readImageText } from './image-files.ts';
 import { lookAtPath } from './image-source.ts';
 import { IMAGE_LIMITS } from './limits.ts';
+import type { ImageFlag, PreparedImage } from './prepared.ts';
 import { parseImageReference } from './reference.ts';
 import { planImageEnvironment } from './run-words.ts';
 import { imagesFolder, scratchFolder } from './store.ts';
 import { openImage } from './unpack.ts';
 import { resolveImageUser } from './users.ts';
 
-export interface ImageFlag {
-  readonly text: string;
-  /** `UID[:GID]` or names, in place of the image's own; null: the image's. */
-  readonly user: string | null;
-  readonly cwd: string;
-  readonly home: string;
-  readonly environ: Readonly<Record<string, string | undefined>>;
-  readonly told: (message: string) => void;
-}
-
-export interface PreparedImage {
-  readonly guest: GuestImage;
-  readonly config: ImageConfig;
+export interface UnpackedGuest extends PreparedImage {
+  readonly guest: UnpackedImage;
 }
 
 /** Raises every error of `--image`; what it unpacks stays for the next run. */
-export async function prepareImage(flag: ImageFlag): Promise<PreparedImage> {
+export async function prepareImage(flag: ImageFlag): Promise<UnpackedGuest> {
   const reference = parseImageReference(flag.text, flag.cwd, lookAtPath);
   const folder = imagesFolder(flag.environ, flag.home);
   const { environ, told, text } = flag;
@@ -40,6 +29,7 @@ export async function prepareImage(flag: ImageFlag): Promise<PreparedImage> {
   return {
     config,
     guest: {
+      kind: 'unpacked',
       name: text,
       digest: digest === '' ? null : digest,
       root,

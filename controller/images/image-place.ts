@@ -1,10 +1,10 @@
 /** Which folders of the host are no root for a guest: what holds more than an image, and what the guest could write on the host. Pure. */
-import type { GuestImage, MountSpec } from '../backends/backend.ts';
+import type { MountSpec, UnpackedImage } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 
 /** `own`: the caller's home and sand's own folders. Raises `workspace-refused`. */
 export function refuseImagePlace(
-  image: Pick<GuestImage, 'root' | 'digest'>,
+  image: Pick<UnpackedImage, 'root' | 'digest'>,
   mounts: readonly MountSpec[],
   own: readonly string[],
 ): void {

@@ -1,8 +1,8 @@
 /** The way in to a guest, as every link that has one gives it: a connection to a server of the guest. Types only. */
-import type { Socket } from 'node:net';
+import type { GuestSocket } from '../../proxy/reader.ts';
 
-export type Dialled =
-  | { readonly ok: true; readonly socket: Socket }
+export type Dialled<Connection extends GuestSocket = GuestSocket> =
+  | { readonly ok: true; readonly socket: Connection }
   /** The guest has no server there, or the way to it failed. */
   | { readonly ok: false; readonly detail: string };
 

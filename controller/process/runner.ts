@@ -38,7 +38,7 @@ export async function runTool(
   args: readonly string[],
   options: {
     readonly timeoutMs: number;
-    readonly input?: string;
+    readonly input?: string | Buffer;
     readonly signal?: AbortSignal;
     /** On top of what every tool gets. */
     readonly environment?: Readonly<Record<string, string>>;
@@ -73,6 +73,8 @@ export interface GuestProcess {
   readonly outputs: ReadonlyMap<number, Readable>;
   /** Writes to an input descriptor that was left open. */
   write(descriptor: number, text: string): void;
+  /** `done` is called once it is taken: the way to write no more than the process reads. */
+  pass(descriptor: number, chunk: Buffer, done: (error?: Error | null) => void): void;
   /** All of a stream, and then its end. */
   feed(descriptor: number, source: Readable): void;
   /** Writes to it once more, and closes it. */
@@ -147,6 +149,7 @@ export async function startGuestProcess(
     pid,
     outputs,
     write: (descriptor, text) => writeDescriptor(child.stdio[descriptor], text),
+    pass: (descriptor, chunk, done) => passToDescriptor(child.stdio[descriptor], chunk, done),
     feed: (descriptor, source) => feedDescriptor(child.stdio[descriptor], source),
     finish: (descriptor, text) => endDescriptor(child.stdio[descriptor], text),
     exited,
@@ -217,6 +220,15 @@ function writeDescriptor(stream: unknown, text: string): void {
   if (!(stream instanceof Writable) || stream.writableEnded) return;
   stream.on('error', () => {});
   stream.write(text);
+}
+
+function passToDescriptor(stream: unknown, chunk: Buffer, done: (error?: Error | null) => void): void {
+  if (!(stream instanceof Writable) || stream.writableEnded) {
+    done(new Error('the process reads no more'));
+    return;
+  }
+  if (stream.listenerCount('error') === 0) stream.on('error', () => {});
+  stream.write(chunk, done);
 }
 
 /** Until either ends; then the other does as well. */

@@ -17,12 +17,12 @@ import {
   type Isolation,
   type Share,
 } from '../backends/backend.ts';
-import { createBackend } from '../backends/registry.ts';
+import { createBackend, imagesOf } from '../backends/registry.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
-import { type PreparedImage, prepareImage } from '../images/guest-image.ts';
 import { refuseImagePlace } from '../images/image-place.ts';
+import type { PreparedImage } from '../images/prepared.ts';
 import { planImageCommand } from '../images/run-words.ts';
 import { type MetricsPlace, refuseGuestPlace } from '../metrics/place.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
@@ -70,7 +70,7 @@ export interface RunRequest {
   readonly mounts: readonly MountFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
   readonly workdir: string | null;
-  /** What `--image` names; null: the guest sees the host's system. */
+  /** What `--image` names; null: the backend’s usual one, else the guest sees the host's system. */
   readonly image: string | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
@@ -157,7 +157,9 @@ export async function planRun(
   const request: RunRequest = { ...RUN_DEFAULTS, cwd: workingFolder(), environ: process.env, ...asked };
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
-  if (request.image === null) checkCommand(request.command, request.ready !== null);
+  const images = await imagesOf(request.backend);
+  const named = request.image ?? images.usual;
+  if (named === null) checkCommand(request.command, request.ready !== null);
   if (request.readOnly && request.cache)
     throw usage(
       '--cache keeps what the guest writes, and with --read-only it writes nothing',
@@ -187,8 +189,8 @@ export async function planRun(
     writable,
     ...(consented === null ? {} : { consented }),
   });
-  const image = request.image === null ? null : await prepareImage({ ...request, text: request.image, home });
-  if (image !== null) refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
+  const image = named === null ? null : await images.prepare({ ...request, text: named, home });
+  if (image?.guest.kind === 'unpacked') refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,

@@ -20,6 +20,18 @@ describe('the synthetic table', () => {
     expect(table.meaning(address('2001:db8::1'))).toEqual({ kind: 'literal' });
   });
 
+  test('gives addresses of the guest\u2019s own loopback where it is told so before the first', () => {
+    const table = createSyntheticTable();
+    table.moveTo(127);
+    expect(table.allocate(name('a.example'))).toBe('127.18.1.1');
+    expect(table.meaning(address('127.18.1.1'))).toEqual({ kind: 'name', name: 'a.example' });
+    expect(table.meaning(address('127.19.255.254'))).toEqual({ kind: 'unknown-synthetic' });
+    for (const text of ['127.0.0.1', '127.20.0.1', '198.18.1.1']) {
+      expect(table.meaning(address(text))).toEqual({ kind: 'literal' });
+    }
+    expect(() => table.moveTo(198)).toThrow('given already');
+  });
+
   test('everything in 198.18.0.0/15 that was not given is unknown, the first block included', () => {
     const table = createSyntheticTable();
     table.allocate(name('a.example'));

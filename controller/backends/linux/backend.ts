@@ -4,7 +4,7 @@
  */
 import { SandError } from '../../errors.ts';
 import { compareWatched } from '../../guest/watched-files.ts';
-import { withoutProbes } from '../../links/namespace/probe-verdicts.ts';
+import { withoutProbes } from '../../links/probing.ts';
 import { createCgroups, readUsage, removePlanned, requireFree } from '../../resources/cgroup.ts';
 import { NO_RESOURCES } from '../../resources/flags.ts';
 import { type CgroupPlan, cgroupPaths, NO_CGROUPS } from '../../resources/plan.ts';

@@ -7,12 +7,12 @@ import { SandError } from '../../errors.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
+import { stopOnAbort } from '../command-stop.ts';
+import { requirePassed } from '../probe-failure.ts';
+import { requireNoFolder } from '../standard-streams.ts';
 import { GO_DESCRIPTOR, type Launch, REPORT_DESCRIPTOR } from './argv.ts';
 import { collect, delayed } from './collected.ts';
-import { stopOnAbort } from './command-stop.ts';
-import { requirePassed } from './probe-failure.ts';
 import { judgeReport, parseReport, type ReportExpectations } from './report.ts';
-import { requireNoFolder } from './standard-streams.ts';
 
 /** A report of some hundred mounts is 20 KB. */
 const REPORT_BYTES = 1024 * 1024;

@@ -3,24 +3,10 @@
  * certificate file or a toolchain which the guest can see, what tools need to find the proxy, and what the
  * caller named. Pure.
  */
+import { isPassed } from '../../guest/passed-variables.ts';
 import { CERTIFICATE_VARIABLES, planProxyVariables } from '../../guest/tools.ts';
 import { LINK } from '../../links/namespace/topology.ts';
 import type { GuestIdentity } from './mounts.ts';
-
-/** Of the caller's variables these pass as they are. None of them carries a secret by its meaning. */
-const PASSED: readonly string[] = [
-  'PATH',
-  'TERM',
-  'COLORTERM',
-  'LANG',
-  'LANGUAGE',
-  'TZ',
-  'NO_COLOR',
-  'FORCE_COLOR',
-  'CI',
-  'DEBIAN_FRONTEND',
-  'SOURCE_DATE_EPOCH',
-];
 
 /** These pass where the file or folder that they name is visible in the guest. */
 const PASSED_WHEN_VISIBLE: readonly string[] = [
@@ -52,7 +38,8 @@ export function planEnvironment(request: EnvironmentRequest): Readonly<Record<st
   for (const [name, value] of Object.entries(caller)) {
     if (value === undefined) continue;
     const named = PASSED_WHEN_VISIBLE.includes(name) && request.visible(value);
-    if (PASSED.includes(name) || name.startsWith('LC_') || named) planned[name] = value;
+    // The host's own system is what its search path is for.
+    if (name === 'PATH' || isPassed(name) || named) planned[name] = value;
   }
   return {
     ...planned,

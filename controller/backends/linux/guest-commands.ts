@@ -1,12 +1,12 @@
 /** A command in a guest that has started, by the guest's isolation: joined to its sandbox, to its gVisor, or in its machine. */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isSynthetic } from '../../links/probing.ts';
 import { joiningArguments } from '../../resources/join.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
 import { architecture } from './architecture.ts';
 import { planCommand } from './argv.ts';
 import { runCommand } from './command.ts';
-import { isSynthetic } from './confinement.ts';
 import { askToEnd } from './guest-processes.ts';
 import { runGvisorCommand } from './gvisor/command.ts';
 import { askGvisorToEnd } from './gvisor/holder.ts';

@@ -1,4 +1,5 @@
 /** What a guest of the linux backend sees and is, decided from the host's files as they are now. What holds it is `guest-start.ts`. */
+import { SandError } from '../../errors.ts';
 import { isWithin, realPath } from '../../guest/file-state.ts';
 import { type ProtectedFile, planProtection } from '../../guest/protected-files.ts';
 import { readProtectedFiles } from '../../guest/protected-reading.ts';
@@ -41,6 +42,7 @@ export function planLimits(spec: GuestSpec): CgroupPlan {
 
 export async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
   const { image } = spec;
+  if (image?.kind === 'named') throw notUnpacked(image.name);
   if (image === undefined) return { ...planHostGuest(spec), launcher: HOST_LAUNCHER, overlay: null };
   const launcher = await readLauncher();
   const { folders, ...plan } = planImageGuest(spec, image, launcher);
@@ -51,6 +53,14 @@ export async function planGuest(spec: GuestSpec): Promise<GuestPlan> {
     folders,
   });
   return { ...plan, launcher: launcher.launcher, overlay };
+}
+
+function notUnpacked(name: string): SandError {
+  return new SandError(
+    'backend-unavailable',
+    `the linux backend runs no image that another tool keeps (${name})`,
+    'name one that sand can unpack: see docs/images.md',
+  );
 }
 
 function planHostGuest(spec: GuestSpec): Omit<GuestPlan, 'launcher' | 'overlay'> {

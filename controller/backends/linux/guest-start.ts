@@ -4,14 +4,15 @@
  */
 import { SandError } from '../../errors.ts';
 import { createNamespaceLink, type NamespaceLink } from '../../links/namespace/link.ts';
-import type { ProbePlan } from '../../links/namespace/messages.ts';
+import { LINK } from '../../links/namespace/topology.ts';
+import { isSynthetic, type ProbePlan, planProbes } from '../../links/probing.ts';
 import { preloadRunner } from '../../process/runner.ts';
 import { joiningArguments } from '../../resources/join.ts';
 import { DEFAULT_ISOLATION, type GatewayPort, type GuestSpec } from '../backend.ts';
 import { architecture } from './architecture.ts';
 import { planInit } from './argv.ts';
 import { type Attribution, openAttribution } from './attribution.ts';
-import { confine, isSynthetic, namespaceOf, probePlan } from './confinement.ts';
+import { confine, namespaceOf } from './confinement.ts';
 import { runInSandbox } from './guest-commands.ts';
 import { createGuestLinkConsumer } from './guest-link.ts';
 import { type GuestPlan, planGuest } from './guest-plan.ts';
@@ -61,7 +62,7 @@ export async function startGuest(
     const plan = await planGuest(spec);
     const link = await linking;
     const namespace = namespaceOf(link);
-    const probes = probePlan(gateway);
+    const probes = planProbes(gateway, LINK.gateway4);
     gateway.onMorePorts((ports) => link.plant(ports));
     if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
     const confining = confine(link, gateway, probes, namespace, signal);

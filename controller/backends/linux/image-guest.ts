@@ -10,7 +10,7 @@ import { lookBelow, namesInImage, readImageText } from '../../images/image-files
 import { resolveInImage } from '../../images/image-path.ts';
 import { IMAGE_LIMITS } from '../../images/limits.ts';
 import { LINK } from '../../links/namespace/topology.ts';
-import type { GuestImage, GuestSpec } from '../backend.ts';
+import type { GuestSpec, UnpackedImage } from '../backend.ts';
 import { BUNDLES, JAVA_LISTS, JVM_FOLDERS, LIST_IN_JVM, MAX_JAVA_LISTS } from './authority-lists.ts';
 import { planEnvironment } from './environment.ts';
 import { readHostFiles } from './host-files.ts';
@@ -30,7 +30,11 @@ export interface ImageGuestPlan {
   readonly identity: GuestIdentity;
 }
 
-export function planImageGuest(spec: GuestSpec, image: GuestImage, launcher: LauncherPlan): ImageGuestPlan {
+export function planImageGuest(
+  spec: GuestSpec,
+  image: UnpackedImage,
+  launcher: LauncherPlan,
+): ImageGuestPlan {
   const caller = guestIdentity(null);
   const { uid, gid, user, home } = image.user;
   const identity = { uid, gid, user, home };

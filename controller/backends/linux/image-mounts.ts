@@ -6,7 +6,7 @@
 import { isWithin } from '../../guest/file-state.ts';
 import { invalid } from '../../images/config.ts';
 import { type ImagePlace, type LookInImage, resolveInImage } from '../../images/image-path.ts';
-import type { GuestImage } from '../backend.ts';
+import type { UnpackedImage } from '../backend.ts';
 import { type LauncherPlan, RESERVED } from './launcher.ts';
 import {
   GUEST_HOSTNAME,
@@ -22,7 +22,7 @@ import { overlayRoot } from './overlay.ts';
 export interface ImageFilesRequest {
   /** Of the host only its procfs and its sockets show. */
   readonly host: Pick<HostFiles, 'procWritable' | 'procHidden' | 'sockets'>;
-  readonly image: Pick<GuestImage, 'scratch' | 'user'>;
+  readonly image: Pick<UnpackedImage, 'scratch' | 'user'>;
   readonly look: LookInImage;
   /** Text of the image's own; null where it has none. */
   readonly passwd: string | null;

@@ -65,13 +65,13 @@ export function createDialling(holderPid: number, ports: readonly number[]): Dia
 /** One process, and the questions to it that have no answer yet. */
 interface Dialer {
   /** Null where it ended before it answered. */
-  ask(port: number): Promise<Dialled | null>;
+  ask(port: number): Promise<Dialled<Socket> | null>;
   hasEnded(): boolean;
   close(): Promise<void>;
 }
 
 function createDialer(child: ChildProcess): Dialer {
-  const waiting = new Map<number, (answer: Dialled | null) => void>();
+  const waiting = new Map<number, (answer: Dialled<Socket> | null) => void>();
   let next = 1;
   let isGone = false;
   const gone = () => {
@@ -99,9 +99,9 @@ function createDialer(child: ChildProcess): Dialer {
   return {
     ask(port) {
       if (isGone) return Promise.resolve(null);
-      const { promise, resolve } = Promise.withResolvers<Dialled | null>();
+      const { promise, resolve } = Promise.withResolvers<Dialled<Socket> | null>();
       const id = next++;
-      const give = (answer: Dialled | null) => {
+      const give = (answer: Dialled<Socket> | null) => {
         clearTimeout(timer);
         waiting.delete(id);
         resolve(answer);

@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { SandError } from '../../errors.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
 import type { Dial } from '../dial.ts';
+import type { ProbePlan } from '../probing.ts';
 import { createDialling, type Dialling } from './dialling.ts';
-import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
+import type { FromPlanter, ProbeObservations, ToPlanter } from './messages.ts';
 import { endProcess } from './process-end.ts';
 import type { TriedDestination } from './topology.ts';
 

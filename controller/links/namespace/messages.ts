@@ -1,4 +1,5 @@
 /** What the gateway's process says with the planter and the dialer over their IPC channels. Types only. */
+import type { AskObservation, ConnectObservation, ProbePlan } from '../probing.ts';
 import type { TriedDestination } from './topology.ts';
 
 export type ToPlanter =
@@ -19,32 +20,6 @@ export type FromPlanter =
   | { readonly type: 'probed'; readonly observations: ProbeObservations }
   | { readonly type: 'tried'; readonly tried: readonly TriedDestination[] }
   | { readonly type: 'failed'; readonly step: string; readonly detail: string };
-
-export interface ProbePlan {
-  /** Connected to; the gateway answers with its nonce. Documentation addresses and the host's own. */
-  readonly connect: readonly { readonly address: string; readonly port: number }[];
-  /** Asked over UDP 53 at these servers. */
-  readonly servers: readonly string[];
-  /** A name that only this gateway knows, and one that it denies. */
-  readonly reservedName: string;
-  readonly deniedName: string;
-}
-
-/** What a connect attempt met: refused or unreachable, or the first line that was read. */
-export interface ConnectObservation {
-  readonly address: string;
-  readonly port: number;
-  readonly outcome: 'no-connection' | 'answered' | 'silent';
-  readonly answer: string;
-}
-
-export interface AskObservation {
-  readonly server: string;
-  readonly name: string;
-  /** Addresses in the answer; empty with the rcode text when there was none. */
-  readonly addresses: readonly string[];
-  readonly outcome: 'answered' | 'not-found' | 'refused' | 'timeout';
-}
 
 export interface ProbeObservations {
   /** Interface names of the namespace. */

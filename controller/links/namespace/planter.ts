@@ -8,7 +8,8 @@ import { type SendHandle, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { FromPlanter, ProbeObservations, ProbePlan, ToPlanter } from './messages.ts';
+import type { ProbePlan } from '../probing.ts';
+import type { FromPlanter, ProbeObservations, ToPlanter } from './messages.ts';
 import {
   formatLinkCommands,
   gatewayLinkCommands,

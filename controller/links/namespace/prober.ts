@@ -5,7 +5,8 @@
 import { Resolver } from 'node:dns/promises';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { AskObservation, ConnectObservation, ProbeObservations, ProbePlan } from './messages.ts';
+import type { AskObservation, ConnectObservation, ProbePlan } from '../probing.ts';
+import type { ProbeObservations } from './messages.ts';
 
 /** The gateway is on the same machine and answers in milliseconds; a machine under heavy load takes seconds. */
 const ANSWER_TIMEOUT_MS = 6_000;

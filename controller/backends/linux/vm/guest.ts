@@ -4,12 +4,12 @@
  */
 
 import { SandError } from '../../../errors.ts';
-import type { ProbePlan } from '../../../links/namespace/messages.ts';
+import type { ProbePlan } from '../../../links/probing.ts';
 import { NO_RESOURCES } from '../../../resources/flags.ts';
 import type { GatewayPort, GuestSpec } from '../../backend.ts';
+import { requirePassed } from '../../probe-failure.ts';
 import type { GuestInit } from '../init.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
-import { requirePassed } from '../probe-failure.ts';
 import type { Architecture } from '../seccomp.ts';
 import {
   type Machine,

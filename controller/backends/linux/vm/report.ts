@@ -4,8 +4,14 @@
  * rights, and that its only way out ends at the gateway as well. A report that is cut is a failed probe. Pure.
  */
 import type { ProbeResult } from '../../../../audit/event.ts';
-import type { AskObservation, ConnectObservation, ProbePlan } from '../../../links/namespace/messages.ts';
-import { judgeAsks, judgeConnect, type ProbeExpectations } from '../../../links/namespace/probe-verdicts.ts';
+import {
+  type AskObservation,
+  type ConnectObservation,
+  judgeAsks,
+  judgeConnect,
+  type ProbeExpectations,
+  type ProbePlan,
+} from '../../../links/probing.ts';
 import type { GuestIdentity } from '../mounts.ts';
 import { NETWORK } from './places.ts';
 

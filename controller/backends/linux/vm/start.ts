@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { availableParallelism, release, totalmem } from 'node:os';
 import type { ProbeResult } from '../../../../audit/event.ts';
 import { SandError } from '../../../errors.ts';
-import type { ProbePlan } from '../../../links/namespace/messages.ts';
+import type { ProbePlan } from '../../../links/probing.ts';
 import type { ExitStatus, GuestCommand } from '../../backend.ts';
 import type { GuestIdentity, Mount } from '../mounts.ts';
 import type { Architecture } from '../seccomp.ts';

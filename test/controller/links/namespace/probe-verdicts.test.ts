@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ProbeObservations, ProbePlan } from '../../../../controller/links/namespace/messages.ts';
-import { judgeObservations, withoutProbes } from '../../../../controller/links/namespace/probe-verdicts.ts';
+import type { ProbeObservations } from '../../../../controller/links/namespace/messages.ts';
+import { judgeObservations } from '../../../../controller/links/namespace/probe-verdicts.ts';
+import { type ProbePlan, withoutProbes } from '../../../../controller/links/probing.ts';
 
 const PLAN: ProbePlan = {
   connect: [

@@ -1,5 +1,5 @@
 /** When a command is asked to end and when it is made to. How either is done is its isolation's. */
-import type { GuestCommand } from '../backend.ts';
+import type { GuestCommand } from './backend.ts';
 
 export interface CommandStop {
   /** Whether it was asked or made to end. */

@@ -1,6 +1,6 @@
 /** A start probe that did not pass, as the error that keeps a command from starting. */
-import type { ProbeResult } from '../../../audit/event.ts';
-import { SandError } from '../../errors.ts';
+import type { ProbeResult } from '../../audit/event.ts';
+import { SandError } from '../errors.ts';
 
 /** Fail closed: raises `probe-failed` where one did not pass. */
 export function requirePassed(results: readonly ProbeResult[]): void {

@@ -3,8 +3,8 @@
  * of the host can be reached, whatever is mounted.
  */
 import { fstatSync } from 'node:fs';
-import { SandError } from '../../errors.ts';
-import type { GuestCommand } from '../backend.ts';
+import { SandError } from '../errors.ts';
+import type { GuestCommand } from './backend.ts';
 
 const NAMES = ['input', 'output', 'error'] as const;
 

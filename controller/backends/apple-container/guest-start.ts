@@ -1,0 +1,201 @@
+/**
+ * Starts a guest: its sockets, its container, what it is given, and the start probes. Each step is looked at before the
+ * next; nothing of the caller's runs before all of them.
+ */
+import { chmodSync, copyFileSync, linkSync, mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { ProbeResult } from '../../../audit/event.ts';
+import { SandError } from '../../errors.ts';
+import { type Arrivals, createArrivals } from '../../links/arrivals.ts';
+import { isSynthetic, type ProbePlan, planProbes } from '../../links/probing.ts';
+import { createRelayLink, type RelayLink } from '../../links/relay/link.ts';
+import { judgeRelayReport } from '../../links/relay/probe-verdicts.ts';
+import { findRelay } from '../../links/relay/relay-file.ts';
+import {
+  formatProbes,
+  parseProbes,
+  parseReady,
+  planPlant,
+  planProbe,
+  planReady,
+  planRun,
+  planServe,
+  RELAY_PROXY,
+  type RelayMode,
+} from '../../links/relay/relay-program.ts';
+import type { GatewayPort, GuestSpec, MountSpec } from '../backend.ts';
+import { requirePassed } from '../probe-failure.ts';
+import { NAMESERVER, PLACES, planCreate, planStart } from './argv.ts';
+import { inspectContainer } from './command.ts';
+import { judgeContainer } from './container-verdicts.ts';
+import { placeAuthorities, placeSecrets } from './guest-files.ts';
+import type { AppleGuestPlan } from './guest-plan.ts';
+import { type AppleHandle, containerName } from './handle.ts';
+import { callRelay } from './in-guest.ts';
+import { runContainer, TOOL_LIMITS } from './tool.ts';
+
+export interface StartedGuest {
+  readonly plan: AppleGuestPlan;
+  readonly handle: AppleHandle;
+  readonly link: RelayLink;
+  readonly gateway: GatewayPort;
+  readonly probes: ProbePlan;
+  readonly confined: Promise<void>;
+  /** From here on its end is meant. */
+  ending: boolean;
+}
+
+/** `link` of a guest that did not come up is closed by who asked. */
+export async function startGuest(
+  spec: GuestSpec,
+  plan: AppleGuestPlan,
+  gateway: GatewayPort,
+  signal: AbortSignal,
+  opened: (link: RelayLink) => void,
+): Promise<StartedGuest> {
+  const container = containerName(spec.name);
+  const { folder } = spec.place;
+  spec.place.note({ kind: 'folder', path: folder });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const arrivals = createArrivals(gateway, isProxy);
+  const link = await createRelayLink(folder, {
+    stream: arrivals.stream,
+    dns: (socket, transport) => gateway.acceptDnsStream(socket, transport),
+    lost: (error) => gateway.lost(error),
+  });
+  opened(link);
+  const staged = stageFiles(plan.files, folder);
+  spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
+  await runContainer(
+    planCreate({
+      name: container,
+      run: spec.name,
+      image: plan.image,
+      programFolder: findRelay(process.arch),
+      proxySocket: link.proxySocket,
+      dnsSocket: link.dnsSocket,
+      mounts: [...plan.folders, ...staged.folders, ...plan.sockets],
+      volumes: [],
+      cpus: spec.resources?.cpus == null ? null : Math.ceil(spec.resources.cpus),
+      memoryMiB: spec.resources?.memoryMiB ?? null,
+      readOnly: spec.readOnly ?? false,
+      serve: planServe({ ports: gateway.ports, guards: plan.guards, placed: staged.placed }),
+    }),
+    TOOL_LIMITS.createMs,
+    { signal },
+  );
+  await requireAsPlanned(container, gateway);
+  await runContainer(planStart(container), TOOL_LIMITS.startMs, { signal });
+  await requireAsPlanned(container, gateway);
+  const mode = await readyMode(container, signal);
+  if (mode === 'loopback') gateway.synthesizeInLoopback();
+  const handle = { container, user: plan.user, environment: plan.environment, workdir: spec.workdir };
+  const given = placeSecrets(container, spec.secrets ?? [], plan.user).then(() =>
+    placeAuthorities(container, plan.authorities, plan.environment),
+  );
+  const probes = planProbes(gateway, NAMESERVER);
+  const confined = Promise.all([confine(container, gateway, probes, mode, arrivals, signal), given]).then(
+    () => {},
+  );
+  confined.catch(() => {});
+  gateway.onMorePorts(async (ports) => void (await callRelay({ container, command: planPlant(ports) })));
+  return { plan, handle, link, gateway, probes, confined, ending: false };
+}
+
+function isProxy({ address, port }: { readonly address: string; readonly port: number }): boolean {
+  return address === RELAY_PROXY.address && port === RELAY_PROXY.port;
+}
+
+/** By the tool's own word; what it says before the boot and after are looked at alike. */
+async function requireAsPlanned(container: string, gateway: GatewayPort): Promise<void> {
+  const results = judgeContainer(await inspectContainer(container));
+  for (const result of results) gateway.record(result);
+  requirePassed(results);
+}
+
+async function readyMode(container: string, signal: AbortSignal): Promise<RelayMode> {
+  const mode = parseReady(await callRelay({ container, command: planReady(), signal }));
+  if (mode !== null) return mode;
+  throw new SandError(
+    'link-failed',
+    'the relay in the guest did not say how it carries the guest\u2019s connections',
+    'run `sand doctor --backend apple-container`, and report this with its output',
+  );
+}
+
+/** From the place of a command of root's, who can do most. */
+async function confine(
+  container: string,
+  gateway: GatewayPort,
+  plan: ProbePlan,
+  mode: RelayMode,
+  arrivals: Arrivals,
+  signal: AbortSignal,
+): Promise<void> {
+  const command = planRun({ id: 'start-probes', user: '', workdir: '/', command: planProbe() });
+  const said = await callRelay({ container, command, input: formatProbes(plan), signal });
+  const results: readonly ProbeResult[] = judgeRelayReport(parseProbes(said), {
+    plan,
+    mode,
+    greeting: gateway.probe.greeting,
+    isSynthetic: mode === 'loopback' ? (address) => /^127\.1[89]\./.test(address) : isSynthetic,
+  });
+  for (const result of results) gateway.record(result);
+  requirePassed(results);
+  arrivals.open();
+}
+
+interface Staged {
+  readonly folders: readonly MountSpec[];
+  /** In the guest: from where a file is, to where it belongs. */
+  readonly placed: readonly { readonly source: string; readonly target: string }[];
+}
+
+/**
+ * Each file in a folder of its own kind, which is all that the guest's machine sees of its surroundings. A link, so that
+ * what the host writes into it shows; a copy where the disk is another.
+ */
+function stageFiles(files: readonly MountSpec[], folder: string): Staged {
+  const kinds = [true, false].map((writable) => ({
+    writable,
+    files: files.filter((file) => file.writable === writable),
+  }));
+  const used = kinds.filter((kind) => kind.files.length > 0);
+  return {
+    folders: used.map(({ writable, files: of }) => {
+      const name = writable ? 'written' : 'read';
+      const source = join(folder, name);
+      mkdirSync(source, { mode: 0o700 });
+      of.forEach((file, at) => {
+        stageFile(file, join(source, stagedName(file, at)));
+      });
+      return { source, target: `${PLACES.files}/${name}`, writable };
+    }),
+    placed: used.flatMap(({ writable, files: of }) =>
+      of.map((file, at) => ({
+        source: `${PLACES.files}/${writable ? 'written' : 'read'}/${stagedName(file, at)}`,
+        target: file.target,
+      })),
+    ),
+  };
+}
+
+function stagedName({ source }: MountSpec, at: number): string {
+  return `${at}-${basename(source)}`;
+}
+
+function stageFile({ source, writable }: MountSpec, to: string): void {
+  try {
+    linkSync(source, to);
+  } catch (error) {
+    if (writable) {
+      throw new SandError(
+        'workspace-refused',
+        `the file ${source} cannot be given to the guest to write by itself (${error instanceof Error ? error.message : error})`,
+        'mount its folder, or add :ro',
+      );
+    }
+    copyFileSync(source, to);
+    chmodSync(to, 0o444);
+  }
+}
