@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <linux/mount.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -49,7 +48,7 @@ int mount_tmpfs(const char *path, const char *mode) {
     if (*at < '0' || *at > '7' || at - mode > 3) return EINVAL;
     bits = bits * 8 + (unsigned)(*at - '0');
   }
-  snprintf(options, sizeof options, "mode=%o", bits);
+  format(options, sizeof options, "mode=%o", bits);
   if (mkdir(path, 0755) != 0 && errno != EEXIST) return errno;
   return mount("tmpfs", path, "tmpfs", NO_SETUID | NO_DEVICES, options) == 0 ? 0 : errno;
 }

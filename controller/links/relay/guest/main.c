@@ -5,7 +5,6 @@
 #include "relay.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,14 +33,14 @@ static int ask(const char *request) {
 /* A request that is the words of the command line. */
 static int ask_words(const char *verb, int argc, char **argv, int wanted) {
   char request[REQUEST_BYTES];
-  size_t length = (size_t)snprintf(request, sizeof request, "%s", verb);
+  size_t length = format(request, sizeof request, "%s", verb);
   if (argc != wanted) {
     complain("%s takes %d arguments", verb, wanted);
     return EXIT_USAGE;
   }
   for (int at = 0; at < argc; at++) {
     if (strchr(argv[at], ' ') != NULL || strlen(argv[at]) + 2 > sizeof request - length) return EXIT_USAGE;
-    length += (size_t)snprintf(request + length, sizeof request - length, " %s", argv[at]);
+    length += format(request + length, sizeof request - length, " %s", argv[at]);
   }
   return ask(request);
 }
@@ -59,7 +58,7 @@ static int ready(int argc, char **argv) {
   do {
     if (control_ask("mode", reply, sizeof reply, CONTROL_MS) > 0) {
       char line[REQUEST_BYTES + 8];
-      snprintf(line, sizeof line, "ready %s", reply);
+      format(line, sizeof line, "ready %s", reply);
       return say(line);
     }
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);

@@ -75,7 +75,7 @@ static bool copy_stdin(int to) {
 /* A name that nobody else has made: exclusive, so that nothing which is there already is written to. */
 static int open_beside(int folder, const char *name, char *beside, size_t size) {
   for (int turn = 0; turn < TRIES; turn++) {
-    snprintf(beside, size, ".%s.%llx", name, (unsigned long long)now_ms() * 4096U + (unsigned)getpid() + (unsigned)turn);
+    format(beside, size, ".%s.%llx", name, (unsigned long long)now_ms() * 4096U + (unsigned)getpid() + (unsigned)turn);
     int fd = openat(folder, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd >= 0 || errno != EEXIST) return fd;
   }

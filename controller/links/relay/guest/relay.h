@@ -103,8 +103,10 @@ struct place place_of(const struct sockaddr_storage *address);
 socklen_t address_of(const struct place *place, struct sockaddr_storage *address);
 void print_place(const struct place *place, char *text, size_t size);
 bool is_loopback(const struct place *place);
+/* %s %d %u %lu %llu %x %o alone; cut where there is no room. The length of what was written. */
+size_t format(char *text, size_t size, const char *form, ...) __attribute__((format(printf, 3, 4)));
 /* One line on stderr, as sand's own programs say it. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain(const char *form, ...) __attribute__((format(printf, 1, 2)));
 /* What a guest's server said, on one line of printable ASCII. */
 void escape(const uint8_t *bytes, size_t length, char *text, size_t size);
 int64_t now_ms(void);
