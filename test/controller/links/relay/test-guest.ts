@@ -231,7 +231,8 @@ async function readyWhenThere(guest: TestGuest, outer: ChildProcess): Promise<Fi
   await until(() => {
     if (outer.exitCode !== null) return true;
     try {
-      return readFileSync(`/proc/${guest.pid}/cmdline`, 'latin1').includes('sand-relay\0serve');
+      const line = readFileSync(`/proc/${guest.pid}/cmdline`, 'latin1');
+      return line.includes('sand-relay\0serve') && !line.includes('chroot\0');
     } catch {
       return false;
     }
