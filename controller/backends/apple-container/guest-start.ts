@@ -142,7 +142,6 @@ async function confine(
   });
   const input = formatAttempts(planAttempts(plan));
   const said = await callRelay({ container, words, input, signal });
-  process.stderr.write(said);
   const results: readonly ProbeResult[] = judgeRelayReport(parseProbe(said), {
     plan,
     mode,
@@ -157,7 +156,7 @@ async function confine(
 /** The very bytes whose digest was looked at, in a folder that the guest's machine sees nothing else of. */
 function stageRelay(folder: string): string {
   const place = join(folder, 'program');
-  mkdirSync(place, { mode: 0o700 });
+  mkdirSync(place, { mode: 0o755 });
   writeFileSync(join(place, 'sand-relay'), readRelayFile(relayArchitecture()).bytes, { mode: 0o555 });
   return place;
 }

@@ -86,17 +86,6 @@ static int plant(int argc, char **argv) {
   return EXIT_FINE;
 }
 
-static int tmpfs(int argc, char **argv) {
-  if (argc != 2 || argv[0][0] != '/') {
-    complain("usage: sand-relay tmpfs PATH MODE");
-    return EXIT_USAGE;
-  }
-  int problem = mount_tmpfs(argv[0], argv[1]);
-  if (problem == 0) return EXIT_FINE;
-  complain("cannot mount on %s: %s", argv[0], strerror(problem));
-  return EXIT_NEGATIVE;
-}
-
 int main(int argc, char **argv) {
   static const struct {
     const char *name;
@@ -104,10 +93,10 @@ int main(int argc, char **argv) {
   } COMMANDS[] = {
       {"serve", serve},   {"ready", ready}, {"run", run},     {"status", status}, {"signal", send_signal},
       {"plant", plant},   {"tried", tried}, {"mode", mode},   {"dial", dial},     {"put", put},
-      {"tmpfs", tmpfs},   {"probe", probe},
+      {"get", get},                 {"tmpfs", tmpfs},   {"probe", probe},
   };
   for (size_t at = 0; argc > 1 && at < sizeof COMMANDS / sizeof *COMMANDS; at++)
     if (strcmp(COMMANDS[at].name, argv[1]) == 0) return COMMANDS[at].act(argc - 2, argv + 2);
-  complain("usage: sand-relay serve|ready|run|status|signal|plant|tried|mode|dial|put|tmpfs|probe ...");
+  complain("usage: sand-relay serve|ready|run|status|signal|plant|tried|mode|dial|put|get|tmpfs|probe ...");
   return EXIT_USAGE;
 }

@@ -23,6 +23,8 @@ static struct {
 
 static bool say(const char *line, const char *ending) {
   char text[PROBE_LINE * 4];
+  /* A list of nothing. */
+  if (*line == '\0') return true;
   size_t length = format(text, sizeof text, "%s%s\n", line, ending);
   /* One write, shorter than what a pipe takes whole: lines of several processes do not mix. */
   return text[length - 1] == '\n' && write_all(STDOUT_FILENO, text, length);

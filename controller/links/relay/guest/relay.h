@@ -128,6 +128,9 @@ int redirect_port(uint16_t port);
 /* header.c: PROXY protocol v2. */
 enum { HEADER_BYTES = 16 + 36 };
 size_t encode_header(uint8_t *bytes, bool datagram, const struct place *from, const struct place *to);
+/* Of a connection that carries nothing: as long as it stands, so does the guest. */
+enum { LIFE_HEADER_BYTES = 16 };
+void encode_life_header(uint8_t *bytes);
 
 /* loop.c: descriptors that PID 1 waits for. */
 struct source {
@@ -183,7 +186,10 @@ void runs_signal(const char *id, const char *name, char *text, size_t size);
 
 /* hold.c: mounts over the workspace; false after a complaint. */
 bool hold(const char *path, bool read_only);
-int mount_tmpfs(const char *path, const char *mode);
+/* Shows a file at another path as well; what is not there is made. */
+bool place_file(const char *source, const char *target);
+/* False where the text is no mode. */
+bool parse_mode(const char *text, mode_t *mode);
 
 /* capabilities.c: false where a capability could not be given up. */
 bool keep_workload_capabilities(void);
@@ -205,6 +211,10 @@ int serve(int argc, char **argv);
 int run(int argc, char **argv);
 int dial(int argc, char **argv);
 int put(int argc, char **argv);
+int get(int argc, char **argv);
+int tmpfs(int argc, char **argv);
+/* put.c: every folder above a path that is not there; the path is changed meanwhile. */
+bool make_parents(char *path);
 int probe(int argc, char **argv);
 /* attempts.c: one line of `probe`, tried and answered; false where the line is none. */
 bool attempt(char *line, char *answer, size_t size);
