@@ -1,9 +1,18 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { setEmulator } from './container/emulation.ts';
+import { endEmulator, setEmulator } from './container/emulation.ts';
 import type { Settings } from './container/settings.ts';
 import { createEmulated, type Emulated, eventually, WITHOUT_GUESTS } from './container-call.ts';
+
+function cmdlineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
 
 describe.skipIf(WITHOUT_GUESTS)('faults of emulated guests (needs root on Linux)', () => {
   let emulated: Emulated;
@@ -44,6 +53,20 @@ describe.skipIf(WITHOUT_GUESTS)('faults of emulated guests (needs root on Linux)
       'it has stopped',
       async () => !(await emulated.call('ls', '-q')).stdout.includes('orphan'),
     );
+  });
+
+  it('is ended by name of its HOME, with all that it runs, and leaves nothing', async () => {
+    show();
+    await emulated.boot('left');
+    await emulated.call('exec', '-d', 'left', 'sh', '-c', 'sleep 1000');
+    const of = () =>
+      readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && cmdlineOf(pid).includes(emulated.home))
+        .length;
+    expect(of()).toBeGreaterThan(0);
+    await endEmulator(emulated.home);
+    await eventually('nothing of it runs', () => of() === 0);
+    expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(emulated.home);
+    expect((await emulated.call('ls', '-q')).stdout).toBe('');
   });
 
   it('lacks a socket that was asked for', async () => {
