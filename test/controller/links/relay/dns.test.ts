@@ -83,7 +83,9 @@ describe.skipIf(reason !== null)(`dns${reason === null ? '' : ` (${reason})`}`, 
     expect((await guest.node(ask('9.9.9.9', 'half', 300))).stdout).toBe('none\n');
     const before = seen.length;
     expect((await guest.node(ask('9.9.9.9', 'x'.repeat(1_400), 300))).stdout).toBe('none\n');
-    await guest.node(`require('dgram').createSocket('udp4').send('tiny', 53, '9.9.9.9', () => process.exit())`);
+    await guest.node(
+      `require('dgram').createSocket('udp4').send('tiny', 53, '9.9.9.9', () => process.exit())`,
+    );
     expect(seen.length).toBe(before);
   });
 

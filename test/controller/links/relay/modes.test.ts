@@ -48,11 +48,15 @@ describe.skipIf(reason !== null)(`listen mode${reason === null ? '' : ` (${reaso
   });
 
   it('tells the destination by the address that was connected to', async () => {
-    expect((await guest.node(connectAndSay('203.0.113.5', 443, 'a\n'))).stdout).toBe('203.0.113.5:443 a\nend\n');
+    expect((await guest.node(connectAndSay('203.0.113.5', 443, 'a\n'))).stdout).toBe(
+      '203.0.113.5:443 a\nend\n',
+    );
     expect((await guest.node(connectAndSay('2001:db8:5::1', 80, 'b\n'))).stdout).toBe(
       '[2001:db8:5:0:0:0:0:1]:80 b\nend\n',
     );
-    expect((await guest.node(connectAndSay('127.0.0.1', 3128, 'c\n'))).stdout).toBe('127.0.0.1:3128 c\nend\n');
+    expect((await guest.node(connectAndSay('127.0.0.1', 3128, 'c\n'))).stdout).toBe(
+      '127.0.0.1:3128 c\nend\n',
+    );
     expect((await guest.node(connectAndSay('203.0.113.5', 22, 'd\n'))).stdout).toBe('ECONNREFUSED\n');
   });
 
@@ -63,7 +67,9 @@ describe.skipIf(reason !== null)(`listen mode${reason === null ? '' : ` (${reaso
 
   it('plants a port by listening on it, and not where something listens', async () => {
     expect((await guest.relay(['plant', '5432'])).code).toBe(0);
-    expect((await guest.node(connectAndSay('203.0.113.5', 5432, 'a\n'))).stdout).toBe('203.0.113.5:5432 a\nend\n');
+    expect((await guest.node(connectAndSay('203.0.113.5', 5432, 'a\n'))).stdout).toBe(
+      '203.0.113.5:5432 a\nend\n',
+    );
     expect(await guest.relay(['plant', '3128'])).toMatchObject({ code: 1 });
   });
 
@@ -81,7 +87,11 @@ describe.skipIf(reason !== null)(`listen mode${reason === null ? '' : ` (${reaso
 describe.skipIf(reason !== null)('loopback mode', () => {
   let guest: TestGuest;
   beforeAll(async () => {
-    guest = await startGuest({ proxy: echoLines, dns: (socket) => socket.destroy(), capabilities: ['sys_admin'] });
+    guest = await startGuest({
+      proxy: echoLines,
+      dns: (socket) => socket.destroy(),
+      capabilities: ['sys_admin'],
+    });
   });
   afterAll(() => guest?.close());
 
@@ -90,8 +100,12 @@ describe.skipIf(reason !== null)('loopback mode', () => {
   });
 
   it('passes synthetic addresses on, and no other loopback address', async () => {
-    expect((await guest.node(connectAndSay('127.18.0.7', 443, 'a\n'))).stdout).toBe('127.18.0.7:443 a\nend\n');
-    expect((await guest.node(connectAndSay('127.19.255.1', 80, 'b\n'))).stdout).toBe('127.19.255.1:80 b\nend\n');
+    expect((await guest.node(connectAndSay('127.18.0.7', 443, 'a\n'))).stdout).toBe(
+      '127.18.0.7:443 a\nend\n',
+    );
+    expect((await guest.node(connectAndSay('127.19.255.1', 80, 'b\n'))).stdout).toBe(
+      '127.19.255.1:80 b\nend\n',
+    );
     for (const host of ['127.0.0.1', '127.17.0.1', '127.20.0.1', '::1']) {
       expect((await guest.node(connectAndSay(host, 443, 'x'))).stdout).toBe('ECONNRESET\n');
     }
