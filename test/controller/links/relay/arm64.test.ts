@@ -56,10 +56,13 @@ describe.skipIf(reason !== null)(`arm64${reason === null ? '' : ` (${reason})`}`
   });
 
   it('runs a command as a user without capabilities, and remembers its end', async () => {
-    const { code, stdout, stderr } = await guest.run(['sh', '-c', 'id -u; grep CapPrm /proc/self/status; exit 6'], {
-      user: 'builder',
-      id: 'six',
-    });
+    const { code, stdout, stderr } = await guest.run(
+      ['sh', '-c', 'id -u; grep CapPrm /proc/self/status; exit 6'],
+      {
+        user: 'builder',
+        id: 'six',
+      },
+    );
     expect([stderr, code, stdout]).toEqual(['', 6, '1000\nCapPrm:\t0000000000000000\n']);
     expect((await guest.relay(['status', 'six'])).stdout).toBe('exited 6\n');
     expect((await guest.run(['no-such-command'])).code).toBe(127);

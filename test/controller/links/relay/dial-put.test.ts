@@ -124,7 +124,6 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
     const { stdout, code } = await guest.relay(probeArguments, input);
     const found = parseProbe(stdout) ?? [];
     expect(code).toBe(0);
-    expect([found.length > 0, stdout]).toEqual([true, stdout]);
     expect(found).toContainEqual({
       kind: 'tcp',
       address: '203.0.113.5',
