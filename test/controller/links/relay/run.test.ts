@@ -183,7 +183,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect('\\0sand-rel
     const ended = finish(child);
     await poll('orphan', 'running\n');
     await sh(
-      'for p in /proc/[0-9]*; do case "$(tr "\\0" " " < $p/cmdline)" in *"run --id orphan"*) kill -9 ${p#/proc/};; esac; done',
+      'for p in /proc/[0-9]*; do case "$(tr "\\0" " " < $p/cmdline)" in *"run --id orphan"*) kill -9 $(basename $p);; esac; done',
     );
     await ended;
     await poll('orphan', 'unknown\n');
