@@ -95,7 +95,7 @@ function readBounded(flag: string, named: string, descriptor: number): Buffer {
 /** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
 function refuseLinkOut(flag: string, named: string, real: string, cwd: string): void {
   const isBelow = named.startsWith(`${resolve(cwd)}/`);
-  if (!isBelow || real.startsWith(`${realpathSync(cwd)}/`)) return;
+  if (!isBelow || real.startsWith(`${realpathSync.native(cwd)}/`)) return;
   throw unavailable(
     flag,
     `${named} is a link that leads out of the working directory, to ${real}`,
@@ -105,7 +105,7 @@ function refuseLinkOut(flag: string, named: string, real: string, cwd: string): 
 
 function realOrRefuse(flag: string, path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch (error) {
     throw unreadable(flag, path, error);
   }
