@@ -15,8 +15,8 @@ export interface ShortPlace {
 
 /** `descriptor` is the folder's, and stays open meanwhile. */
 export function shortPlace(directory: string, descriptor: number, name: string): ShortPlace {
-  if (process.platform === 'linux') return { path: `/proc/self/fd/${descriptor}/${name}`, release: () => {} };
-  return linkedPlace(directory, descriptor, name);
+  if (process.platform === 'darwin') return linkedPlace(directory, descriptor, name);
+  return { path: `/proc/self/fd/${descriptor}/${name}`, release: () => {} };
 }
 
 /** A name that nobody can take away or change: the folder around it is open to its owner alone, as `mkdtemp` makes it. */

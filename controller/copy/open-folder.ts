@@ -32,7 +32,7 @@ export interface OpenFolder {
 /** `/`, from which every other folder is opened. */
 export function openTop(platform: NodeJS.Platform = process.platform): OpenFolder {
   const top = openSync('/', FOLDER);
-  return platform === 'linux' ? heldFolder(top) : enteredFolder(top, '/');
+  return platform === 'darwin' ? enteredFolder(top, '/') : heldFolder(top);
 }
 
 /** Linux: /proc/self/fd leads to what is open. */
