@@ -4,12 +4,14 @@
  * never too little. Pure.
  */
 
+import { foldName } from '../guest/name-fold.ts';
+
 /** Where the volume that holds the homes is mounted as a whole; firmlinks show its folders at the top. */
 const DATA_VOLUME = '/system/volumes/data';
 
 export function spelled(path: string, platform: NodeJS.Platform = process.platform): string {
   if (platform !== 'darwin') return path;
-  const folded = path.normalize('NFC').toLowerCase();
+  const folded = foldName(path);
   return folded.startsWith(`${DATA_VOLUME}/`) ? folded.slice(DATA_VOLUME.length) : folded;
 }
 

@@ -60,6 +60,8 @@ function receive(bytes: Buffer, how: How = {}): Received {
   }
 }
 
+/** As an archive has it. */
+const bytes = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
 const folder = { name: 'd/', type: '5', mode: 0o755 };
 const everything = () => readdirSync(root, { recursive: true }).map(String).sort();
 
@@ -232,6 +234,8 @@ describe.each(['linux', 'darwin'] as const)('folders held as on %s:', (platform)
       ['a type of its own', { name: 'd/l', type: '?', content: 'x' }],
       ['a hook', { name: 'd/.git/hooks/pre-commit', content: 'x' }],
       ['settings of git, in capitals', { name: 'd/sub/.GIT/config', content: 'x' }],
+      ['a hook with a mark that no eye sees', { name: bytes('d/.g\u200cit/hooks/pre-commit'), content: 'x' }],
+      ['settings with a long s', { name: bytes('d/.v\u017fcode/settings.json'), content: 'x' }],
       ['another repository', { name: 'd/.git', content: 'gitdir: sub' }],
       ['a policy', { name: 'd/sand.policy.yaml', content: 'x' }],
     ])('%s', (_, entry) => {
