@@ -32,8 +32,8 @@ export async function gatherFacts(request: FactsRequest): Promise<ProjectFacts> 
   const { located, file, flags, cwd } = request;
   const folder = dirname(located.path);
   return {
-    workingFolder: realpathSync(cwd),
-    repository: located.repository ?? realpathSync(folder),
+    workingFolder: realpathSync.native(cwd),
+    repository: located.repository ?? realpathSync.native(folder),
     sources: file.mounts.map(({ value, at }) => realOf({ value: value.source, at }, folder)),
     authorities: file.trustCa.map((placed) => readDigest(placed, folder)),
     secrets: file.secrets.map(({ value, at }) => {
@@ -58,12 +58,12 @@ export function realOf({ value, at }: Placed<string>, folder: string): string {
   const place = formatPlace(at);
   let real: string;
   try {
-    real = realpathSync(named);
+    real = realpathSync.native(named);
   } catch {
     const hint = 'name a file or folder that exists, absolute or relative to the file';
     throw new SandError('workspace-refused', `${place}: ${named} does not exist`, hint);
   }
-  const here = realpathSync(folder);
+  const here = realpathSync.native(folder);
   if (!isBelow(named, folder) || real === here || isBelow(real, here)) return real;
   throw new SandError(
     'workspace-refused',
@@ -113,6 +113,6 @@ function strengthOf(
 
 /** A guest that may write a folder can put a file of its own before the one that was reviewed. */
 function shadowedBy(folder: string, repository: string | null): string | null {
-  if (repository === null || realpathSync(folder) === repository) return null;
+  if (repository === null || realpathSync.native(folder) === repository) return null;
   return findUpward(dirname(folder), PROJECT_FILE_NAME)?.path ?? null;
 }

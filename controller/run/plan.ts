@@ -174,7 +174,7 @@ export async function planRun(
       workspace.mounts.map(({ source }) => source),
     );
   const mounts = request.readOnly ? readOnly(workspace).mounts : workspace.mounts;
-  const cache = request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null;
+  const cache = request.cache ? cacheFolder(environ, home, realpathSync.native(cwd)) : null;
   const writable = writableFolders({ mounts, cache });
   const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
