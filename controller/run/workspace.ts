@@ -56,6 +56,7 @@ const RESERVED_TREES: readonly string[] = [
   '/lib',
   '/lib64',
   '/sys',
+  '/.sand',
 ];
 /** Raises `workspace-refused` where the folder that sand was started in has been removed. */
 export function workingFolder(): string {

@@ -14,6 +14,7 @@ export const PROC_READERS: Readonly<Record<string, string>> = {
   'controller/doctor/dns-port.ts': 'controller/doctor/mac-ports.ts',
   'controller/gateway/open-files.ts': 'reportedOpenFiles, in the same file',
   'controller/process/identity.ts': 'psSight, in the same file',
+  'controller/backends/apple-container/checks.ts': 'none: it is the Linux guest that reads it',
   'controller/run/host-places.ts': 'the name of a folder, which is refused',
   'controller/run/workspace.ts': 'the name of a folder of the guest',
 };
