@@ -29,9 +29,15 @@ function start(
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', HELPER, JSON.stringify(request)],
-    { detached: true, cwd: '/', env: {}, stdio: stdioFor(stdio, isTerminal) },
+    { detached: true, cwd: '/', env: compileCache(), stdio: stdioFor(stdio, isTerminal) },
   );
   return follow(child, stdio);
+}
+
+/** All that the helper has of the call's own; a guest gets none of it. */
+function compileCache(): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 }
 
 /** The HOME that a container's folder lies in. */
