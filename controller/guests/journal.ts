@@ -117,7 +117,11 @@ function parseEntry(line: string): JournalEntry | null {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return null;
     const { kind, path, backend, name }: Partial<Record<string, unknown>> = { ...value };
-    if ((kind === 'guest' || kind === 'guest-gone') && typeof backend === 'string' && typeof name === 'string')
+    if (
+      (kind === 'guest' || kind === 'guest-gone') &&
+      typeof backend === 'string' &&
+      typeof name === 'string'
+    )
       return { kind, backend, name };
     const isKnown = kind === 'folder' || kind === 'cgroup';
     return isKnown && typeof path === 'string' ? { kind, path } : null;

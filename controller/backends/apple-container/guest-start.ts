@@ -54,7 +54,6 @@ export interface StartSteps {
   made(): void;
 }
 
-
 export async function startGuest(
   spec: GuestSpec,
   plan: AppleGuestPlan,
