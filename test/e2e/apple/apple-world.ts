@@ -2,7 +2,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listContainers } from '../../emulators/container/containers.ts';
-import { EMULATOR_BIN, endEmulator, registerImage, setEmulator } from '../../emulators/container/emulation.ts';
+import {
+  EMULATOR_BIN,
+  endEmulator,
+  registerImage,
+  setEmulator,
+} from '../../emulators/container/emulation.ts';
 import { homeOf } from '../../emulators/container/home.ts';
 import type { Fault, Settings } from '../../emulators/container/settings.ts';
 import { guestsOf } from '../background.ts';
