@@ -12,6 +12,11 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
+/** Guests of the relay by the dozen, and waits for a dead host: a minute and more. */
+const LONG_UNITS = ['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
+  (name) => `test/controller/links/relay/${name}.test.ts`,
+);
+
 const units = {
   plugins: [withoutGuard(removed)],
   test: {
@@ -21,7 +26,7 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**'],
+    exclude: ['test/e2e/**', 'node_modules/**', ...LONG_UNITS],
   },
 };
 
@@ -54,7 +59,14 @@ const e2e = {
 };
 
 const long = {
-  test: { ...e2e.test, name: 'long', include: LONG, exclude: [], sequence: { groupOrder: 2 } },
+  test: {
+    ...e2e.test,
+    name: 'long',
+    include: [...LONG, ...LONG_UNITS],
+    exclude: [],
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup],
+    sequence: { groupOrder: 2 },
+  },
 };
 
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */

@@ -41,7 +41,7 @@ describe.skipIf(!CAN_EMULATE)(
       });
       const waiting = follow(world.start(['wait', 'web']));
       expect(await world.sand(['stop', 'web'])).toMatchObject({ code: 0, stdout: 'web\n', stderr: '' });
-      expect(await waiting.ended(APPLE_MS)).toBe(0);
+      expect(await waiting.ended(APPLE_MS)).toBe(143);
       expect(await logs.ended(APPLE_MS)).toBe(0);
       expect(logs.stdout()).toBe('out\n');
       expect(await guestOf(world, 'web')).toMatchObject({ standing: 'ended', end: { cause: 'stop' } });
