@@ -12,10 +12,13 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
-/** Guests of the relay by the dozen, and waits for a dead host: a minute and more. */
-const LONG_UNITS = ['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
-  (name) => `test/controller/links/relay/${name}.test.ts`,
-);
+/** Guests by the dozen, waits for a dead host, and emulated tools of which each call is a process of its own: a minute and more. */
+const LONG_UNITS = [
+  ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
+    (name) => `controller/links/relay/${name}`,
+  ),
+  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
+].map((name) => `test/${name}.test.ts`);
 
 const units = {
   plugins: [withoutGuard(removed)],
@@ -45,6 +48,10 @@ const LONG = [
     'vm',
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
+  ...['clients', 'conformance', 'faults', 'files', 'given', 'guests', 'life', 'network'].map(
+    (name) => `apple/${name}`,
+  ),
+  ...['port-53', 'stdio', 'teardown', 'words'].map((name) => `apple/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {

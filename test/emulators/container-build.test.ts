@@ -26,7 +26,7 @@ describe('a Dockerfile', () => {
       ['C', 'x'],
     ]);
     expect(pairsOf('A one two')).toEqual([['A', 'one two']]);
-    expect(expand('$A ${B:-c} \\$A', new Map([['A', '1']]))).toBe('1 c $A');
+    expect(expand(['$A $', '{B:-c} \\$A'].join(''), new Map([['A', '1']]))).toBe('1 c $A');
   });
 });
 

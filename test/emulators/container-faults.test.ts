@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endEmulator, setEmulator } from './container/emulation.ts';
 import { homeOf } from './container/home.ts';
 import type { Settings } from './container/settings.ts';
-import { createEmulated, type Emulated, eventually, resultOf, WITHOUT_GUESTS } from './container-call.ts';
+import { createEmulated, type Emulated, eventually, resultOf } from './container-call.ts';
 
 describe('faults of the emulated container', () => {
   let emulated: Emulated;
@@ -101,50 +100,5 @@ describe('faults of the emulated container', () => {
     expect((await emulated.call('ls')).status).toBe(70);
     writeFileSync(homeOf(emulated.home).settingsFile, '{"verison":"1.2.2"}');
     expect((await emulated.call('ls')).stderr).toContain('has no "verison"');
-  });
-
-  describe.skipIf(WITHOUT_GUESTS)('of a guest (needs root on Linux)', () => {
-    const NETLINK = 'import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)';
-
-    it('has no nf_tables, and lacks a capability', async () => {
-      show({ fault: 'no-netfilter' }, { fault: 'drop-capability', value: 'NET_ADMIN' });
-      await emulated.boot('poor', '--cap-add', 'NET_ADMIN');
-      expect((await emulated.call('exec', 'poor', '/usr/bin/python3', '-c', NETLINK)).stderr).toContain(
-        'Protocol not supported',
-      );
-      const { stdout } = await emulated.call('exec', 'poor', 'grep', 'CapEff', '/proc/self/status');
-      expect(Number.parseInt(stdout.split('\t')[1] ?? '', 16) & (1 << 12)).toBe(0);
-    });
-
-    it('has them otherwise', async () => {
-      show();
-      await emulated.boot('rich', '--cap-add', 'NET_ADMIN');
-      expect((await emulated.call('exec', 'rich', '/usr/bin/python3', '-c', NETLINK)).status).toBe(0);
-    });
-
-    it('vanishes', async () => {
-      show({ fault: 'vanish', ms: 50 });
-      await emulated.boot('gone');
-      await eventually('it is unknown', async () => (await emulated.call('inspect', 'gone')).status === 1);
-    });
-
-    it('loses its helper', async () => {
-      show({ fault: 'kill-helper', ms: 50 });
-      await emulated.boot('orphan');
-      await eventually(
-        'it has stopped',
-        async () => !(await emulated.call('ls', '-q')).stdout.includes('orphan'),
-      );
-    });
-
-    it('lacks a socket that was asked for', async () => {
-      show({ fault: 'no-socket', value: '/.sand/a' });
-      const server = (await import('node:net')).createServer();
-      const path = join(emulated.home, 'a.sock');
-      await new Promise<void>((resolve) => server.listen(path, resolve));
-      await emulated.boot('deaf', '-v', `${path}:/.sand/a`);
-      expect((await emulated.call('exec', 'deaf', 'ls', '/.sand')).status).not.toBe(0);
-      server.close();
-    });
   });
 });

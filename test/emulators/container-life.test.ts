@@ -51,6 +51,12 @@ describe.skipIf(WITHOUT_GUESTS)('the life of an emulated container (needs root o
     expect(stdout).not.toMatch(/eth|0003\b/);
   });
 
+  it('reaches no vsock, whatever this machine runs on', async () => {
+    const script = 'import socket; socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)';
+    const { stderr } = await emulated.call('exec', 'one', '/usr/bin/python3', '-c', script);
+    expect(stderr).toContain('Address family not supported');
+  });
+
   it('names the resolver that it was given', async () => {
     expect((await shell('cat /etc/resolv.conf /etc/hosts')).stdout).toBe(
       'nameserver 127.0.0.1\n127.0.0.1 localhost',

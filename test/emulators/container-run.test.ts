@@ -33,6 +33,20 @@ describe.skipIf(WITHOUT_GUESTS)('runs and signals of the emulated container (nee
     await eventually('it is gone', async () => (await names()) === '');
   });
 
+  it('loses nothing to a reader that is slow, and ends without one', async () => {
+    const count = 'head -c 3000000 /dev/zero';
+    const call = emulated.begin('run', '--rm', '--network', 'none', 'host', 'sh', '-c', count);
+    call.stdout?.pause();
+    // Read only once it is certain that pipes are full.
+    await eventually('the container runs', async () => (await names()) !== '');
+    const ended = resultOf(call);
+    call.stdout?.resume();
+    expect((await ended).stdout.length).toBe(3_000_000);
+    const unread = emulated.begin('run', '--rm', '--network', 'none', 'host', 'sh', '-c', count);
+    unread.stdout?.destroy();
+    expect(await new Promise((resolve) => unread.once('exit', resolve))).toBe(0);
+  });
+
   it('keeps the output of a detached one', async () => {
     const { stdout } = await emulated.call(
       'run',
