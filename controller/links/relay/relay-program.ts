@@ -11,12 +11,9 @@ export const RELAY_PLACES = {
   dnsSocket: '/.sand/dns.sock',
 } as const;
 
-<<<<<<< HEAD
 /** Where tools of the guest find their proxy. */
 export const RELAY_PROXY = { address: '127.0.0.1', port: 3128 } as const;
 
-=======
->>>>>>> relay
 /** Bounds that the program holds too (guest/relay.h); beyond them it refuses its arguments. */
 export const RELAY_LIMITS = {
   /** Ports planted at a time. */
@@ -34,17 +31,10 @@ export const RELAY_LIMITS = {
 export type RelayMode = 'redirect' | 'listen' | 'loopback';
 
 /** In this order they are mounted, so a protected path may lie in a held one. */
-<<<<<<< HEAD
 export type RelayHold =
   | { readonly path: string; readonly access: 'held' | 'protected' }
   /** A file of the guest that shows at another path of it as well; what is not there is made. */
   | { readonly path: string; readonly access: 'placed'; readonly source: string };
-=======
-export interface RelayHold {
-  readonly path: string;
-  readonly access: 'held' | 'protected';
-}
->>>>>>> relay
 
 export function serveArguments(plan: {
   readonly ports: readonly number[];
@@ -53,7 +43,6 @@ export function serveArguments(plan: {
   return [
     'serve',
     ...plan.ports.flatMap((port) => ['--port', String(port)]),
-<<<<<<< HEAD
     ...plan.holds.flatMap(holdArguments),
   ];
 }
@@ -63,12 +52,6 @@ function holdArguments(hold: RelayHold): readonly string[] {
   return [hold.access === 'held' ? '--hold' : '--protect', hold.path];
 }
 
-=======
-    ...plan.holds.flatMap(({ path, access }) => [access === 'held' ? '--hold' : '--protect', path]),
-  ];
-}
-
->>>>>>> relay
 /** The prefix by which a variable reaches the command and none of the relay's own. */
 const VARIABLE_PREFIX = 'SANDENV_';
 
@@ -125,7 +108,6 @@ export function dialArguments(port: number): readonly string[] {
   return ['dial', String(port)];
 }
 
-<<<<<<< HEAD
 /** `user` as for `run`, from the guest's own passwd. */
 export interface RelayPlace {
   readonly path: string;
@@ -148,19 +130,6 @@ function formatMode(mode: number): string {
 /** Prints a file of the guest; an exit code other than 0 says that there is none, or that it is too long. */
 export function getArguments(path: string): readonly string[] {
   return ['get', path];
-=======
-export function putArguments(file: {
-  readonly path: string;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}): readonly string[] {
-  return ['put', file.path, file.mode.toString(8).padStart(4, '0'), `${file.uid}:${file.gid}`];
-}
-
-export function tmpfsArguments(path: string, mode: number): readonly string[] {
-  return ['tmpfs', path, mode.toString(8).padStart(4, '0')];
->>>>>>> relay
 }
 
 export const probeArguments: readonly string[] = ['probe'];
@@ -313,11 +282,6 @@ export type RelayObservation =
   | {
       readonly kind: 'try';
       readonly name: string;
-<<<<<<< HEAD
-=======
-      /** As it was asked for; null where it takes none. */
-      readonly argument: string | null;
->>>>>>> relay
       /** `worked` is the finding; an errno says how it was refused. */
       readonly outcome: 'worked' | 'failed' | 'timeout' | 'died';
       readonly errno: number;
@@ -372,7 +336,6 @@ function parseAsk(line: string): RelayObservation | null {
 }
 
 function parseTry(line: string): RelayObservation | null {
-<<<<<<< HEAD
   const match = /^try ([a-z0-9-]+)(?: \S+)? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
   if (match === null) return null;
   const name = match[1] ?? '';
@@ -380,13 +343,4 @@ function parseTry(line: string): RelayObservation | null {
   if (match[4] !== undefined) return { kind: 'try', name, outcome: match[4] as 'timeout' | 'died', errno: 0 };
   const errno = parseNumber(match[3], 4_095);
   return errno === null || errno === 0 ? null : { kind: 'try', name, outcome: 'failed', errno };
-=======
-  const match = /^try ([a-z0-9-]+)(?: (\S+))? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
-  if (match === null) return null;
-  const what = { kind: 'try', name: match[1] ?? '', argument: match[2] ?? null } as const;
-  if (match[3] !== undefined) return { ...what, outcome: 'worked', errno: 0 };
-  if (match[5] !== undefined) return { ...what, outcome: match[5] as 'timeout' | 'died', errno: 0 };
-  const errno = parseNumber(match[4], 4_095);
-  return errno === null || errno === 0 ? null : { ...what, outcome: 'failed', errno };
->>>>>>> relay
 }
