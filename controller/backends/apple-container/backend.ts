@@ -25,6 +25,8 @@ import { requireTool } from './readiness.ts';
 import { askContainer, failure, TOOL_LIMITS } from './tool.ts';
 import { openWayIn } from './way-in.ts';
 
+const DELETE_ATTEMPTS = 2;
+
 interface AppleGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
@@ -176,11 +178,15 @@ async function deleteContainer(run: string): Promise<void> {
   await deleteByName(container);
 }
 
+/** Twice: the tool is slow to let go of a guest that has just ended. */
 async function deleteByName(container: string): Promise<void> {
   const args = planDelete(container);
-  const output = await askContainer(args, TOOL_LIMITS.stopSlackMs);
-  if (output.exitCode !== 0 && (await inspectContainer(container).catch(unlessMissing)) !== null)
-    throw failure(args, output);
+  for (let attempt = 1; ; attempt++) {
+    const output = await askContainer(args, TOOL_LIMITS.stopSlackMs);
+    if (output.exitCode === 0) return;
+    if ((await inspectContainer(container).catch(unlessMissing)) === null) return;
+    if (attempt === DELETE_ATTEMPTS) throw failure(args, output);
+  }
 }
 
 /** The tool fails for a name that it does not know. */

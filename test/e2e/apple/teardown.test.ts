@@ -1,5 +1,6 @@
 /** Each step of a guest's start and end on the apple-container backend is made to fail in turn: what is told, and that nothing is left. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { follow } from '../lifecycle/conditions.ts';
 import { APPLE_MS, type AppleWorld, CAN_EMULATE, createAppleWorld, USUAL_IMAGE } from './apple-world.ts';
 
 const MESSAGE = 'planted failure';
@@ -40,7 +41,7 @@ describe.skipIf(!CAN_EMULATE)(
       await world.nothingRemains();
     });
 
-    it('delete, once: it is done again by the journal', async () => {
+    it('delete, once: it is done again', async () => {
       world.show({ fault: 'fail', command: 'delete', message: MESSAGE, times: 1 });
       const { code, stdout } = await world.run([], ['echo', 'ran']);
       expect([code, stdout]).toEqual([0, 'ran\n']);
@@ -69,13 +70,13 @@ describe.skipIf(!CAN_EMULATE)(
     it('a signal during the start ends it, with nothing left', async () => {
       world.show({ fault: 'delay', command: 'start', ms: 3_000 });
       const child = world.startRun([], ['echo', 'ran']);
-      const output = new Promise<number | null>((resolve) => child.on('close', resolve));
+      const ended = follow(child);
       const made = setInterval(() => {
         if (world.containers().length === 0) return;
         clearInterval(made);
         child.kill('SIGTERM');
       }, 20);
-      expect(await output).toBe(143);
+      expect(await ended.ended(APPLE_MS)).toBe(143);
       world.be({});
       await world.nothingRemains();
     });

@@ -72,22 +72,22 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
   });
 
   it('puts a file with its mode and owner, and makes its folders', async () => {
-    const put = putArguments({ path: '/work/new/folder/file', mode: 0o640, uid: 1000, gid: 99 });
+    const put = putArguments({ path: '/work/new/folder/file', mode: 0o640, user: '1000:99' });
     expect(await guest.relay(put, 'the text\n')).toMatchObject({ code: 0, stderr: '' });
     const path = join(guest.folder, 'work/new/folder/file');
     expect(readFileSync(path, 'utf8')).toBe('the text\n');
-    expect(lstatSync(path)).toMatchObject({ uid: 1000, gid: 99, mode: 0o100640 });
+    expect(lstatSync(path)).toMatchObject({ user: '1000:99', mode: 0o100640 });
     expect(lstatSync(join(guest.folder, 'work/new')).mode & 0o777).toBe(0o755);
   });
 
   it('replaces a symbolic link at the last step, and writes through none', async () => {
-    const put = putArguments({ path: '/work/link', mode: 0o600, uid: 0, gid: 0 });
+    const put = putArguments({ path: '/work/link', mode: 0o600, user: '0:0' });
     expect((await guest.relay(put, 'new\n')).code).toBe(0);
     expect(readFileSync(join(guest.folder, 'work/victim'), 'utf8')).toBe('as it was\n');
     expect(lstatSync(join(guest.folder, 'work/link')).isSymbolicLink()).toBe(false);
-    expect(
-      (await guest.relay(putArguments({ path: '/work/deep', mode: 0o600, uid: 0, gid: 0 }), '')).code,
-    ).toBe(1);
+    expect((await guest.relay(putArguments({ path: '/work/deep', mode: 0o600, user: '0:0' }), '')).code).toBe(
+      1,
+    );
     for (const args of [
       ['relative', '0600', '0:0'],
       ['/work/..', '0600', '0:0'],
@@ -101,7 +101,9 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
   });
 
   it('mounts memory where it is asked to', async () => {
-    expect((await guest.relay(tmpfsArguments('/work/memory', 0o1777))).code).toBe(0);
+    expect((await guest.relay(tmpfsArguments({ path: '/work/memory', mode: 0o1777, user: '' }))).code).toBe(
+      0,
+    );
     expect(
       (await guest.run(['sh', '-c', 'stat -f -c %T /work/memory; stat -c %a /work/memory'])).stdout,
     ).toBe('tmpfs\n1777\n');
