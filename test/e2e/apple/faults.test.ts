@@ -162,7 +162,7 @@ describe.skipIf(!CAN_EMULATE)(
       'loses the guest (%s) while a command runs: the run ends, and says so',
       async (fault) => {
         const run = follow(world.startRun([], ['sh', '-c', `echo up; ${LOOP}`]));
-        await run.printed('up');
+        await run.printed('up', APPLE_MS);
         const [name = ''] = world.containers();
         if (fault === 'vanish')
           execFileSync(join(EMULATOR_BIN, 'container'), ['delete', '--force', name], {
@@ -231,11 +231,11 @@ python3 -c 'import socket; print(socket.gethostbyname("${ALLOWED}"))'`;
           ],
         ),
       );
-      await run.printed('up');
+      await run.printed('up', APPLE_MS);
       const runs = join(world.root, 'state/sand/runs');
       for (const id of readdirSync(runs)) rmSync(join(runs, id, 'guest/proxy.sock'), { force: true });
       run.child.stdin?.write('go\n');
-      await run.printed('curl=');
+      await run.printed('curl=', APPLE_MS);
       expect(run.stdout()).not.toContain('curl=0');
       run.child.stdin?.end();
       expect(await run.ended(APPLE_MS)).toBe(0);

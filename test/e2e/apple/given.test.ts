@@ -56,7 +56,7 @@ describe.skipIf(!CAN_EMULATE)(
           { environment },
         ),
       );
-      await run.printed('up');
+      await run.printed('up', APPLE_MS);
       for (const { pid, commandLine } of processes()) {
         expect(commandLine).not.toMatch(PLANTED);
         // The caller put it there itself.

@@ -33,7 +33,7 @@ describe.skipIf(!CAN_EMULATE)(
       expect((await world.sand(['ls'])).stdout).toMatch(/\nweb +running +apple-container +\d{4}-/);
       expect((await world.sand(['inspect', 'web', '--json'])).stdout).toContain('"standing":"running"');
       const logs = follow(world.start(['logs', '-f', 'web']));
-      await logs.printed('err');
+      await logs.printed('err', APPLE_MS);
       expect(await world.exec('web', 'cat; echo on >&2; exit 7', { input: 'given' })).toMatchObject({
         code: 7,
         stdout: 'given',
@@ -53,7 +53,7 @@ describe.skipIf(!CAN_EMULATE)(
     it('without a command is held, and is not the shell that its usual image names', async () => {
       await world.detach('held');
       const command = follow(world.start(['exec', 'held', '--', 'sh', '-c', 'echo up; exec sleep 7171']));
-      await command.printed('up');
+      await command.printed('up', APPLE_MS);
       expect(await guestOf(world, 'held')).toMatchObject({ standing: 'running' });
       await world.sand(['stop', 'held']);
       expect(await command.ended(APPLE_MS)).not.toBe(0);

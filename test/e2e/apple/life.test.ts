@@ -55,7 +55,7 @@ describe.skipIf(!CAN_EMULATE)(
       const trapping = follow(
         world.start(['exec', 'held', '--', 'sh', '-c', `trap 'echo got; exit 42' ${name}; echo up; ${LOOP}`]),
       );
-      await trapping.printed('up');
+      await trapping.printed('up', APPLE_MS);
       trapping.child.kill(signal);
       expect(await trapping.ended(APPLE_MS)).toBe(42);
       expect(trapping.stdout()).toBe('up\ngot\n');
@@ -68,11 +68,11 @@ describe.skipIf(!CAN_EMULATE)(
           ['sh', '-c', `trap 'echo ignored' INT; trap 'echo so too' TERM; echo up; ${LOOP}`],
         ),
       );
-      await stubborn.printed('up');
+      await stubborn.printed('up', APPLE_MS);
       stubborn.child.kill('SIGINT');
-      await stubborn.printed('ignored');
+      await stubborn.printed('ignored', APPLE_MS);
       stubborn.child.kill('SIGTERM');
-      await stubborn.printed('so too');
+      await stubborn.printed('so too', APPLE_MS);
       stubborn.child.kill('SIGINT');
       expect(await stubborn.ended(APPLE_MS)).toBe(137);
     });

@@ -78,16 +78,19 @@ ${more}`;
     });
 
     it('and is told why of what is not, in words of the gateway; without a proxy, no name is an address', async () => {
-    const http = `curl -sS -m 20 http://${DENIED}:${origins.httpPort}/`;
-    const https = `curl -sS -m 20 https://${DENIED}:${origins.httpsPort}/`;
-    const { stdout, stderr } = await world.exec('net', `${http}; ${https}; ${WITHOUT} ${http}; ${WITHOUT} ${https}`);
-    expect(stdout).toContain('the tests say so');
-    expect(stdout).not.toContain('hello');
-    expect(stderr.match(/Could not resolve host/g)).toHaveLength(2);
-    expect(origins.asked).not.toContain(DENIED);
-  });
+      const http = `curl -sS -m 20 http://${DENIED}:${origins.httpPort}/`;
+      const https = `curl -sS -m 20 https://${DENIED}:${origins.httpsPort}/`;
+      const { stdout, stderr } = await world.exec(
+        'net',
+        `${http}; ${https}; ${WITHOUT} ${http}; ${WITHOUT} ${https}`,
+      );
+      expect(stdout).toContain('the tests say so');
+      expect(stdout).not.toContain('hello');
+      expect(stderr.match(/Could not resolve host/g)).toHaveLength(2);
+      expect(origins.asked).not.toContain(DENIED);
+    });
 
-  it('raw TCP by a rule is carried, idle for a while, and half-closed', async () => {
+    it('raw TCP by a rule is carried, idle for a while, and half-closed', async () => {
       const { stdout } = await world.exec('net', `python3 load.py idle raw.origin.test ${origins.tcpPort}`);
       expect(stdout).toBe('echo one\necho two\n');
     });
@@ -153,7 +156,9 @@ ${more}`;
       const events = await world.events();
       expect(events).toContainEqual(expect.objectContaining({ reason: 'guest-port-closed' }));
       // Of what was tried where nothing is, the relay keeps count.
-      expect(events).toContainEqual(expect.objectContaining({ kind: 'unplanted', host: '203.0.113.9', port: 4444 }));
+      expect(events).toContainEqual(
+        expect.objectContaining({ kind: 'unplanted', host: '203.0.113.9', port: 4444 }),
+      );
       await world.nothingRemains();
     });
   },

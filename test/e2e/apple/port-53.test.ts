@@ -61,7 +61,7 @@ describe.skipIf(!CAN_EMULATE || !existsSync(PYTHON))(
           through: ['unshare', '--net', PYTHON, '-c', HOLDER],
         }),
       );
-      await run.printed('asked=');
+      await run.printed('asked=', APPLE_MS);
       const own = descendants(run.pid);
       const sand = own.find(({ commandLine }) => commandLine.includes('sand.js'));
       const rows = bound(sand?.pid ?? 0);
