@@ -2,6 +2,7 @@
  * `npm run bench -- NAME...`: runs the named benchmarks one after the other; without a name it lists them.
  * What each measures, and how, is its own file's.
  */
+import * as apple from './apple.ts';
 import * as attribution from './attribution.ts';
 import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
@@ -13,7 +14,7 @@ import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, ci, refusal, audit, page, attribution, proxy, dns, policy];
+const BENCHES: readonly Bench[] = [startup, ci, refusal, audit, page, attribution, proxy, dns, policy, apple];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

@@ -254,10 +254,10 @@ async function tellCuts(
   return ceilingNotices(ceilingCuts(inForce, ceilingPaths(environ), Date.now()));
 }
 
-/** An image may name one; a guest that stays needs none. */
+/** An image that the caller names may name one; a guest that stays needs none. */
 function commandOf(request: RunRequest, image: PreparedImage | null): readonly string[] {
   const mayBeNone = request.ready !== null;
-  if (image === null) return checkCommand(request.command, mayBeNone);
+  if (image === null || request.image === null) return checkCommand(request.command, mayBeNone);
   return checkCommand(planImageCommand(image.config, request.command, mayBeNone), mayBeNone);
 }
 

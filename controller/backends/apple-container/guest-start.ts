@@ -47,13 +47,19 @@ export interface StartedGuest {
   ending: boolean;
 }
 
-/** `link` of a guest that did not come up is closed by who asked. */
+/** What there is of a guest as soon as there is; of one that did not come up, who asked removes it. */
+export interface StartSteps {
+  opened(link: RelayLink): void;
+  /** The container; of that name there was none before. */
+  made(): void;
+}
+
 export async function startGuest(
   spec: GuestSpec,
   plan: AppleGuestPlan,
   gateway: GatewayPort,
   signal: AbortSignal,
-  opened: (link: RelayLink) => void,
+  steps: StartSteps,
 ): Promise<StartedGuest> {
   const container = containerName(spec.name);
   const { folder } = spec.place;
@@ -65,7 +71,7 @@ export async function startGuest(
     dns: (socket, transport) => gateway.acceptDnsStream(socket, transport),
     lost: (error) => gateway.lost(error),
   });
-  opened(link);
+  steps.opened(link);
   const staged = stageFiles(plan.files, folder);
   spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
   await runContainer(
@@ -86,10 +92,10 @@ export async function startGuest(
     TOOL_LIMITS.createMs,
     { signal },
   );
+  steps.made();
   await requireAsPlanned(container, gateway);
   await runContainer(planStart(container), TOOL_LIMITS.startMs, { signal });
-  await requireAsPlanned(container, gateway);
-  const mode = await readyMode(container, signal);
+  const [mode] = await Promise.all([readyMode(container, signal), requireAsPlanned(container, gateway)]);
   if (mode === 'loopback') gateway.synthesizeInLoopback();
   const handle = { container, user: plan.user, environment: plan.environment, workdir: spec.workdir };
   const given = placeSecrets(container, spec.secrets ?? [], plan.user).then(() =>

@@ -9,6 +9,7 @@ import { planImageEnvironment } from '../../images/run-words.ts';
 import { startGuestProcess } from '../../process/runner.ts';
 import { planImageInspect, planImagePull } from './argv.ts';
 import { type ImageFacts, parseImages } from './parse.ts';
+import { requireTool } from './readiness.ts';
 import { askContainer, containerEnvironment, failure, TOOL, TOOL_LIMITS } from './tool.ts';
 
 /** Small, with a shell and a package manager; people name what their project needs. */
@@ -51,10 +52,15 @@ async function findImage(reference: string): Promise<ImageFacts | null> {
   if (output.exitCode !== 0) {
     const error = failure(args, output);
     if (error.code === 'backend-unavailable') throw error;
+    // What has no image may be no such tool, or one that is too old to fetch it.
+    await requireTool();
     return null;
   }
   const images = parseImages(output.stdout);
-  if (images === null) throw unreadable(args);
+  if (images === null) {
+    await requireTool();
+    throw unreadable(args);
+  }
   return images[0] ?? null;
 }
 

@@ -34,13 +34,14 @@ export async function askContainer(
 ): Promise<ToolOutput> {
   const output = await runTool(TOOL, args, {
     ...options,
-    timeoutMs,
+    // What is left of a grace is seldom whole.
+    timeoutMs: Math.ceil(timeoutMs),
     environment: { HOME: process.env.HOME ?? homedir() },
   });
   if (!output.timedOut) return output;
   throw new SandError(
     'backend-unavailable',
-    `\`container ${args[0]}\` did not answer within ${timeoutMs / 1000} seconds`,
+    `\`container ${args[0]}\` did not answer within ${Math.ceil(timeoutMs / 1000)} seconds`,
     'restart its services: container system stop, then container system start',
   );
 }
