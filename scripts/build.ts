@@ -1,7 +1,7 @@
 /**
  * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
  * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, the
- * script and style of pages, and the licences of what was bundled.
+ * script and style of pages, the guest's relay, and the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -113,6 +113,7 @@ writeSchema('policy', policyJsonSchema());
 writeSchema('audit', auditLineSchema());
 writeSchema('sand', projectJsonSchema());
 writeSchema('baseline', baselineJsonSchema());
+packRelay();
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
   licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),
@@ -120,6 +121,18 @@ writeFileSync(
 
 function writeSchema(name: string, schema: unknown): void {
   writeFileSync(join(DIST, 'schemas', `${name}.schema.json`), `${JSON.stringify(schema, null, 2)}\n`);
+}
+
+/** The guest's relay, where `npm run build:relay` has built it; a package to publish always has it. */
+function packRelay(): void {
+  const built = join(ROOT, 'controller/links/relay/guest/build');
+  if (!existsSync(join(built, 'digests.json'))) {
+    console.log('without the guest relay: npm run build:relay builds it');
+    return;
+  }
+  for (const name of ['digests.json', 'x64', 'arm64']) {
+    cpSync(join(built, name), join(DIST, 'relay', name), { recursive: true });
+  }
 }
 
 /** The licence text of each package that a bundled file belongs to. */
