@@ -1,0 +1,47 @@
+/** Shows a fault of a call: what it does instead of, or around, the verb. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Failure } from './failure.ts';
+import type { Home } from './home.ts';
+import { recordProcess } from './processes.ts';
+import type { Fault } from './settings.ts';
+
+/** As long as a test may want to wait for it. */
+const HANG_MS = 3_600_000;
+const GARBAGE = '\u0000\u001b[31m<<< not what was asked for >>>\n{"';
+
+/** A status ends the call there; null lets the verb do its work. */
+export async function showFaults(home: Home, faults: readonly Fault[]): Promise<number | null> {
+  for (const fault of faults) {
+    const status = await showFault(home, fault);
+    if (status !== null) return status;
+  }
+  return null;
+}
+
+async function showFault(home: Home, { fault, ms, message, status = 1 }: Fault): Promise<number | null> {
+  if (fault === 'hang') {
+    recordProcess(home, process.pid);
+    await delay(ms ?? HANG_MS);
+  }
+  if (fault === 'delay') await delay(ms ?? 1000);
+  if (fault === 'fail') throw new Failure(message ?? 'internalError', status);
+  if (fault === 'xpc-error') throw new Failure(XPC_MESSAGE);
+  if (fault === 'silent') return status;
+  if (fault === 'garbage') {
+    process.stdout.write(message ?? GARBAGE);
+    return 0;
+  }
+  if (fault === 'broken-json') breakOutput();
+  return null;
+}
+
+export const XPC_MESSAGE = [
+  'XPC connection error: Connection invalid',
+  'Ensure container system service has been started with `container system start`.',
+].join('\n');
+
+/** Half of what is printed never arrives. */
+function breakOutput(): void {
+  const write = process.stdout.write.bind(process.stdout);
+  process.stdout.write = (text: string | Uint8Array) => write(String(text).slice(0, String(text).length / 2));
+}
