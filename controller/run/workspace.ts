@@ -7,6 +7,7 @@ import { isAbsolute, resolve } from 'node:path';
 import type { MountSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { MountFlag } from './options.ts';
+import { refuseReserved } from './reserved-targets.ts';
 
 export interface WorkspaceRequest {
   readonly mounts: readonly MountFlag[];
@@ -22,37 +23,6 @@ export interface WorkspacePlan {
   readonly workdir: string;
 }
 
-/** Places in the guest that sand itself makes; a mount over them would undo it. */
-const RESERVED_TARGETS: readonly string[] = [
-  '/',
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-  '/var',
-  '/tmp',
-  '/home',
-  '/root',
-];
-/** Below these as well. */
-const RESERVED_TREES: readonly string[] = [
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-];
 /** Folders of the host that hold more than a project; nobody means them. */
 const REFUSED_SOURCES: readonly string[] = [
   '/',
@@ -120,16 +90,7 @@ function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
   refuseLinkOut(named, source, request.cwd);
   refuseSource(source, request);
   const target = flag.target === null ? source : resolve('/', flag.target);
-  if (
-    RESERVED_TARGETS.includes(target) ||
-    RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) ||
-    target === request.home
-  ) {
-    throw refused(
-      `${target} in the guest is sand's own`,
-      'mount it somewhere else, for example below /project',
-    );
-  }
+  refuseReserved(target, request.home);
   return { source, target, writable: flag.writable };
 }
 

@@ -33,6 +33,7 @@ import type { AppleGuestPlan } from './guest-plan.ts';
 import { type AppleHandle, containerName } from './handle.ts';
 import { callRelay } from './in-guest.ts';
 import { runContainer, TOOL_LIMITS } from './tool.ts';
+import { prepareVolumes } from './volumes.ts';
 
 export interface StartedGuest {
   readonly plan: AppleGuestPlan;
@@ -64,6 +65,7 @@ export async function startGuest(
     lost: (error) => gateway.lost(error),
   });
   opened(link);
+  await prepareVolumes(spec.volumes ?? []);
   const staged = stageFiles(plan.files, folder);
   spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
   await runContainer(
@@ -71,11 +73,12 @@ export async function startGuest(
       name: container,
       run: spec.name,
       image: plan.image,
+      platform: plan.platform,
       programFolder: findRelay(process.arch),
       proxySocket: link.proxySocket,
       dnsSocket: link.dnsSocket,
       mounts: [...plan.folders, ...staged.folders, ...plan.sockets],
-      volumes: [],
+      volumes: spec.volumes ?? [],
       cpus: spec.resources?.cpus == null ? null : Math.ceil(spec.resources.cpus),
       memoryMiB: spec.resources?.memoryMiB ?? null,
       readOnly: spec.readOnly ?? false,

@@ -8,6 +8,7 @@ export const EVERYTHING = `version: 1
 name: web
 backend: linux
 image: ./images/node.tar
+platform: linux/amd64
 isolation: gvisor
 user: 1000:1000
 readOnly: true
@@ -16,6 +17,7 @@ mounts:
   - .
   - ../data:/data:ro
   - {source: ./assets, target: /assets, readOnly: true}
+volumes: [node_modules:./node_modules]
 workdir: /project
 environment:
   MODE: test
@@ -48,6 +50,8 @@ export const NO_FLAGS: AskedSettings = {
   name: null,
   backend: null,
   image: null,
+  platform: null,
+  volumes: [],
   isolation: null,
   user: null,
   readOnly: null,

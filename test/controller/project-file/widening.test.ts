@@ -11,6 +11,7 @@ const FACTS: ProjectFacts = {
   authorities: [],
   secrets: [],
   image: null,
+  build: null,
   policy: null,
   plain: PLAIN,
   asked: PLAIN,
