@@ -17,6 +17,7 @@ const units = {
   test: {
     ...common,
     name: 'units',
+    globalSetup: ['test/controller/links/relay/built-program.ts'],
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],

@@ -124,9 +124,13 @@ if (process.argv.includes('--in-container')) {
 } else if (existsSync('/usr/bin/apt-get')) {
   for (const step of architectures.flatMap((architecture) => steps(architecture, ROOT))) runHere(step);
 } else {
-  throw new Error('needs Debian with gcc and gcc-aarch64-linux-gnu; on a Mac: npm run build:relay -- --in-container');
+  throw new Error(
+    'needs Debian with gcc and gcc-aarch64-linux-gnu; on a Mac: npm run build:relay -- --in-container',
+  );
 }
-const digests = Object.fromEntries(architectures.map((architecture) => [architecture, describe(architecture)]));
+const digests = Object.fromEntries(
+  architectures.map((architecture) => [architecture, describe(architecture)]),
+);
 writeFileSync(join(ROOT, BUILD, 'digests.json'), `${JSON.stringify(digests, null, 2)}\n`);
 for (const [architecture, { sha256, size }] of Object.entries(digests)) {
   console.log(`relay ${architecture}: ${size} bytes, sha256 ${sha256}`);

@@ -3,7 +3,7 @@
  * attached or behind `--`, so that no text of a caller or of a guest becomes an option. Pure.
  */
 import { SandError } from '../../errors.ts';
-import { RELAY_PROGRAM } from '../../links/relay/relay-program.ts';
+import { RELAY_PLACES } from '../../links/relay/relay-program.ts';
 import type { MountSpec } from '../backend.ts';
 
 /** Carries the run's id on everything that sand makes there. */
@@ -11,13 +11,8 @@ export const RUN_LABEL = 'dev.sand.run';
 /** Where the guest's own resolver asks: the relay, in the guest. */
 export const NAMESERVER = '127.0.0.1';
 
-/** Mount points of sand's own in the guest; at the top, since /run is a link or a file system of its own in some images. */
-export const PLACES = {
-  program: '/.sand/bin',
-  proxySocket: '/.sand/proxy.sock',
-  dnsSocket: '/.sand/dns.sock',
-  files: '/.sand/files',
-} as const;
+/** Where single files of the host lie in the guest, before the relay puts each at its place. */
+export const STAGED_FOLDER = '/.sand/files';
 
 /** For the relay, until it has set up. Nothing that it starts has them. */
 const SET_UP_CAPABILITIES = ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'] as const;
@@ -67,16 +62,16 @@ export function planCreate(plan: ContainerPlan): readonly string[] {
     ...['--network', 'none', '--dns', NAMESERVER],
     ...['--cap-drop', 'ALL'],
     ...[...SET_UP_CAPABILITIES, ...KEPT_CAPABILITIES].flatMap((name) => ['--cap-add', name]),
-    ...volume(plan.proxySocket, PLACES.proxySocket, true),
-    ...volume(plan.dnsSocket, PLACES.dnsSocket, true),
-    ...volume(plan.programFolder, PLACES.program, false),
+    ...volume(plan.proxySocket, RELAY_PLACES.proxySocket, true),
+    ...volume(plan.dnsSocket, RELAY_PLACES.dnsSocket, true),
+    ...volume(plan.programFolder, RELAY_PLACES.folder, false),
     ...plan.mounts.flatMap(({ source, target, writable }) => volume(source, target, writable)),
     ...plan.volumes.flatMap(({ name, target }) => volume(name, target, true)),
     ...(plan.cpus === null ? [] : ['--cpus', `${plan.cpus}`]),
     ...(plan.memoryMiB === null ? [] : ['--memory', `${plan.memoryMiB}M`]),
     ...(plan.readOnly ? ['--read-only'] : []),
     ...['--platform', plan.platform],
-    ...['--user', '0:0', '--workdir', '/', '--entrypoint', RELAY_PROGRAM],
+    ...['--user', '0:0', '--workdir', '/', '--entrypoint', RELAY_PLACES.program],
     ...['--', plan.image, ...plan.serve],
   ];
 }

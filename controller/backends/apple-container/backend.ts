@@ -6,8 +6,15 @@ import { SandError } from '../../errors.ts';
 import { compareWatched } from '../../guest/watched-files.ts';
 import { withoutProbes } from '../../links/probing.ts';
 import type { RelayLink } from '../../links/relay/link.ts';
-import { parseTried, planTried } from '../../links/relay/relay-program.ts';
-import type { ExitStatus, GuestCommand, GuestRef, GuestSpec, SandboxBackend } from '../backend.ts';
+import { parseTried, type RelayTriedList, triedArguments } from '../../links/relay/relay-program.ts';
+import type {
+  ExitStatus,
+  GuestCommand,
+  GuestRef,
+  GuestSpec,
+  RefusedDestination,
+  SandboxBackend,
+} from '../backend.ts';
 import { planDelete, planStop, RUN_LABEL } from './argv.ts';
 import { inspectContainer, runCommand } from './command.ts';
 import { type AppleGuestPlan, planGuest } from './guest-plan.ts';
@@ -90,10 +97,10 @@ export function createAppleContainerBackend(): SandboxBackend {
       started.ending = true;
       const { container } = started.handle;
       // What a guest that is gone has tried nobody knows any more.
-      const tried = await askRelay({ container, command: planTried() }).catch(() => null);
+      const tried = await askRelay({ container, words: triedArguments }).catch(() => null);
       await runContainer(planStop(container, graceMs), graceMs + TOOL_LIMITS.stopSlackMs);
-      const seen = tried?.exitCode === 0 ? parseTried(tried.stdout) : [];
-      started.gateway.refused(withoutProbes(seen ?? [], started.probes));
+      const seen = tried?.exitCode === 0 ? parseTried(tried.stdout) : null;
+      started.gateway.refused(withoutProbes(seen === null ? [] : refusedOf(seen), started.probes));
       return compareWatched(started.plan.watched);
     },
     async destroy(ref) {
@@ -120,6 +127,13 @@ async function execIn({ started, running }: AppleGuest, command: GuestCommand): 
   } finally {
     running.delete(stopping);
   }
+}
+
+/** As the guest's own relay counted them. */
+function refusedOf({ tried, others }: RelayTriedList): readonly RefusedDestination[] {
+  const told = tried.map(({ protocol: transport, ...rest }) => ({ ...rest, transport }));
+  const more = { transport: 'other', address: '0.0.0.0', port: 0, count: others } as const;
+  return others === 0 ? told : [...told, more];
 }
 
 /** Fail closed: nothing is deleted that does not bear the label of that very run. Idempotent. */

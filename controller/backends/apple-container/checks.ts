@@ -5,7 +5,7 @@
 import { release } from 'node:os';
 import { type Attempt, attemptTool, describeAttempt, succeeded } from '../../doctor/attempt.ts';
 import { excerpt, failed, ok, warning } from '../../doctor/finding.ts';
-import { findRelay } from '../../links/relay/relay-file.ts';
+import { readRelayFile } from '../../links/relay/relay-file.ts';
 import type { Finding } from '../backend.ts';
 import { LIST, STATUS, VERSIONS } from './argv.ts';
 import { planImageInspect } from './image-argv.ts';
@@ -38,7 +38,7 @@ const THIS_MACHINE: AppleHost = {
   release: release(),
   container: (args, timeoutMs) =>
     attemptTool(TOOL, args, '', timeoutMs, { HOME: containerEnvironment().HOME ?? '' }),
-  relay: () => void findRelay(process.arch),
+  relay: () => void readRelayFile(process.arch === 'x64' ? 'x64' : 'arm64'),
 };
 
 /** Never rejects. Each step stands on those before it, so the first failure is the last finding but the relay's. */

@@ -6,12 +6,14 @@ import { randomUUID } from 'node:crypto';
 import { isatty } from 'node:tty';
 import { SandError } from '../../errors.ts';
 import {
-  type CommandState,
   parseStatus,
-  planRun,
-  planSignal,
-  planStatus,
-  relayVariable,
+  RELAY_PLACES,
+  type RelaySignal,
+  type RelayStatus,
+  relayEnvironment,
+  runArguments,
+  signalArguments,
+  statusArguments,
 } from '../../links/relay/relay-program.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import type { ExitStatus, GuestCommand } from '../backend.ts';
@@ -54,7 +56,7 @@ export async function runCommand(
   const started = await startTool(handle, id, command);
   drain(started, command);
   let hasEnded = false;
-  const send = (name: string) => void signalCommand(handle.container, id, name, () => hasEnded);
+  const send = (name: RelaySignal) => void signalCommand(handle.container, id, name, () => hasEnded);
   const stopping = stopOnAbort(signal, command, {
     ask: () => send('TERM'),
     end() {
@@ -64,7 +66,7 @@ export async function runCommand(
     },
   });
   try {
-    command.started?.({ forward: (name) => send(name.replace(/^SIG/, '')) });
+    command.started?.({ forward: (name) => send(relaySignal(name)) });
     const { exitCode } = await started.ended;
     hasEnded = true;
     return { code: await codeOf(handle.container, id, exitCode, stopping.stopped()) };
@@ -86,23 +88,26 @@ export async function inspectContainer(container: string): Promise<ContainerFact
  */
 function startTool(handle: AppleHandle, id: string, command: GuestCommand): Promise<GuestProcess> {
   const variables = { ...handle.environment, ...command.environment };
-  const named = Object.entries(variables).map(([name, value]) => [relayVariable(name), value] as const);
+  const named = relayEnvironment(variables);
   const [input, output, error] = command.stdio;
   const terminal = input === 'inherit' && output === 'inherit' && isatty(0) && isatty(1);
   const args = planExec({
     name: handle.container,
     interactive: input !== 'ignore',
     terminal,
-    variables: named.map(([name]) => name),
-    command: planRun({
-      id,
-      user: handle.user,
-      workdir: command.workdir ?? handle.workdir,
-      command: command.argv,
-    }),
+    variables: Object.keys(named),
+    command: [
+      RELAY_PLACES.program,
+      ...runArguments({
+        id,
+        user: handle.user,
+        workdir: command.workdir ?? handle.workdir,
+        command: command.argv,
+      }),
+    ],
   });
   return startGuestProcess(TOOL, args, {
-    environment: { ...Object.fromEntries(named), ...containerEnvironment() },
+    environment: { ...named, ...containerEnvironment() },
     stdio: [input === 'inherit' && !terminal ? process.stdin : input, output, error],
     descriptors: [],
     sharesSession: terminal,
@@ -126,14 +131,28 @@ function drain(started: GuestProcess, command: GuestCommand): void {
   }
 }
 
+const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, RelaySignal>>> = {
+  SIGHUP: 'HUP',
+  SIGINT: 'INT',
+  SIGQUIT: 'QUIT',
+  SIGKILL: 'KILL',
+  SIGUSR1: 'USR1',
+  SIGUSR2: 'USR2',
+};
+
+/** One that the relay does not know ends the command as SIGTERM does. */
+function relaySignal(name: NodeJS.Signals): RelaySignal {
+  return SIGNALS[name] ?? 'TERM';
+}
+
 async function signalCommand(
   container: string,
   id: string,
-  name: string,
+  name: RelaySignal,
   hasEnded: () => boolean,
 ): Promise<void> {
   for (let attempt = 0; attempt < SIGNAL_ATTEMPTS && !hasEnded(); attempt++) {
-    const output = await askRelay({ container, command: planSignal(id, name) }).catch(() => null);
+    const output = await askRelay({ container, words: signalArguments(id, name) }).catch(() => null);
     if (output?.exitCode === 0) return;
     await pause(SIGNAL_PAUSE_MS);
   }
@@ -147,26 +166,26 @@ async function codeOf(
   isStopped: boolean,
 ): Promise<number> {
   if (exitCode !== null && !AMBIGUOUS.has(exitCode)) return exitCode;
-  let state: CommandState = { kind: 'unknown' };
+  let state: RelayStatus = { state: 'unknown' };
   for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt++) {
     state = await statusOf(container, id);
-    if (state.kind === 'exited') return state.code;
-    if (state.kind === 'unknown') break;
+    if (state.state === 'exited') return state.code;
+    if (state.state === 'unknown') break;
     // The tool has given up, and the command goes on without it.
-    if (attempt === STATUS_ATTEMPTS / 2) await askRelay({ container, command: planSignal(id, 'KILL') });
+    if (attempt === STATUS_ATTEMPTS / 2) await askRelay({ container, words: signalArguments(id, 'KILL') });
     await pause(STATUS_PAUSE_MS);
   }
   if (isStopped) return 137;
   throw new SandError(
     'guest-failed',
-    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state.kind === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
+    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state.state === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
     'read what container printed above, and run `sand doctor --backend apple-container`',
   );
 }
 
-async function statusOf(container: string, id: string): Promise<CommandState> {
-  const output = await askRelay({ container, command: planStatus(id) }).catch(() => null);
-  return (output?.exitCode === 0 ? parseStatus(output.stdout) : null) ?? { kind: 'unknown' };
+async function statusOf(container: string, id: string): Promise<RelayStatus> {
+  const output = await askRelay({ container, words: statusArguments(id) }).catch(() => null);
+  return (output?.exitCode === 0 ? parseStatus(output.stdout) : null) ?? { state: 'unknown' };
 }
 
 function pause(ms: number): Promise<void> {

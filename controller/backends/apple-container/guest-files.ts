@@ -1,6 +1,6 @@
 /** Files that a guest is given when it starts, written by the relay into the guest's own file system: no disk of the host has them. */
 import { planAuthorities } from '../../guest/tools.ts';
-import { planGet, planPut, planTmpfs } from '../../links/relay/relay-program.ts';
+import { getArguments, putArguments, tmpfsArguments } from '../../links/relay/relay-program.ts';
 import type { GuestSpec } from '../backend.ts';
 import { askRelay, callRelay } from './in-guest.ts';
 
@@ -26,8 +26,8 @@ export async function placeSecrets(
   user: string,
 ): Promise<void> {
   if (secrets.length === 0) return;
-  await callRelay({ container, command: planTmpfs(SECRETS, '0700', user) });
-  for (const { name, content } of secrets) await put(container, `${SECRETS}/${name}`, '0400', user, content);
+  await callRelay({ container, words: tmpfsArguments({ path: SECRETS, mode: 0o700, user }) });
+  for (const { name, content } of secrets) await put(container, `${SECRETS}/${name}`, 0o400, user, content);
 }
 
 /** At places of their own, and over the system's list and a JVM's, for what reads those and knows no variable. */
@@ -39,12 +39,12 @@ export async function placeAuthorities(
   if (added.length === 0) return;
   const system = await firstThere(container, BUNDLES);
   const { files, bundle, javaStore } = planAuthorities(added, system?.text ?? null);
-  for (const { path, content } of files) await put(container, path, '0444', '', Buffer.from(content));
-  if (system !== null) await put(container, system.path, '0644', '', Buffer.from(bundle));
+  for (const { path, content } of files) await put(container, path, 0o444, '', Buffer.from(content));
+  if (system !== null) await put(container, system.path, 0o644, '', Buffer.from(bundle));
   const home = environment.JAVA_HOME;
   const lists = [...JAVA_LISTS, ...(home === undefined ? [] : [`${home}/lib/security/cacerts`])];
   const java = await firstThere(container, lists);
-  if (java !== null) await put(container, java.path, '0644', '', javaStore);
+  if (java !== null) await put(container, java.path, 0o644, '', javaStore);
 }
 
 async function firstThere(
@@ -52,7 +52,7 @@ async function firstThere(
   paths: readonly string[],
 ): Promise<{ readonly path: string; readonly text: string } | null> {
   for (const path of paths) {
-    const output = await askRelay({ container, command: planGet(path) });
+    const output = await askRelay({ container, words: getArguments(path) });
     if (output.exitCode === 0) return { path, text: output.stdout };
   }
   return null;
@@ -61,9 +61,9 @@ async function firstThere(
 async function put(
   container: string,
   path: string,
-  mode: string,
+  mode: number,
   user: string,
   content: Buffer,
 ): Promise<void> {
-  await callRelay({ container, command: planPut(path, mode, user), input: content });
+  await callRelay({ container, words: putArguments({ path, mode, user }), input: content });
 }

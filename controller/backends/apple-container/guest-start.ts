@@ -2,30 +2,32 @@
  * Starts a guest: its sockets, its container, what it is given, and the start probes. Each step is looked at before the
  * next; nothing of the caller's runs before all of them.
  */
-import { chmodSync, copyFileSync, linkSync, mkdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ProbeResult } from '../../../audit/event.ts';
 import { SandError } from '../../errors.ts';
 import { type Arrivals, createArrivals } from '../../links/arrivals.ts';
 import { isSynthetic, type ProbePlan, planProbes } from '../../links/probing.ts';
 import { createRelayLink, type RelayLink } from '../../links/relay/link.ts';
-import { judgeRelayReport } from '../../links/relay/probe-verdicts.ts';
-import { findRelay } from '../../links/relay/relay-file.ts';
+import { judgeRelayReport, planAttempts } from '../../links/relay/probe-verdicts.ts';
+import { type RelayArchitecture, readRelayFile } from '../../links/relay/relay-file.ts';
 import {
-  formatProbes,
-  parseProbes,
+  formatAttempts,
+  parseProbe,
   parseReady,
-  planPlant,
-  planProbe,
-  planReady,
-  planRun,
-  planServe,
+  plantArguments,
+  probeArguments,
+  RELAY_PLACES,
   RELAY_PROXY,
+  type RelayHold,
   type RelayMode,
+  readyArguments,
+  runArguments,
+  serveArguments,
 } from '../../links/relay/relay-program.ts';
 import type { GatewayPort, GuestSpec, MountSpec } from '../backend.ts';
 import { requirePassed } from '../probe-failure.ts';
-import { NAMESERVER, PLACES, planCreate, planStart } from './argv.ts';
+import { NAMESERVER, planCreate, planStart, STAGED_FOLDER } from './argv.ts';
 import { inspectContainer } from './command.ts';
 import { judgeContainer } from './container-verdicts.ts';
 import { placeAuthorities, placeSecrets } from './guest-files.ts';
@@ -74,7 +76,7 @@ export async function startGuest(
       run: spec.name,
       image: plan.image,
       platform: plan.platform,
-      programFolder: findRelay(process.arch),
+      programFolder: stageRelay(folder),
       proxySocket: link.proxySocket,
       dnsSocket: link.dnsSocket,
       mounts: [...plan.folders, ...staged.folders, ...plan.sockets],
@@ -82,7 +84,7 @@ export async function startGuest(
       cpus: spec.resources?.cpus == null ? null : Math.ceil(spec.resources.cpus),
       memoryMiB: spec.resources?.memoryMiB ?? null,
       readOnly: spec.readOnly ?? false,
-      serve: planServe({ ports: gateway.ports, guards: plan.guards, placed: staged.placed }),
+      serve: serveArguments({ ports: gateway.ports, holds: holdsOf(plan, staged) }),
     }),
     TOOL_LIMITS.createMs,
     { signal },
@@ -101,7 +103,7 @@ export async function startGuest(
     () => {},
   );
   confined.catch(() => {});
-  gateway.onMorePorts(async (ports) => void (await callRelay({ container, command: planPlant(ports) })));
+  gateway.onMorePorts(async (ports) => void (await callRelay({ container, words: plantArguments(ports) })));
   return { plan, handle, link, gateway, probes, confined, ending: false };
 }
 
@@ -117,7 +119,7 @@ async function requireAsPlanned(container: string, gateway: GatewayPort): Promis
 }
 
 async function readyMode(container: string, signal: AbortSignal): Promise<RelayMode> {
-  const mode = parseReady(await callRelay({ container, command: planReady(), signal }));
+  const mode = parseReady(await callRelay({ container, words: readyArguments, signal }));
   if (mode !== null) return mode;
   throw new SandError(
     'link-failed',
@@ -135,9 +137,15 @@ async function confine(
   arrivals: Arrivals,
   signal: AbortSignal,
 ): Promise<void> {
-  const command = planRun({ id: 'start-probes', user: '', workdir: '/', command: planProbe() });
-  const said = await callRelay({ container, command, input: formatProbes(plan), signal });
-  const results: readonly ProbeResult[] = judgeRelayReport(parseProbes(said), {
+  const words = runArguments({
+    id: 'start-probes',
+    user: '',
+    workdir: '/',
+    command: [RELAY_PLACES.program, ...probeArguments],
+  });
+  const input = formatAttempts(planAttempts(plan));
+  const said = await callRelay({ container, words, input, signal });
+  const results: readonly ProbeResult[] = judgeRelayReport(parseProbe(said), {
     plan,
     mode,
     greeting: gateway.probe.greeting,
@@ -146,6 +154,28 @@ async function confine(
   for (const result of results) gateway.record(result);
   requirePassed(results);
   arrivals.open();
+}
+
+/** The very bytes whose digest was looked at, in a folder that the guest's machine sees nothing else of. */
+function stageRelay(folder: string): string {
+  const place = join(folder, 'program');
+  mkdirSync(place, { mode: 0o755 });
+  writeFileSync(join(place, 'sand-relay'), readRelayFile(relayArchitecture()).bytes, { mode: 0o555 });
+  return place;
+}
+
+/** Of this host, which is that of its guests' machines. */
+export function relayArchitecture(): RelayArchitecture {
+  return process.arch === 'x64' ? 'x64' : 'arm64';
+}
+
+function holdsOf({ guards }: AppleGuestPlan, { placed }: Staged): readonly RelayHold[] {
+  return [
+    ...placed.map(({ source, target }) => ({ access: 'placed', source, path: target }) as const),
+    ...guards.map(
+      ({ target, writable }) => ({ access: writable ? 'held' : 'protected', path: target }) as const,
+    ),
+  ];
 }
 
 interface Staged {
@@ -172,11 +202,11 @@ function stageFiles(files: readonly MountSpec[], folder: string): Staged {
       of.forEach((file, at) => {
         stageFile(file, join(source, stagedName(file, at)));
       });
-      return { source, target: `${PLACES.files}/${name}`, writable };
+      return { source, target: `${STAGED_FOLDER}/${name}`, writable };
     }),
     placed: used.flatMap(({ writable, files: of }) =>
       of.map((file, at) => ({
-        source: `${PLACES.files}/${writable ? 'written' : 'read'}/${stagedName(file, at)}`,
+        source: `${STAGED_FOLDER}/${writable ? 'written' : 'read'}/${stagedName(file, at)}`,
         target: file.target,
       })),
     ),

@@ -1,6 +1,6 @@
 /** A command of the relay's for each connection that comes in: the tool publishes no port of a guest without a network. */
 import type { Dial } from '../../links/dial.ts';
-import { planDial } from '../../links/relay/relay-program.ts';
+import { dialArguments, RELAY_PLACES } from '../../links/relay/relay-program.ts';
 import { createWayIn, type DialProcess } from '../../links/relay/way-in.ts';
 import { startGuestProcess } from '../../process/runner.ts';
 import { planExec } from './argv.ts';
@@ -11,7 +11,7 @@ export function openWayIn(container: string, ports: readonly number[]): Dial {
 }
 
 async function startDialling(name: string, port: number): Promise<DialProcess> {
-  const command = planDial(port);
+  const command = [RELAY_PLACES.program, ...dialArguments(port)];
   const args = planExec({ name, interactive: true, terminal: false, variables: [], command });
   const started = await startGuestProcess(TOOL, args, {
     environment: containerEnvironment(),

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -48,14 +47,14 @@ static int split(char *text, char *words[WORDS]) {
 }
 
 static size_t say(const char *text) {
-  return (size_t)snprintf(reply, sizeof reply, "%s", text);
+  return format(reply, sizeof reply, "%s", text);
 }
 
 static size_t plant(const char *text) {
   unsigned long port;
   int problem = parse_number(text, 65535, &port) ? listeners_plant((uint16_t)port) : EINVAL;
   if (problem == 0) return say("planted");
-  return (size_t)snprintf(reply, sizeof reply, "problem cannot listen there: %s", strerror(problem));
+  return format(reply, sizeof reply, "problem cannot listen there: %s", strerror(problem));
 }
 
 static size_t begin(pid_t runner, char *words[WORDS]) {

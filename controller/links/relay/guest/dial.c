@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -106,7 +105,7 @@ int dial(int argc, char **argv) {
   for (size_t at = 0; at < sizeof PLACES / sizeof *PLACES; at++) {
     int server = connect_to(PLACES[at], (uint16_t)port);
     if (server >= 0) return write_all(STDOUT_FILENO, &connected, 1) ? relay(server) : EXIT_NEGATIVE;
-    length += (size_t)snprintf(line + length, sizeof line - length, "%s%s: %s", at == 0 ? "" : ", ", PLACES[at],
+    length += format(line + length, sizeof line - length, "%s%s: %s", at == 0 ? "" : ", ", PLACES[at],
                                strerror(errno));
   }
   line[length++] = '\n';

@@ -8,12 +8,18 @@
 
 static const uint8_t SIGNATURE[12] = "\r\n\r\n\0\r\nQUIT\n";
 
-enum { VERSION_2_PROXY = 0x21, STREAM_4 = 0x11, DATAGRAM_4 = 0x12, STREAM_6 = 0x21, DATAGRAM_6 = 0x22 };
+enum { VERSION_2_LOCAL = 0x20, VERSION_2_PROXY = 0x21, STREAM_4 = 0x11, DATAGRAM_4 = 0x12, STREAM_6 = 0x21, DATAGRAM_6 = 0x22 };
 
 static uint8_t *put_port(uint8_t *at, uint16_t port) {
   at[0] = (uint8_t)(port >> 8);
   at[1] = (uint8_t)port;
   return at + 2;
+}
+
+void encode_life_header(uint8_t *bytes) {
+  memset(bytes, 0, LIFE_HEADER_BYTES);
+  memcpy(bytes, SIGNATURE, sizeof SIGNATURE);
+  bytes[12] = VERSION_2_LOCAL;
 }
 
 size_t encode_header(uint8_t *bytes, bool datagram, const struct place *from, const struct place *to) {

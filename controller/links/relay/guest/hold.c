@@ -5,17 +5,16 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mount.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <fcntl.h>
-
 /* Of sys/mount.h, which does not go together with linux/mount.h. */
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
+enum { PATH_BYTES = 4096 };
 enum { BIND = 4096, RECURSIVE = 16384, NO_SETUID = 2, NO_DEVICES = 4 };
 
 bool hold(const char *path, bool read_only) {
@@ -42,14 +41,44 @@ bool hold(const char *path, bool read_only) {
   return false;
 }
 
-int mount_tmpfs(const char *path, const char *mode) {
-  unsigned bits = 0;
-  char options[16];
-  for (const char *at = mode; *at != '\0'; at++) {
-    if (*at < '0' || *at > '7' || at - mode > 3) return EINVAL;
-    bits = bits * 8 + (unsigned)(*at - '0');
+bool place_file(const char *source, const char *target) {
+  char path[PATH_BYTES];
+  struct stat state;
+  if (strlen(target) >= sizeof path) return false;
+  strcpy(path, target);
+  if (lstat(target, &state) != 0) {
+    int made = -1;
+    if (errno == ENOENT && make_parents(path)) made = open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    if (made < 0) {
+      complain("cannot place %s: %s", target, strerror(errno));
+      return false;
+    }
+    close(made);
+  } else if (!S_ISREG(state.st_mode)) {
+    complain("cannot place %s: there is something else", target);
+    return false;
   }
-  snprintf(options, sizeof options, "mode=%o", bits);
-  if (mkdir(path, 0755) != 0 && errno != EEXIST) return errno;
-  return mount("tmpfs", path, "tmpfs", NO_SETUID | NO_DEVICES, options) == 0 ? 0 : errno;
+  /* What the mount of its folder says of writing holds here too. */
+  if (mount(source, target, NULL, BIND, NULL) == 0) return true;
+  complain("cannot place %s: %s", target, strerror(errno));
+  return false;
+}
+
+int tmpfs(int argc, char **argv) {
+  char path[PATH_BYTES];
+  char options[64];
+  mode_t mode;
+  struct user user;
+  if (argc != 3 || argv[0][0] != '/' || strlen(argv[0]) >= sizeof path || !parse_mode(argv[1], &mode)) {
+    complain("usage: sand-relay tmpfs PATH MODE USER");
+    return EXIT_USAGE;
+  }
+  if (!find_user(argv[2], &user)) return EXIT_NEGATIVE;
+  strcpy(path, argv[0]);
+  format(options, sizeof options, "mode=%o,uid=%u,gid=%u", mode, user.uid, user.gid);
+  if (make_parents(path) && (mkdir(argv[0], 0755) == 0 || errno == EEXIST) &&
+      mount("tmpfs", argv[0], "tmpfs", NO_SETUID | NO_DEVICES, options) == 0)
+    return EXIT_FINE;
+  complain("cannot mount on %s: %s", argv[0], strerror(errno));
+  return EXIT_NEGATIVE;
 }

@@ -5,7 +5,6 @@
 #include "relay.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,14 +33,14 @@ static int ask(const char *request) {
 /* A request that is the words of the command line. */
 static int ask_words(const char *verb, int argc, char **argv, int wanted) {
   char request[REQUEST_BYTES];
-  size_t length = (size_t)snprintf(request, sizeof request, "%s", verb);
+  size_t length = format(request, sizeof request, "%s", verb);
   if (argc != wanted) {
     complain("%s takes %d arguments", verb, wanted);
     return EXIT_USAGE;
   }
   for (int at = 0; at < argc; at++) {
     if (strchr(argv[at], ' ') != NULL || strlen(argv[at]) + 2 > sizeof request - length) return EXIT_USAGE;
-    length += (size_t)snprintf(request + length, sizeof request - length, " %s", argv[at]);
+    length += format(request + length, sizeof request - length, " %s", argv[at]);
   }
   return ask(request);
 }
@@ -59,7 +58,7 @@ static int ready(int argc, char **argv) {
   do {
     if (control_ask("mode", reply, sizeof reply, CONTROL_MS) > 0) {
       char line[REQUEST_BYTES + 8];
-      snprintf(line, sizeof line, "ready %s", reply);
+      format(line, sizeof line, "ready %s", reply);
       return say(line);
     }
     nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
@@ -87,17 +86,6 @@ static int plant(int argc, char **argv) {
   return EXIT_FINE;
 }
 
-static int tmpfs(int argc, char **argv) {
-  if (argc != 2 || argv[0][0] != '/') {
-    complain("usage: sand-relay tmpfs PATH MODE");
-    return EXIT_USAGE;
-  }
-  int problem = mount_tmpfs(argv[0], argv[1]);
-  if (problem == 0) return EXIT_FINE;
-  complain("cannot mount on %s: %s", argv[0], strerror(problem));
-  return EXIT_NEGATIVE;
-}
-
 int main(int argc, char **argv) {
   static const struct {
     const char *name;
@@ -105,10 +93,10 @@ int main(int argc, char **argv) {
   } COMMANDS[] = {
       {"serve", serve},   {"ready", ready}, {"run", run},     {"status", status}, {"signal", send_signal},
       {"plant", plant},   {"tried", tried}, {"mode", mode},   {"dial", dial},     {"put", put},
-      {"tmpfs", tmpfs},   {"probe", probe},
+      {"get", get},                 {"tmpfs", tmpfs},   {"probe", probe},
   };
   for (size_t at = 0; argc > 1 && at < sizeof COMMANDS / sizeof *COMMANDS; at++)
     if (strcmp(COMMANDS[at].name, argv[1]) == 0) return COMMANDS[at].act(argc - 2, argv + 2);
-  complain("usage: sand-relay serve|ready|run|status|signal|plant|tried|mode|dial|put|tmpfs|probe ...");
+  complain("usage: sand-relay serve|ready|run|status|signal|plant|tried|mode|dial|put|get|tmpfs|probe ...");
   return EXIT_USAGE;
 }

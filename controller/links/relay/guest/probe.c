@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,15 +23,17 @@ static struct {
 
 static bool say(const char *line, const char *ending) {
   char text[PROBE_LINE * 4];
-  int length = snprintf(text, sizeof text, "%s%s\n", line, ending);
+  /* A list of nothing. */
+  if (*line == '\0') return true;
+  size_t length = format(text, sizeof text, "%s%s\n", line, ending);
   /* One write, shorter than what a pipe takes whole: lines of several processes do not mix. */
-  return length > 0 && (size_t)length < sizeof text && write_all(STDOUT_FILENO, text, (size_t)length);
+  return text[length - 1] == '\n' && write_all(STDOUT_FILENO, text, length);
 }
 
 static void try_line(char *line) {
   static char answer[PROBE_LINE * 4 - 2];
   alarm(PROBE_MS / 1000);
-  if (!attempt(line, answer, sizeof answer)) snprintf(answer, sizeof answer, "problem no such attempt");
+  if (!attempt(line, answer, sizeof answer)) format(answer, sizeof answer, "problem no such attempt");
   _exit(say(answer, "") ? EXIT_FINE : EXIT_NEGATIVE);
 }
 

@@ -12,35 +12,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, TRIES = 16 };
+enum { PATH_BYTES = 4096, TRIES = 16, MOST_GOT = 4 << 20 };
 
 struct plan {
   char folder[PATH_BYTES];
   const char *name;
   mode_t mode;
-  uid_t uid;
-  gid_t gid;
+  struct user owner;
 };
 
-static bool parse_mode(const char *text, mode_t *mode) {
+bool parse_mode(const char *text, mode_t *mode) {
   *mode = 0;
   if (*text == '\0' || strlen(text) > 4) return false;
   for (; *text != '\0'; text++) {
     if (*text < '0' || *text > '7') return false;
     *mode = *mode * 8 + (mode_t)(*text - '0');
   }
-  return true;
-}
-
-static bool parse_owner(char *text, struct plan *plan) {
-  unsigned long uid;
-  unsigned long gid;
-  char *colon = strchr(text, ':');
-  if (colon == NULL) return false;
-  *colon = '\0';
-  if (!parse_number(text, 4294967294UL, &uid) || !parse_number(colon + 1, 4294967294UL, &gid)) return false;
-  plan->uid = (uid_t)uid;
-  plan->gid = (gid_t)gid;
   return true;
 }
 
@@ -54,12 +41,12 @@ static bool parse_path(const char *path, struct plan *plan) {
          strcmp(plan->name, "..") != 0;
 }
 
-static bool make_parents(char *folder) {
-  for (char *at = folder; (at = strchr(at + 1, '/')) != NULL; *at = '/') {
+bool make_parents(char *path) {
+  for (char *at = path; (at = strchr(at + 1, '/')) != NULL; *at = '/') {
     *at = '\0';
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) return false;
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) return false;
   }
-  return folder[0] == '\0' || mkdir(folder, 0755) == 0 || errno == EEXIST;
+  return true;
 }
 
 static bool copy_stdin(int to) {
@@ -75,7 +62,7 @@ static bool copy_stdin(int to) {
 /* A name that nobody else has made: exclusive, so that nothing which is there already is written to. */
 static int open_beside(int folder, const char *name, char *beside, size_t size) {
   for (int turn = 0; turn < TRIES; turn++) {
-    snprintf(beside, size, ".%s.%llx", name, (unsigned long long)now_ms() * 4096U + (unsigned)getpid() + (unsigned)turn);
+    format(beside, size, ".%s.%llx", name, (unsigned long long)now_ms() * 4096U + (unsigned)getpid() + (unsigned)turn);
     int fd = openat(folder, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd >= 0 || errno != EEXIST) return fd;
   }
@@ -85,14 +72,15 @@ static int open_beside(int folder, const char *name, char *beside, size_t size) 
 /* Null, or the step that failed, with errno. */
 static const char *write_file(struct plan *plan) {
   char beside[256];
-  if (!make_parents(plan->folder)) return "make the folder of";
+  if (!make_parents(plan->folder) || (plan->folder[0] != '\0' && mkdir(plan->folder, 0755) != 0 && errno != EEXIST))
+    return "make the folder of";
   int folder = open(plan->folder[0] == '\0' ? "/" : plan->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return "open the folder of";
   int file = open_beside(folder, plan->name, beside, sizeof beside);
   if (file < 0) return "write";
   const char *failed = NULL;
   if (!copy_stdin(file)) failed = "write";
-  else if (fchown(file, plan->uid, plan->gid) != 0) failed = "give away";
+  else if (fchown(file, plan->owner.uid, plan->owner.gid) != 0) failed = "give away";
   else if (fchmod(file, plan->mode) != 0) failed = "set the mode of";
   else if (renameat(folder, beside, folder, plan->name) != 0) failed = "name";
   if (failed == NULL) return NULL;
@@ -104,10 +92,11 @@ static const char *write_file(struct plan *plan) {
 
 int put(int argc, char **argv) {
   static struct plan plan;
-  if (argc != 3 || !parse_path(argv[0], &plan) || !parse_mode(argv[1], &plan.mode) || !parse_owner(argv[2], &plan)) {
-    complain("usage: sand-relay put PATH MODE UID:GID");
+  if (argc != 3 || !parse_path(argv[0], &plan) || !parse_mode(argv[1], &plan.mode)) {
+    complain("usage: sand-relay put PATH MODE USER");
     return EXIT_USAGE;
   }
+  if (!find_user(argv[2], &plan.owner)) return EXIT_NEGATIVE;
   /* What it writes through may be the workload's, so it may do no more than the workload's root. */
   if (!keep_workload_capabilities()) {
     complain("cannot give up capabilities: %s", strerror(errno));
@@ -118,4 +107,25 @@ int put(int argc, char **argv) {
   if (failed == NULL) return EXIT_FINE;
   complain("cannot %s %s: %s", failed, argv[0], strerror(errno));
   return EXIT_NEGATIVE;
+}
+
+/* Prints a file: a list of authorities has some hundred kilobytes. */
+int get(int argc, char **argv) {
+  static char bytes[CHUNK];
+  struct stat state;
+  if (argc != 1 || argv[0][0] != '/') {
+    complain("usage: sand-relay get PATH");
+    return EXIT_USAGE;
+  }
+  if (!keep_workload_capabilities()) return EXIT_FAILED;
+  /* An image can put a FIFO there, and opening one waits. */
+  int file = open(argv[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (file < 0 || fstat(file, &state) != 0 || !S_ISREG(state.st_mode) || state.st_size > MOST_GOT) {
+    complain("cannot read %s", argv[0]);
+    return EXIT_NEGATIVE;
+  }
+  size_t left = MOST_GOT;
+  for (ssize_t got; left > 0 && (got = read(file, bytes, sizeof bytes)) != 0; left -= (size_t)got)
+    if (got < 0 || (size_t)got > left || !write_all(STDOUT_FILENO, bytes, (size_t)got)) return EXIT_NEGATIVE;
+  return EXIT_FINE;
 }

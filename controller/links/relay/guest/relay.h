@@ -103,8 +103,10 @@ struct place place_of(const struct sockaddr_storage *address);
 socklen_t address_of(const struct place *place, struct sockaddr_storage *address);
 void print_place(const struct place *place, char *text, size_t size);
 bool is_loopback(const struct place *place);
+/* %s %d %u %lu %llu %x %o alone; cut where there is no room. The length of what was written. */
+size_t format(char *text, size_t size, const char *form, ...) __attribute__((format(printf, 3, 4)));
 /* One line on stderr, as sand's own programs say it. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void complain(const char *form, ...) __attribute__((format(printf, 1, 2)));
 /* What a guest's server said, on one line of printable ASCII. */
 void escape(const uint8_t *bytes, size_t length, char *text, size_t size);
 int64_t now_ms(void);
@@ -126,6 +128,9 @@ int redirect_port(uint16_t port);
 /* header.c: PROXY protocol v2. */
 enum { HEADER_BYTES = 16 + 36 };
 size_t encode_header(uint8_t *bytes, bool datagram, const struct place *from, const struct place *to);
+/* Of a connection that carries nothing: as long as it stands, so does the guest. */
+enum { LIFE_HEADER_BYTES = 16 };
+void encode_life_header(uint8_t *bytes);
 
 /* loop.c: descriptors that PID 1 waits for. */
 struct source {
@@ -181,7 +186,10 @@ void runs_signal(const char *id, const char *name, char *text, size_t size);
 
 /* hold.c: mounts over the workspace; false after a complaint. */
 bool hold(const char *path, bool read_only);
-int mount_tmpfs(const char *path, const char *mode);
+/* Shows a file at another path as well; what is not there is made. */
+bool place_file(const char *source, const char *target);
+/* False where the text is no mode. */
+bool parse_mode(const char *text, mode_t *mode);
 
 /* capabilities.c: false where a capability could not be given up. */
 bool keep_workload_capabilities(void);
@@ -203,6 +211,10 @@ int serve(int argc, char **argv);
 int run(int argc, char **argv);
 int dial(int argc, char **argv);
 int put(int argc, char **argv);
+int get(int argc, char **argv);
+int tmpfs(int argc, char **argv);
+/* put.c: every folder above a path that is not there; the path is changed meanwhile. */
+bool make_parents(char *path);
 int probe(int argc, char **argv);
 /* attempts.c: one line of `probe`, tried and answered; false where the line is none. */
 bool attempt(char *line, char *answer, size_t size);

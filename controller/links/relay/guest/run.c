@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -72,11 +71,11 @@ static bool build_environment(const struct user *user) {
   bool fine = true;
   for (char **at = environ; *at != NULL && fine; at++)
     if (strncmp(*at, PREFIX, PREFIX_BYTES) == 0) fine = set_first(*at + PREFIX_BYTES);
-  snprintf(home, sizeof home, "HOME=%s", user->home);
+  format(home, sizeof home, "HOME=%s", user->home);
   fine = fine && set_first(home);
   if (user->name[0] != '\0') {
-    snprintf(name, sizeof name, "USER=%s", user->name);
-    snprintf(login, sizeof login, "LOGNAME=%s", user->name);
+    format(name, sizeof name, "USER=%s", user->name);
+    format(login, sizeof login, "LOGNAME=%s", user->name);
     fine = fine && set_first(name) && set_first(login);
   }
   for (char **at = environ; *at != NULL && fine; at++)
@@ -164,7 +163,7 @@ int run(int argc, char **argv) {
   }
   close(go[0]);
   if (own_group) setpgid(command, command);
-  snprintf(request, sizeof request, "begin %s %d %s", plan.id, command, own_group ? "own" : "shared");
+  format(request, sizeof request, "begin %s %d %s", plan.id, command, own_group ? "own" : "shared");
   if (!tell("begun", request)) {
     complain("the relay of this guest does not answer");
     close(go[1]);
@@ -174,7 +173,7 @@ int run(int argc, char **argv) {
   bool left = write(go[1], "g", 1) == 1;
   close(go[1]);
   int status = wait_for(command);
-  snprintf(request, sizeof request, "end %s %d", plan.id, status);
+  format(request, sizeof request, "end %s %d", plan.id, status);
   tell("ended", request);
   return left ? status : EXIT_FAILED;
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -70,8 +69,8 @@ bool runs_end(const char *id, pid_t runner, unsigned status) {
 
 void runs_status(const char *id, char *text, size_t size) {
   const struct command *it = find(id);
-  if (it != NULL && it->ended) snprintf(text, size, "exited %u", it->status);
-  else snprintf(text, size, "%s", it == NULL || is_over(it) ? "unknown" : "running");
+  if (it != NULL && it->ended) format(text, size, "exited %u", it->status);
+  else format(text, size, "%s", it == NULL || is_over(it) ? "unknown" : "running");
 }
 
 static int signal_number(const char *name) {
@@ -99,7 +98,7 @@ static pid_t parent_of(const char *process) {
   char path[32];
   char text[512];
   unsigned long parent;
-  snprintf(path, sizeof path, "/proc/%s/stat", process);
+  format(path, sizeof path, "/proc/%s/stat", process);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   ssize_t length = read(fd, text, sizeof text - 1);
@@ -160,11 +159,11 @@ void runs_signal(const char *id, const char *name, char *text, size_t size) {
   int number = signal_number(name);
   const struct command *it = find(id);
   if (number == 0) {
-    snprintf(text, size, "problem no such signal");
+    format(text, size, "problem no such signal");
     return;
   }
   if (it == NULL || is_over(it)) return runs_status(id, text, size);
   kill(it->own_group ? -it->process : it->process, number);
   if (number == SIGKILL) kill_below(it->runner);
-  snprintf(text, size, "sent");
+  format(text, size, "sent");
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -29,6 +28,7 @@ struct plan {
   unsigned ports;
   struct {
     const char *path;
+    const char *source; /* of a placed file; else NULL */
     bool read_only;
   } held[HELD];
   unsigned holds;
@@ -36,22 +36,32 @@ struct plan {
 
 static struct plan plan;
 
+static bool add_hold(const char *source, const char *path, bool read_only) {
+  if (plan.holds == HELD || path[0] != '/') return false;
+  plan.held[plan.holds].source = source;
+  plan.held[plan.holds].path = path;
+  plan.held[plan.holds++].read_only = read_only;
+  return true;
+}
+
 static bool parse_plan(int argc, char **argv) {
-  for (int at = 0; at + 1 < argc; at += 2) {
+  for (int at = 0; at < argc; at += 2) {
     unsigned long port;
     bool read_only = strcmp(argv[at], "--protect") == 0;
+    if (at + 1 == argc) return false;
     if (strcmp(argv[at], "--port") == 0) {
       if (plan.ports == PORTS || !parse_number(argv[at + 1], 65535, &port) || port == 0) return false;
       plan.port[plan.ports++] = (uint16_t)port;
     } else if (read_only || strcmp(argv[at], "--hold") == 0) {
-      if (plan.holds == HELD || argv[at + 1][0] != '/') return false;
-      plan.held[plan.holds].path = argv[at + 1];
-      plan.held[plan.holds++].read_only = read_only;
+      if (!add_hold(NULL, argv[at + 1], read_only)) return false;
+    } else if (strcmp(argv[at], "--place") == 0 && at + 2 < argc) {
+      if (!add_hold(argv[at + 1], argv[at + 2], false)) return false;
+      at++;
     } else {
       return false;
     }
   }
-  return argc % 2 == 0;
+  return true;
 }
 
 static bool open_signals(void) {
@@ -125,6 +135,22 @@ static bool plant(uint16_t port) {
   return false;
 }
 
+static bool make_hold(unsigned at) {
+  const char *source = plan.held[at].source;
+  if (source != NULL) return place_file(source, plan.held[at].path);
+  return hold(plan.held[at].path, plan.held[at].read_only);
+}
+
+/* Never closed: the host sees it end with the guest, however that comes about. */
+static bool announce_life(void) {
+  uint8_t header[LIFE_HEADER_BYTES];
+  int fd = connect_host(PROXY_SOCKET);
+  encode_life_header(header);
+  if (fd >= 0 && write_all(fd, header, sizeof header)) return true;
+  complain("cannot reach the host at %s: %s", PROXY_SOCKET, strerror(errno));
+  return false;
+}
+
 static bool set_up(void) {
   if (!open_signals()) return false;
   loop_open();
@@ -136,12 +162,13 @@ static bool set_up(void) {
   tried_open();
   for (unsigned at = 0; at < plan.holds; at++)
     /* Fail closed: a path that cannot be protected is not left as it is. */
-    if (!hold(plan.held[at].path, plan.held[at].read_only)) return false;
+    if (!make_hold(at)) return false;
   /* Fail closed: PID 1 serves the guest only without what it set the guest up with. */
   if (!keep_workload_capabilities()) {
     complain("cannot give up capabilities: %s", strerror(errno));
     return false;
   }
+  if (!announce_life()) return false;
   /* Last: whoever reaches it finds a guest that is set up. */
   if (control_open()) return true;
   complain("cannot open the control socket: %s", strerror(errno));
@@ -155,7 +182,7 @@ static int earlier(int one, int other) {
 
 int serve(int argc, char **argv) {
   if (!parse_plan(argc, argv)) {
-    complain("usage: sand-relay serve [--port PORT]... [--hold DIR]... [--protect PATH]...");
+    complain("usage: sand-relay serve [--port PORT]... [--place FILE PATH]... [--hold DIR]... [--protect PATH]...");
     return EXIT_USAGE;
   }
   /* Else the signal that ends a guest would go to every process of the machine. */

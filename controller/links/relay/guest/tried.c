@@ -9,7 +9,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -137,9 +136,9 @@ size_t tried_print(char *text, size_t size) {
     const char *name = it->protocol == IPPROTO_TCP ? "tcp" : it->protocol == IPPROTO_UDP ? "udp" : "icmp";
     char address[INET6_ADDRSTRLEN];
     print_place(&it->to, address, sizeof address);
-    length += (size_t)snprintf(text + length, size - length, "%s %s %u %llu\n", name, address, it->to.port,
+    length += format(text + length, size - length, "%s %s %u %llu\n", name, address, it->to.port,
                                (unsigned long long)it->count);
   }
-  if (others > 0) length += (size_t)snprintf(text + length, size - length, "others %llu\n", (unsigned long long)others);
+  if (others > 0) length += format(text + length, size - length, "others %llu\n", (unsigned long long)others);
   return length;
 }
