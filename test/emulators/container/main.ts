@@ -4,14 +4,14 @@ import { dumpHelp } from '../grammar/help.ts';
 import { readGrammar } from '../grammar/model.ts';
 import { parseCommandLine, type Refused, refusal } from '../grammar/parse.ts';
 import type { Call } from './call.ts';
-import { isServerUp, versionLine } from './commands/system.ts';
 import { Failure, notEmulated } from './failure.ts';
 import { showFaults, XPC_MESSAGE } from './faults.ts';
 import { homeOf } from './home.ts';
 import { prettyJson } from './output.ts';
+import { isServerUp, versionLine } from './server.ts';
 import { readSettings, takeFaults } from './settings.ts';
 import { validate } from './validation.ts';
-import { asksServer, VERBS } from './verbs.ts';
+import { asksServer, findVerb } from './verbs.ts';
 
 const GRAMMAR = fileURLToPath(new URL('grammar.json', import.meta.url));
 
@@ -49,8 +49,8 @@ async function perform(call: Call): Promise<number> {
   const status = await showFaults(call.home, await takeFaults(call.home, call.settings, name));
   if (status !== null) return status;
   if (asksServer(name) && !isServerUp(call)) throw new Failure(XPC_MESSAGE);
-  const verb = VERBS[name];
-  if (verb === undefined) throw notEmulated(name);
+  const verb = await findVerb(name);
+  if (verb === null) throw notEmulated(name);
   return verb(call);
 }
 

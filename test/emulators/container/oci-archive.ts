@@ -54,6 +54,7 @@ function unpackLayout(layout: string, images: string): Omit<Image, 'reference'> 
     architecture: config.architecture,
     config: config.config ?? {},
     root: join(folder, 'rootfs'),
+    layers: [],
   };
 }
 

@@ -37,7 +37,7 @@ async function addNew(call: Call): Promise<string> {
 }
 
 /** Progress is drawn for a terminal only, as `create` does it. */
-async function obtainImage(call: Call, reference: string): Promise<Image> {
+export async function obtainImage(call: Call, reference: string): Promise<Image> {
   const isShown = process.stderr.isTTY === true;
   const report = (line: string) => (isShown ? complain(line) : undefined);
   const image =

@@ -393,6 +393,11 @@ static int step(char **words, int left) {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("unshare", "private");
     return 1;
   }
+  if (IS("unshare-files", 0)) {
+    if (unshare(CLONE_NEWNS | CLONE_NEWPID)) die(name, "");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die(name, "private");
+    return 1;
+  }
   if (IS("join", 1)) return join(words[1]), 2;
   if (IS("fork", 0)) return fork_program(), 1;
   if (IS("lo", 0)) return bring_lo_up(), 1;
