@@ -100,7 +100,10 @@ export function addGuestOptions(command: CommandTree): CommandTree {
       '--image <REF>',
       'a root of its own for the guest; apple-container: a name, pulled if need be; linux: a folder, an archive, or an image of podman\u2019s store',
     )
-    .option('--platform <P>', 'processor that the image is for: linux/arm64, linux/amd64 (default: this host\u2019s)')
+    .option(
+      '--platform <P>',
+      'processor that the image is for: linux/arm64, linux/amd64 (default: this host\u2019s)',
+    )
     .option('--read-only', 'let the guest write nothing of the host, its working directory included')
     .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')

@@ -23,13 +23,13 @@ export function usesContext(text: string): boolean {
 /** Of the Dockerfile's text, the platform and the context as it is now. Raises `build-failed` where it cannot be read. */
 export function digestInputs(build: BuildPlan, platform: string): string {
   const hash = createHash('sha256').update(JSON.stringify([platform, build.text]));
-  if (usesContext(build.text)) for (const line of contextLines(build.context)) hash.update(`${line}\n`);
+  if (usesContext(build.text)) for (const line of contextLines(build)) hash.update(`${line}\n`);
   return hash.digest('hex').slice(0, DIGITS);
 }
 
 /** A line for each file: by its size and time, as `make` would, since reading gigabytes before each run would not do. */
-function contextLines(context: string): readonly string[] {
-  const ignored = readIgnored(readText(join(context, '.dockerignore')));
+function contextLines({ path: dockerfile, context }: BuildPlan): readonly string[] {
+  const ignored = readIgnored(readOwnIgnored(dockerfile) ?? readText(join(context, '.dockerignore')) ?? '');
   const folders = [''];
   const lines: string[] = [];
   for (const folder of folders) {
@@ -71,11 +71,16 @@ function entriesOf(folder: string): readonly Dirent[] {
   }
 }
 
-function readText(path: string): string {
+/** What stands beside the Dockerfile under its name counts in place of the context's; null: there is none. */
+export function readOwnIgnored(dockerfile: string): string | null {
+  return readText(`${dockerfile}.dockerignore`);
+}
+
+function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8').slice(0, IMAGE_LIMITS.configBytes);
   } catch {
-    return '';
+    return null;
   }
 }
 

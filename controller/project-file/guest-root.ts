@@ -43,10 +43,7 @@ export function readBuild(entry: MapEntry | undefined, issues: IssueList): Place
   return { value: { file: file.value, context: context?.value ?? null }, at };
 }
 
-export function readPlatform(
-  entry: MapEntry | undefined,
-  issues: IssueList,
-): Placed<ImagePlatform> | null {
+export function readPlatform(entry: MapEntry | undefined, issues: IssueList): Placed<ImagePlatform> | null {
   const text = entry === undefined ? null : readLine('platform', entry.value, issues);
   if (entry === undefined || text === null) return null;
   const value = parsed(entry.value, issues, () => parsePlatform(text.value, 'platform: '));

@@ -60,8 +60,7 @@ export async function openProject(
     await requireProjectConsent({ path, bytes, file: rest, facts, folder, environ });
   }
   const { build } = facts;
-  if (build !== null)
-    await requireBuildConsent({ build, isConsented: repository !== null, folder, environ });
+  if (build !== null) await requireBuildConsent({ build, isConsented: repository !== null, folder, environ });
   const isConsented = repository !== null && policies.length > 0;
   return { ...merged, file, inForce: { path, policies: isConsented ? reader : null, build } };
 }

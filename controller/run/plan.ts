@@ -24,8 +24,8 @@ import { SandError } from '../errors.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
-import { refuseImagePlace } from '../images/image-place.ts';
 import type { ImagePlatform } from '../images/config.ts';
+import { refuseImagePlace } from '../images/image-place.ts';
 import type { BackendImages, BuildPlan, ImageFlag, PreparedImage } from '../images/prepared.ts';
 import { planImageCommand } from '../images/run-words.ts';
 import { type MetricsPlace, refuseGuestPlace } from '../metrics/place.ts';
@@ -206,11 +206,7 @@ export async function planRun(
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    notices: [
-      ...policy.notices,
-      ...(await tellCuts(chosen.inForce, environ)),
-      ...(image?.notices ?? []),
-    ],
+    notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ)), ...(image?.notices ?? [])],
     ...(file === null ? {} : { policyFile: file }),
     mounts,
     ...(volumes.length === 0 ? {} : { volumes }),
@@ -307,10 +303,7 @@ function planRunVolumes(
 function refuseKeeping({ readOnly: isReadOnly, cache, volumes }: RunRequest): void {
   const [kept] = [...(cache ? ['--cache'] : []), ...(volumes.length > 0 ? ['--volume'] : [])];
   if (!isReadOnly || kept === undefined) return;
-  throw usage(
-    `${kept} keeps what the guest writes, and with --read-only it writes nothing`,
-    'leave one out',
-  );
+  throw usage(`${kept} keeps what the guest writes, and with --read-only it writes nothing`, 'leave one out');
 }
 
 /** Only a machine with a ceiling loads what compares policies. */

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { SandError } from '../../errors.ts';
-import { digestInputs, usesContext } from '../../images/build-inputs.ts';
+import { digestInputs, readOwnIgnored, usesContext } from '../../images/build-inputs.ts';
 import type { BuildFlag, BuildPlan, ImageSurroundings, PreparedImage } from '../../images/prepared.ts';
 import { planImageBuild } from './image-argv.ts';
 import { findImage, HOST_PLATFORM, preparedImage } from './images.ts';
@@ -48,6 +48,8 @@ async function runBuild(flag: BuildFlag, reference: string, platform: string): P
   try {
     const dockerfile = join(folder, 'Dockerfile');
     writeFileSync(dockerfile, build.text, { mode: 0o600 });
+    const ignored = readOwnIgnored(build.path);
+    if (ignored !== null) writeFileSync(`${dockerfile}.dockerignore`, ignored, { mode: 0o600 });
     const { exitCode, complaint, timedOut } = await runShown(
       planImageBuild({
         tag: reference,

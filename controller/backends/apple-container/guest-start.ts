@@ -35,7 +35,7 @@ import type { AppleGuestPlan } from './guest-plan.ts';
 import { type AppleHandle, containerName } from './handle.ts';
 import { callRelay } from './in-guest.ts';
 import { runContainer, TOOL_LIMITS } from './tool.ts';
-import { prepareVolumes } from './volumes.ts';
+import { giveVolumes, prepareVolumes } from './volumes.ts';
 
 export interface StartedGuest {
   readonly plan: AppleGuestPlan;
@@ -100,7 +100,7 @@ export async function startGuest(
   );
   const probes = planProbes(gateway, NAMESERVER);
   const confined = Promise.all([confine(container, gateway, probes, mode, arrivals, signal), given]).then(
-    () => {},
+    () => giveVolumes(container, spec.volumes ?? [], plan.user),
   );
   confined.catch(() => {});
   gateway.onMorePorts(async (ports) => void (await callRelay({ container, words: plantArguments(ports) })));

@@ -2,13 +2,16 @@
  * Named volumes of Apple's `container`: disks of its own, made on demand, each for one running guest at a time. Which are
  * sand's, their labels say.
  */
+import { randomUUID } from 'node:crypto';
 import { SandError } from '../../errors.ts';
+import { runArguments } from '../../links/relay/relay-program.ts';
 import type { KeptVolume, VolumeKeeper } from '../../volumes/keeping.ts';
 import type { GuestVolume } from '../backend.ts';
 import { LIST } from './argv.ts';
 import { planVolumeCreate, planVolumeDelete, VOLUME_LIST } from './image-argv.ts';
 import { unreadable } from './images.ts';
-import { parseContainers, parseVolumes, type VolumeFacts } from './parse.ts';
+import { askRelay } from './in-guest.ts';
+import { parseComplaint, parseContainers, parseVolumes, type VolumeFacts } from './parse.ts';
 import { askContainer, failure, runContainer, TOOL_LIMITS } from './tool.ts';
 
 /** Texts of a person's, so each is written without what a label cannot hold. */
@@ -38,6 +41,31 @@ async function refuseBusy(volumes: readonly GuestVolume[]): Promise<void> {
     const holder = containers.find((one) => one.state === 'running' && one.volumes.includes(name));
     if (holder !== undefined) throw busy(label, `the guest ${holder.id} has it`);
   }
+}
+
+/**
+ * A new disk is root's, and not empty: what makes its file system leaves a folder for lost files, which programs that want
+ * an empty one stumble over. By programs of the image, so behind the start probes, and before the command.
+ */
+export async function giveVolumes(
+  container: string,
+  volumes: readonly GuestVolume[],
+  user: string,
+): Promise<void> {
+  if (volumes.length === 0) return;
+  const targets = volumes.map(({ target }) => target);
+  const inGuest = (command: readonly string[]) =>
+    askRelay({ container, words: runArguments({ id: randomUUID(), user: '', workdir: '/', command }) });
+  // With files in it, it stays; where it is gone, that is what was wanted.
+  await inGuest(['rmdir', ...targets.map((target) => `${target}/lost+found`)]);
+  if (/^(|0|root)(:.*)?$/.test(user)) return;
+  const owned = await inGuest(['chown', user, ...targets]);
+  if (owned.exitCode === 0) return;
+  throw new SandError(
+    'guest-failed',
+    `the volumes could not be given to the user ${user} of the guest: ${parseComplaint(owned.stderr)}`,
+    'use an image that has chown, or run the command as root: --user 0',
+  );
 }
 
 export const CONTAINER_VOLUMES: VolumeKeeper = {

@@ -44,7 +44,9 @@ export function addImage(program: CommandTree, context: ProgramContext): void {
     });
   image
     .command('import')
-    .description('Takes in an image that is on this machine: unpacks it for linux, loads it for apple-container.')
+    .description(
+      'Takes in an image that is on this machine: unpacks it for linux, loads it for apple-container.',
+    )
     .argument('<REF>', 'as for sand run --image; for apple-container an archive in OCI form')
     .option('--backend <NAME>', BACKEND_HELP)
     .option('--json', 'print JSON', false)
