@@ -65,8 +65,8 @@ function translation(name: string, platform: ImagePlatform): readonly ImageNotic
 
 /** Of what the tool takes for a name; whether there is such an image it says itself. Raises `usage`. */
 export function requireReference(text: string, word = '--image '): void {
-  if (/^[A-Za-z0-9][\w.:/@-]{0,511}$/.test(text)) return;
   const isPath = /^[/.~]/.test(text) || /^(oci|oci-archive|docker-archive):/.test(text);
+  if (!isPath && /^[A-Za-z0-9][\w.:/@-]{0,511}$/.test(text)) return;
   throw new SandError(
     'usage',
     `${word}${text}: no name of an image in a registry`,

@@ -8,7 +8,6 @@ export const EVERYTHING = `version: 1
 name: web
 backend: linux
 image: ./images/node.tar
-platform: linux/amd64
 isolation: gvisor
 user: 1000:1000
 readOnly: true
@@ -17,7 +16,6 @@ mounts:
   - .
   - ../data:/data:ro
   - {source: ./assets, target: /assets, readOnly: true}
-volumes: [node_modules:./node_modules]
 workdir: /project
 environment:
   MODE: test
@@ -32,6 +30,8 @@ resources: {cpus: 1.50, memory: 512MiB, pids: 256, disk: 10GiB}
 timeout: 10m
 phaseAfter: npm ci
 command: [npm, test, 1, true]
+platform: linux/amd64
+volumes: [node_modules:./node_modules]
 `;
 
 export function decode(text: string): ProjectFile {

@@ -6,7 +6,7 @@ import { APPLE, type AppleWorld, CAN_EMULATE, createAppleWorld, USUAL_IMAGE } fr
 const DEADLINE_MS = 120_000;
 const HOST = process.arch === 'x64' ? 'linux/amd64' : 'linux/arm64';
 const OTHER = process.arch === 'x64' ? 'linux/arm64' : 'linux/amd64';
-const DATABASE = 'docker.io/library/owned:1';
+const OWNED = 'docker.io/library/owned:1';
 
 describe.skipIf(!CAN_EMULATE)(
   'images and volumes of the apple-container backend',
@@ -20,7 +20,7 @@ describe.skipIf(!CAN_EMULATE)(
     beforeAll(() => {
       world = createAppleWorld();
       const home = world.environment.HOME ?? '';
-      registerImage(home, DATABASE, {
+      registerImage(home, OWNED, {
         root: '/',
         config: {
           Env: ['PATH=/usr/bin:/bin', 'FROM_IMAGE=yes'],
@@ -83,18 +83,18 @@ describe.skipIf(!CAN_EMULATE)(
     });
 
     it('runs in an image as it asks, pulled in sight, and writes its digest into the log', async () => {
-      const ran = await run(['--image', DATABASE], ['sh', '-c', 'id -u; id -g; echo $FROM_IMAGE']);
+      const ran = await run(['--image', OWNED], ['sh', '-c', 'id -u; id -g; echo $FROM_IMAGE']);
       expect([ran.code, ran.stdout]).toEqual([0, '1234\n1234\nyes\n']);
-      expect(ran.stderr).toContain(`pulling ${DATABASE}`);
+      expect(ran.stderr).toContain(`pulling ${OWNED}`);
       const [entry] = JSON.parse((await image(['ls', '--json'])).stdout);
       const start = (await world.events()).find(({ kind }) => kind === 'run-start');
-      expect(start).toMatchObject({ image: { name: DATABASE, digest: entry.digest } });
-      const again = await run(['--image', DATABASE], ['true']);
+      expect(start).toMatchObject({ image: { name: OWNED, digest: Reflect.get(entry ?? {}, 'digest') } });
+      const again = await run(['--image', OWNED], ['true']);
       expect(again.stderr).not.toContain('pulling');
     });
 
     it('keeps a volume for the next guest, owned by its user, and never for two at a time', async () => {
-      const volume = ['--volume', 'node_modules:./node_modules', '--image', DATABASE];
+      const volume = ['--volume', 'node_modules:./node_modules', '--image', OWNED];
       const written = await run(volume, ['sh', '-c', 'ls -A node_modules; echo kept > node_modules/a']);
       expect([written.code, written.stdout, written.stderr]).toEqual([0, '', '']);
       const read = await run(volume, ['cat', 'node_modules/a']);
