@@ -28,7 +28,17 @@ const units = {
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
-  ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
+  ...[
+    'apple/builds',
+    'apple/coding-agents',
+    'apple/images',
+    'image',
+    'learning/learning',
+    'many-guests',
+    'metrics',
+    'page/report',
+    'phases',
+  ],
   ...[
     'project-file',
     'recipes/owner',
@@ -38,6 +48,7 @@ const LONG = [
     'tools',
     'unified',
     'vm',
+    'volumes',
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);

@@ -17,12 +17,12 @@ export const CONTAINER_IMAGES: ImageKeeper = {
   async bringIn(text, { cwd, say }) {
     const path = archivePath(text, cwd);
     const before = await listImages();
-    const args = planImageLoad(path);
     say(`loading ${path}`);
-    await runContainer(args, TOOL_LIMITS.pullMs);
+    const printed = await runContainer(planImageLoad(path), TOOL_LIMITS.pullMs);
+    const named = new Set(printed.split('\n').flatMap((line) => spellings(line.trim())));
     const isNew = ({ name, digest }: ImageFacts) =>
       !before.some((one) => one.name === name && one.digest === digest);
-    return (await listImages()).filter(isNew).map(described);
+    return (await listImages()).filter((one) => named.has(one.name) || isNew(one)).map(described);
   },
   async remove(texts) {
     const images = (await listImages()).map(described);

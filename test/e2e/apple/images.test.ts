@@ -1,11 +1,15 @@
 /** `sand image`, `--image` and volumes on the emulator of Apple's `container`. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { registerImage } from '../../emulators/container/emulation.ts';
+import { EMULATOR_BIN, registerImage } from '../../emulators/container/emulation.ts';
 import { APPLE, type AppleWorld, CAN_EMULATE, createAppleWorld, USUAL_IMAGE } from './apple-world.ts';
 
 const DEADLINE_MS = 120_000;
 const HOST = process.arch === 'x64' ? 'linux/amd64' : 'linux/arm64';
 const OTHER = process.arch === 'x64' ? 'linux/arm64' : 'linux/amd64';
+const PACKED = 'docker.io/acme/packed:1';
 const OWNED = 'docker.io/library/owned:1';
 
 describe.skipIf(!CAN_EMULATE)(
@@ -17,9 +21,16 @@ describe.skipIf(!CAN_EMULATE)(
     const run = (args: readonly string[], command: readonly string[]) =>
       world.sand(['run', ...APPLE, ...args, '--', ...command]);
 
+    const emulator = (args: readonly string[]) =>
+      execFileSync(join(EMULATOR_BIN, 'container'), args, { env: world.environment, encoding: 'utf8' });
+
     beforeAll(() => {
       world = createAppleWorld();
+      const packed = join(world.root, 'packed');
+      mkdirSync(packed);
+      writeFileSync(join(packed, 'file'), 'content');
       const home = world.environment.HOME ?? '';
+      registerImage(home, PACKED, { root: packed, config: { Cmd: ['/file'] } });
       registerImage(home, OWNED, {
         root: '/',
         config: {
@@ -60,6 +71,19 @@ describe.skipIf(!CAN_EMULATE)(
       });
       expect(await image(['rm', 'debian:stable-slim'])).toMatchObject({ code: 2 });
       expect((await image(['ls', '--json'])).stdout).toBe('[]\n');
+    });
+
+    it('takes in an archive, by the name that it has', async () => {
+      const archive = join(world.root, 'app.tar');
+      await image(['pull', PACKED]);
+      emulator(['image', 'save', '--output', archive, PACKED]);
+      await image(['rm', PACKED]);
+      const taken = await image(['import', archive]);
+      expect([taken.code, taken.stdout]).toEqual([0, expect.stringMatching(/^sha256:[0-9a-f]{64} docker/)]);
+      expect(taken.stdout).toContain(PACKED);
+      expect((await image(['import', archive])).stdout).toBe(taken.stdout);
+      expect((await image(['import', 'docker-archive:./app.tar'])).code).toBe(2);
+      expect((await image(['rm', PACKED])).code).toBe(0);
     });
 
     it.each([
