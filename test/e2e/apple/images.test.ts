@@ -110,9 +110,12 @@ describe.skipIf(!CAN_EMULATE)(
       const ran = await run(['--image', OWNED], ['sh', '-c', 'id -u; id -g; echo $FROM_IMAGE']);
       expect([ran.code, ran.stdout]).toEqual([0, '1234\n1234\nyes\n']);
       expect(ran.stderr).toContain(`pulling ${OWNED}`);
-      const [entry] = JSON.parse((await image(['ls', '--json'])).stdout);
+      const listed: { readonly name: string; readonly digest: string }[] = JSON.parse(
+        (await image(['ls', '--json'])).stdout,
+      );
+      const entry = listed.find(({ name }) => name === OWNED);
       const start = (await world.events()).find(({ kind }) => kind === 'run-start');
-      expect(start).toMatchObject({ image: { name: OWNED, digest: Reflect.get(entry ?? {}, 'digest') } });
+      expect(start).toMatchObject({ image: { name: OWNED, digest: entry?.digest } });
       const again = await run(['--image', OWNED], ['true']);
       expect(again.stderr).not.toContain('pulling');
     });
