@@ -1,11 +1,11 @@
 /** `image save` and `image load`: OCI archives of images that have files of their own. */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure, notEmulated } from './failure.ts';
 import type { Home } from './home.ts';
+import { runTool } from './host-tool.ts';
 import { type Image, normalizeReference, saveImage } from './images.ts';
 import { readArchive } from './oci-archive.ts';
 
@@ -37,7 +37,7 @@ export function saveArchive(image: Image, output: string): void {
     };
     writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [described] }));
     writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-    execFileSync('tar', ['-cf', output, '-C', layout, '.']);
+    runTool('tar', '-cf', output, '-C', layout, '.');
   } finally {
     rmSync(layout, { recursive: true, force: true });
   }
@@ -45,7 +45,7 @@ export function saveArchive(image: Image, output: string): void {
 
 function putLayer(layout: string, folder: string) {
   const file = join(layout, 'layer.tar');
-  execFileSync('tar', ['--numeric-owner', '-cf', file, '-C', folder, '.']);
+  runTool('tar', '--numeric-owner', '-cf', file, '-C', folder, '.');
   return putBlob(layout, 'application/vnd.oci.image.layer.v1.tar', readFileSync(file));
 }
 
@@ -63,7 +63,7 @@ function putBlob(layout: string, mediaType: string, bytes: Buffer) {
 /** Under the name that the archive gives it. */
 export async function loadArchive(home: Home, file: string): Promise<Image> {
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw new Failure(`file does not exist ${file}`);
-  const text = execFileSync('tar', ['-xOf', file, '--wildcards', '*index.json'], { encoding: 'utf8' });
+  const text = runTool('tar', '-xOf', file, '--wildcards', '*index.json');
   const index: { manifests: { annotations?: Record<string, string> }[] } = JSON.parse(text);
   const annotations = index.manifests[0]?.annotations ?? {};
   const name = annotations[NAME] ?? annotations['org.opencontainers.image.ref.name'];

@@ -64,6 +64,22 @@ function write(text: string): number {
   return 0;
 }
 
+/** Until a process is attached, a signal ends the call as a shell tells it. */
+for (const [name, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.on(name, () => process.exit(128 + number));
+}
+
+/** What is printed arrives, however slowly it is read; a reader that is gone does not matter. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.on('error', () => resolve());
+    stream.write('', () => resolve());
+  });
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
@@ -71,5 +87,6 @@ try {
   process.stderr.write(`Error: ${isExpected ? error.message : String(error)}\n`);
   process.exitCode = isExpected ? error.status : 70;
 }
+await Promise.all([flush(process.stdout), flush(process.stderr)]);
 // Nothing waits for a process that was left to itself.
 process.exit();

@@ -1,5 +1,4 @@
 /** `copy` and `stats`: what is read of a guest that runs, from outside. */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +11,7 @@ import {
   requireRunning,
 } from '../containers.ts';
 import { Failure } from '../failure.ts';
+import { runTool } from '../host-tool.ts';
 import { compactJson, table } from '../output.ts';
 import { runtimeOf } from '../runtimes.ts';
 
@@ -30,9 +30,7 @@ export async function copy(call: Call): Promise<number> {
   const source = join(from.root ?? '', from.path);
   if (!existsSync(source)) throw new Failure(`path '${from.path}' does not exist`);
   const target = join(to.root ?? '', to.path);
-  execFileSync('cp', ['-R', '--preserve=mode,links,timestamps', '--', source, target], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  runTool('cp', '-R', '--preserve=mode,links,timestamps', '--', source, target);
   const isFolder = statSync(target).isDirectory() && basename(source) !== basename(target);
   print(isFolder ? join(to.path, basename(source)) : to.path);
   return 0;

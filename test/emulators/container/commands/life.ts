@@ -66,14 +66,16 @@ async function startContainer(
       return null;
     }
     checkNameservers(container);
-    return runtime.start(call.home, call.settings, container, { isAttached, isInteractive });
+    const { terminal } = container.configuration.initProcess;
+    const running = await runtime.start(call.home, call.settings, container, { isAttached, isInteractive });
+    return { running, isTerminal: terminal };
   });
   if (started === null || !isAttached) {
     print(id);
     return 0;
   }
-  const { initProcess } = requireContainer(call.home, id).configuration;
-  return attach(started, isInteractive && initProcess.terminal);
+  // With --rm the container may be gone by now.
+  return attach(started.running, isInteractive && started.isTerminal);
 }
 
 /** Only when the VM is set up is a nameserver looked at. */

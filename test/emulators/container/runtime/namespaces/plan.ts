@@ -230,6 +230,8 @@ function planProcess(
       String(soft),
       String(hard),
     ]),
+    // A family without namespaces: it would reach whatever this machine runs on, which is not what a guest's reaches.
+    'no-vsock',
     ...(isWithoutNetfilter ? ['no-netfilter'] : []),
     ...['chdir', process.workingDirectory],
     ...['credentials', capabilities.toString(16), String(uid), String(gid), groups.join(',')],

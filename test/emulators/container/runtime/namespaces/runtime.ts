@@ -12,7 +12,7 @@ import { planExec } from './plan.ts';
 import { entryProgram } from './program.ts';
 import { findUser } from './users.ts';
 
-const HELPER = fileURLToPath(new URL('helper.ts', import.meta.url));
+const HELPER = fileURLToPath(new URL('keeper.ts', import.meta.url));
 /** For what is left to the helper after its guest's end. */
 const HELPER_MS = 5000;
 
