@@ -130,6 +130,7 @@ describe('an image, as the tool tells of it', () => {
     ]);
     expect(parseImages(text)).toEqual([
       {
+        date: '2026-08-05T05:41:02Z',
         name: 'docker.io/library/debian:stable-slim',
         digest: 'sha256:33',
         variants: [
