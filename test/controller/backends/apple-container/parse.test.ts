@@ -113,7 +113,6 @@ describe('an image, as the tool tells of it', () => {
         id: '33',
         configuration: {
           name: 'docker.io/library/debian:stable-slim',
-          date: '2026-08-05T05:41:02Z',
           creationDate: '2026-08-05T05:41:02Z',
           descriptor: { digest: 'sha256:33', mediaType: 'x', size: 1 },
         },
