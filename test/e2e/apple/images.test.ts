@@ -108,7 +108,7 @@ describe.skipIf(!CAN_EMULATE)(
 
     it('runs in an image as it asks, pulled in sight, and writes its digest into the log', async () => {
       const ran = await run(['--image', OWNED], ['sh', '-c', 'id -u; id -g; echo $FROM_IMAGE']);
-      expect([ran.code, ran.stdout]).toEqual([0, '1234\n1234\nyes\n']);
+      expect([ran.code, ran.stdout, ran.code === 0 ? '' : ran.stderr]).toEqual([0, '1234\n1234\nyes\n', '']);
       expect(ran.stderr).toContain(`pulling ${OWNED}`);
       const listed: { readonly name: string; readonly digest: string }[] = JSON.parse(
         (await image(['ls', '--json'])).stdout,
