@@ -9,6 +9,7 @@ import { SandError } from '../errors.ts';
 import { identityOf } from '../guest/file-state.ts';
 import { hostPlaces } from './host-places.ts';
 import type { MountFlag } from './options.ts';
+import { refuseReserved } from './reserved-targets.ts';
 import { isAtOrBelow, spelled } from './spelling.ts';
 
 export interface WorkspaceRequest {
@@ -25,39 +26,6 @@ export interface WorkspacePlan {
   readonly workdir: string;
 }
 
-/** Places in the guest that sand itself makes; a mount over them would undo it. */
-const RESERVED_TARGETS: readonly string[] = [
-  '/',
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-  '/.sand',
-  '/var',
-  '/tmp',
-  '/home',
-  '/root',
-];
-/** Below these as well. */
-const RESERVED_TREES: readonly string[] = [
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-  '/.sand',
-];
 /** Raises `workspace-refused` where the folder that sand was started in has been removed. */
 export function workingFolder(): string {
   try {
@@ -93,16 +61,7 @@ function planMount(flag: MountFlag, request: WorkspaceRequest, platform: NodeJS.
   refuseLinkOut(named, source, request.cwd, platform);
   refuseSource(source, flag, request, platform);
   const target = flag.target === null ? source : resolve('/', flag.target);
-  if (
-    RESERVED_TARGETS.includes(target) ||
-    RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) ||
-    target === request.home
-  ) {
-    throw refused(
-      `${target} in the guest is sand's own`,
-      'mount it somewhere else, for example below /project',
-    );
-  }
+  refuseReserved(target, request.home);
   return { source, target, writable: flag.writable };
 }
 
