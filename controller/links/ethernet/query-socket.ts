@@ -31,21 +31,9 @@ export class QuerySocket extends EventEmitter {
     if (this.#isClosed || query.message.length < 2 || query.port === 0) return;
     const key = keyOf(query.port, query.message);
     this.#open.delete(key);
-    if (this.#open.size >= this.#max)
-      for (const oldest of this.#open.keys()) {
-        this.#forget(oldest, query);
-        return;
-      }
-    this.#take(key, query);
-  }
-
-  /** The oldest question gives way. */
-  #forget(oldest: string, query: Query): void {
-    this.#open.delete(oldest);
-    this.#take(keyOf(query.port, query.message), query);
-  }
-
-  #take(key: string, query: Query): void {
+    const [oldest] = this.#open.keys();
+    // The oldest question gives way.
+    if (oldest !== undefined && this.#open.size >= this.#max) this.#open.delete(oldest);
     this.#open.set(key, query);
     const { message, port } = query;
     this.emit('message', message, { address: GUEST, family: 'IPv4', port, size: message.length });

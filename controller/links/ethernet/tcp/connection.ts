@@ -181,7 +181,14 @@ export class Connection {
     this.#host.touch(this);
   }
 
+  /** Its place is another's now; the guest is told nothing. */
+  forget(): void {
+    this.#phase = 'closed';
+    this.#receiver?.close();
+  }
+
   timeout(nowMs: number): void {
+    if (this.#phase === 'closed') return;
     if (nowMs >= this.#closeDeadlineMs) {
       if (this.#phase !== 'time-wait') {
         this.reset();
@@ -192,8 +199,10 @@ export class Connection {
     }
     if (nowMs >= this.#handshakeDeadlineMs) {
       this.#handshakeAttempts += 1;
-      if (this.#handshakeAttempts > this.#host.limits.handshakeRetransmissions) this.#close('timed-out');
-      return;
+      if (this.#handshakeAttempts > this.#host.limits.handshakeRetransmissions) {
+        this.#close('timed-out');
+        return;
+      }
       this.#sendSyn(nowMs);
     }
     const [sender, receiver] = [this.#sender, this.#receiver];

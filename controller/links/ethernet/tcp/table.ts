@@ -172,7 +172,7 @@ export class ConnectionTable implements ConnectionHost {
     const isLater =
       (connection.phase === 'time-wait' && distance(connection.peerNext, seq) > 0) ||
       (connection.phase === 'syn-received' && add(seq, 1) !== connection.peerNext);
-    if (isLater) this.#remove(connection);
+    if (isLater) this.#forget(connection);
     return isLater;
   }
 
@@ -210,7 +210,12 @@ export class ConnectionTable implements ConnectionHost {
 
   #removeOldest(from: Set<Connection>): void {
     const [oldest] = from;
-    if (oldest !== undefined) this.#remove(oldest);
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(connection: Connection): void {
+    connection.forget();
+    this.#remove(connection);
   }
 
   #remove(connection: Connection): void {
