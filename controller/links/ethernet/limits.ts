@@ -54,7 +54,7 @@ export interface EthernetLimits {
 export const ETHERNET_LIMITS: EthernetLimits = {
   mtu: 1_500,
   connections: 8_192,
-  halfOpen: 512,
+  halfOpen: 4_096,
   timeWaits: 1_024,
   timeWaitMs: 10_000,
   finWaitMs: 120_000,

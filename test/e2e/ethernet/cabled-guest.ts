@@ -14,6 +14,7 @@ import { createStreamCable } from '../../../controller/links/ethernet/cable.ts';
 import type { GuestStream } from '../../../controller/links/ethernet/guest-stream.ts';
 import type { EthernetLimits } from '../../../controller/links/ethernet/limits.ts';
 import { createEthernetLink, type EthernetLink } from '../../../controller/links/ethernet/link.ts';
+import { type Roughness, roughen } from './rough-cable.ts';
 
 const TAP = fileURLToPath(new URL('./tap.py', import.meta.url));
 const UDHCPC = fileURLToPath(new URL('./udhcpc.sh', import.meta.url));
@@ -50,8 +51,7 @@ export interface CabledGuestOptions {
   readonly answer?: (message: Buffer) => Buffer;
   readonly ports?: readonly number[];
   readonly mtu?: number;
-  /** `tc qdisc add dev tap0 root netem ...`, on what the guest sends. */
-  readonly netem?: readonly string[];
+  readonly rough?: Roughness;
   readonly limits?: Partial<EthernetLimits>;
   /** In the place of the helper: a program that gets the device as its standard input. */
   readonly pump?: (socketPath: string) => readonly string[];
@@ -66,14 +66,24 @@ export async function createCabledGuest(options: CabledGuestOptions): Promise<Ca
   const helper = pump === undefined ? [path] : ['--', ...pump(path)];
   const holder = spawn(
     'unshare',
-    [...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--net', 'python3', TAP, String(mtu), ...helper],
+    [
+      ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']),
+      '--net',
+      'python3',
+      TAP,
+      String(mtu),
+      ...helper,
+    ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  const [socket] = (await once(server, 'connection', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })) as [Socket];
+  const [socket] = (await once(server, 'connection', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })) as [
+    Socket,
+  ];
   server.close();
   const lost = Promise.withResolvers<Error>();
+  const cable = createStreamCable(socket);
   const link = createEthernetLink({
-    cable: createStreamCable(socket),
+    cable: options.rough === undefined ? cable : roughen(cable, options.rough),
     ports: options.ports ?? [80],
     limits: { mtu, ...options.limits },
     consumer: {
@@ -88,10 +98,20 @@ export async function createCabledGuest(options: CabledGuestOptions): Promise<Ca
       lost: lost.resolve,
     },
   });
-  const inside = ['--target', String(holder.pid), ...(process.getuid?.() === 0 ? [] : ['--user', '--preserve-credentials']), '--net'];
-  const start = (argv: readonly string[]) => spawn('nsenter', [...inside, '--', ...argv], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const inside = [
+    '--target',
+    String(holder.pid),
+    ...(process.getuid?.() === 0 ? [] : ['--user', '--preserve-credentials']),
+    '--net',
+  ];
+  const start = (argv: readonly string[]) =>
+    spawn('nsenter', [...inside, '--', ...argv], { stdio: ['pipe', 'pipe', 'pipe'] });
   const run = async (argv: readonly string[], { timeoutMs = 60_000 }: RunOptions = {}): Promise<Ran> => {
-    const options = { timeout: timeoutMs, maxBuffer: 64 * 1024 * 1024, env: { ...process.env, http_proxy: '', no_proxy: '*' } };
+    const options = {
+      timeout: timeoutMs,
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, http_proxy: '', no_proxy: '*' },
+    };
     try {
       const ran = await promisify(execFile)('nsenter', [...inside, '--', ...argv], options);
       return { code: 0, ...ran };
@@ -110,13 +130,29 @@ export async function createCabledGuest(options: CabledGuestOptions): Promise<Ca
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const asked = await run(['env', `KEEP_MTU=${mtu === 1_500 ? '' : 1}`, 'busybox', 'udhcpc', '-i', 'tap0', '-n', '-q', '-f', '-O', 'wpad', '-O', 'mtu', '-s', UDHCPC]);
+    const asked = await run([
+      'env',
+      `KEEP_MTU=${mtu === 1_500 ? '' : 1}`,
+      'busybox',
+      'udhcpc',
+      '-i',
+      'tap0',
+      '-t',
+      '10',
+      '-T',
+      '1',
+      '-n',
+      '-q',
+      '-f',
+      '-O',
+      'wpad',
+      '-O',
+      'mtu',
+      '-s',
+      UDHCPC,
+    ]);
     const lease = /^ip=.*$/m.exec(asked.stdout)?.[0];
     if (lease === undefined) throw new Error(`no lease: ${asked.stdout} ${asked.stderr}`);
-    if (options.netem !== undefined) {
-      const shaped = await run(['tc', 'qdisc', 'add', 'dev', 'tap0', 'root', 'netem', ...options.netem]);
-      if (shaped.code !== 0) throw new Error(`no netem: ${shaped.stderr}`);
-    }
     return { link, lease, lost: lost.promise, holder, run, start, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();

@@ -21,8 +21,9 @@ export class Congestion {
     this.#window = limits.initialSegments * mss;
   }
 
+  /** With RFC 3042: the first duplicates let something new out, so that there are enough of them. */
   get window(): number {
-    return this.#window;
+    return this.#isRecovering ? this.#window : this.#window + this.#duplicates * this.#mss;
   }
 
   get isRecovering(): boolean {
@@ -36,15 +37,21 @@ export class Congestion {
     this.#window = Math.min(this.#window + more, this.#maxBytes);
   }
 
-  /** True: it is the third, and the first segment is to be sent again. `mayEnter`: RFC 6582 section 3.2, step 1. */
-  duplicate(inFlight: number, mayEnter: boolean): boolean {
+  /**
+   * True: there were enough, and the first segment is to be sent again. `isAll`: nothing is left to send, so of a short
+   * flight fewer are enough (RFC 5827). `mayEnter`: RFC 6582 section 3.2, step 1.
+   */
+  duplicate(inFlight: number, isAll: boolean, mayEnter: boolean): boolean {
     if (this.#isRecovering) {
       this.#window = Math.min(this.#window + this.#mss, this.#maxBytes);
       return false;
     }
+    if (!mayEnter) return false;
     this.#duplicates += 1;
-    if (this.#duplicates !== DUPLICATES || !mayEnter) return false;
-    this.#threshold = Math.max(inFlight / 2, 2 * this.#mss);
+    const segments = Math.ceil(inFlight / this.#mss);
+    const enough = isAll && segments <= DUPLICATES ? Math.max(1, segments - 1) : DUPLICATES;
+    if (this.#duplicates < enough) return false;
+    this.#threshold = Math.max(Math.floor(inFlight / 2), 2 * this.#mss);
     this.#window = this.#threshold + DUPLICATES * this.#mss;
     this.#isRecovering = true;
     return true;
@@ -55,16 +62,16 @@ export class Congestion {
     this.#window = Math.max(this.#window - bytes, 0) + this.#mss;
   }
 
-  /** RFC 6582 step 3a. */
-  recovered(inFlight: number): void {
+  /** RFC 6582 step 3a, the second choice: the cable holds a burst. */
+  recovered(): void {
     this.#isRecovering = false;
     this.#duplicates = 0;
-    this.#window = Math.min(this.#threshold, Math.max(inFlight, this.#mss) + this.#mss);
+    this.#window = this.#threshold;
   }
 
   /** Nothing came back in time; `isFirst`: of this loss. */
   timedOut(inFlight: number, isFirst: boolean): void {
-    if (isFirst) this.#threshold = Math.max(inFlight / 2, 2 * this.#mss);
+    if (isFirst) this.#threshold = Math.max(Math.floor(inFlight / 2), 2 * this.#mss);
     this.#window = this.#mss;
     this.#isRecovering = false;
     this.#duplicates = 0;

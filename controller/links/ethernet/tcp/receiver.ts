@@ -126,6 +126,7 @@ export class Receiver {
 
   askAck(): void {
     this.#need = 'now';
+    this.#deadlineMs = Number.POSITIVE_INFINITY;
   }
 
   /** Starts the clock of what may wait. */

@@ -47,7 +47,9 @@ export class SendQueue {
     let done = 0;
     for (;;) {
       const piece = this.#pieces[this.#piece];
-      if (piece === undefined || done === length) return;
+      if (done === length) return;
+      // Else what lay there before would be sent.
+      if (piece === undefined) throw new Error('bytes were to be sent that nobody has written');
       const skipped = this.#piece === 0 ? this.#skipped : 0;
       const within = offset + done - this.#pieceStart + skipped;
       if (within < piece.length) {

@@ -130,7 +130,7 @@ export class Sender {
     const isPast = this.#recover === null || distance(this.#recover, ack) >= 0;
     if (isPast) this.#recover = null;
     if (!this.#congestion.isRecovering) this.#congestion.grow(acked);
-    else if (isPast) this.#congestion.recovered(distance(ack, this.#max));
+    else if (isPast) this.#congestion.recovered();
     else {
       this.#congestion.partial(acked);
       this.#mustRepeat = true;
@@ -144,7 +144,9 @@ export class Sender {
       this.#attempts = 0;
       return;
     }
-    if (this.#congestion.duplicate(distance(this.#una, this.#max), this.#recover === null)) {
+    const inFlight = distance(this.#una, this.#max);
+    const isAll = inFlight >= this.queue.length;
+    if (this.#congestion.duplicate(inFlight, isAll, this.#recover === null)) {
       this.#recover = this.#max;
       this.#mustRepeat = true;
     }
