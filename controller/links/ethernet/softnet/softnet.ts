@@ -17,7 +17,7 @@ const PARENT_POLL_MS = 500;
 /** A queue that is full for longer belongs to a guest that does not run. */
 const WRITE_ATTEMPTS = 200;
 const WRITE_PAUSE_MS = 1;
-/** Frames that could not be given to the guest's card, one after the other, before the cable counts as gone. */
+/** Frames that could not be given to the guest's card, one after the other, before the cable counts as gone; being full is no failure. */
 const MAX_FAILURES = 64;
 
 type Part =
@@ -84,8 +84,9 @@ function serveControl(): void {
  * Node waits for its threads when it exits, and one of them waits for a frame that may never come. Becoming another
  * program waits for nobody.
  */
-function leave(code: number): never {
-  process.execve('/bin/sh', ['sh', '-c', `exit ${code}`], {});
+function leave(code: number): void {
+  if (process.execve === undefined) process.kill(process.pid, 'SIGKILL');
+  else process.execve('/bin/sh', ['sh', '-c', `exit ${code}`], {});
 }
 
 function work(part: Part): void {
@@ -109,7 +110,8 @@ function carry(path: string, memory: RingMemory): void {
   const reader = new FrameReader();
   let failures = 0;
   const frame = (bytes: Buffer, _view: DataView, start: number, end: number): void => {
-    failures = giveFrame(bytes, start, end) ? 0 : failures + 1;
+    const isGone = giveFrame(bytes, start, end) === 'failed';
+    failures = isGone ? failures + 1 : 0;
     if (failures > MAX_FAILURES) lose('the guest takes no frames any more');
   };
   socket.on('data', (chunk: Buffer) => {
@@ -128,18 +130,18 @@ async function forward(socket: Socket, ring: RingReader): Promise<void> {
   }
 }
 
-/** False: it was dropped, as a full cable drops. */
-function giveFrame(bytes: Buffer, start: number, end: number): boolean {
+/** `full`: it was dropped, as a full cable drops. */
+function giveFrame(bytes: Buffer, start: number, end: number): 'given' | 'full' | 'failed' {
   for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
     try {
       writeSync(CABLE, bytes, start, end - start);
-      return true;
+      return 'given';
     } catch (error) {
-      if (!isFull(error)) return false;
+      if (!isFull(error)) return 'failed';
       pause();
     }
   }
-  return false;
+  return 'full';
 }
 
 /** A descriptor that somebody made non-blocking is waited for. */

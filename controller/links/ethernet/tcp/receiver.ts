@@ -35,6 +35,8 @@ export class Receiver {
   #hasEnded = false;
   #pieces: Piece[] = [];
   #arrived = 0;
+  /** Anything at all: before that, the window of the handshake will do. */
+  #hasReceived = false;
   #unacknowledged = 0;
   #quick: number;
   #need: AckNeed = 'none';
@@ -105,6 +107,7 @@ export class Receiver {
   #deliver(bytes: Buffer, start: number, end: number): void {
     this.#pieces.push({ bytes, start, end });
     this.#arrived += end - start;
+    this.#hasReceived = true;
     this.#next = add(this.#next, end - start);
   }
 
@@ -171,6 +174,7 @@ export class Receiver {
 
   /** Whether the guest should be told of the room that reading has made, without having asked. */
   wantsUpdate(unread: number, limit: number): boolean {
+    if (!this.#hasReceived || this.#hasEnded) return false;
     const open = Math.max(0, distance(this.#next, this.#edge));
     const wanted = Math.max(0, limit - unread - this.#arrived);
     const gain = wanted - open;
