@@ -22,6 +22,7 @@ import { parseHead, scanHead } from '../../proxy/head.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { parseConnectTarget, parseRequestTarget } from '../../proxy/request-target.ts';
 import { readGreeting, readRequest } from '../../proxy/socks.ts';
+import { startEthernetFrame, startEthernetSegment } from './ethernet-targets.ts';
 import { readResponse } from '../dns/messages.ts';
 import { name, policy, rule, world } from '../dns/world.ts';
 import { compileText } from '../policies/reader.ts';
@@ -48,6 +49,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'client-hello': { corpus: ['client-hello'], start: () => pure(takeHello) },
   'proxy-port': { corpus: ['http-head', 'http-body', 'socks', 'client-hello'], start: startProxyPort },
   'policy-file': { corpus: ['policy-file'], start: () => pure(takePolicy) },
+  'ethernet-frame': { corpus: ['ethernet-frame'], start: startEthernetFrame },
+  'ethernet-segment': { corpus: ['ethernet-segment'], start: startEthernetSegment },
   'audit-line': { corpus: ['audit-line'], start: () => pure(takeLine) },
 };
 

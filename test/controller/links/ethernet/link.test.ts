@@ -104,9 +104,9 @@ describe('a stream of the guest', () => {
     await say('PA', 0, 0, Buffer.from('question'));
     await say('FA', 8, 0);
     expect(got).toEqual(['question', 'end']);
+    const closed = once(stream, 'close');
     stream.end('answer');
     expect((await script.heard()).map(readTcp)).toMatchObject([{ flags: 'FPA', payload: Buffer.from('answer') }]);
-    const closed = once(stream, 'close');
     await say('A', 9, 7);
     await closed;
     expect(stream.errored).toBeNull();
