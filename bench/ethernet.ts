@@ -13,10 +13,11 @@ import { processorMs } from './process-figures.ts';
 import { bundleProgram } from './program-bundle.ts';
 import { median, pairedRatio } from './statistics.ts';
 import { formatFigure, formatRatio, formatTable, type Table } from './table.ts';
-import { isPinning, pinning, type Workplace as Place, Workplace } from './workplace.ts';
+import { isPinning, type Workplace as Place, pinning, Workplace } from './workplace.ts';
 
 export const name = 'ethernet';
-export const summary = 'throughput, CPU and set-ups a second of the ethernet link, beside libslirp (slirp4netns)';
+export const summary =
+  'throughput, CPU and set-ups a second of the ethernet link, beside libslirp (slirp4netns)';
 
 const ROUNDS = 5;
 const SLICE_SECONDS = 1.5;
@@ -61,7 +62,8 @@ function createFigures(): Contestant['figures'] {
 }
 
 async function startSand(workplace: Place, originPort: number): Promise<Contestant> {
-  const bundle = (file: string) => bundleProgram(fileURLToPath(new URL(file, import.meta.url)), workplace.folder);
+  const bundle = (file: string) =>
+    bundleProgram(fileURLToPath(new URL(file, import.meta.url)), workplace.folder);
   const socket = join(workplace.folder, 'cable.sock');
   const settings: LinkSettings = { path: socket, originPort };
   const link = await workplace.startProgram(await bundle('./ethernet/link-server.ts'), settings, 'server');
@@ -94,7 +96,10 @@ async function startSlirp(workplace: Place): Promise<Contestant> {
 }
 
 function inside(pid: number, argv: readonly string[]): string {
-  return execFileSync('nsenter', ['--target', String(pid), '--net', ...argv], { encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync('nsenter', ['--target', String(pid), '--net', ...argv], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
 }
 
 function untilCard(pid: number, child: ChildProcess): Promise<void> {
@@ -109,7 +114,8 @@ async function until(isSo: () => boolean, child: ChildProcess): Promise<void> {
     } catch {
       // Not there yet.
     }
-    if (child.exitCode !== null || performance.now() > deadline) throw new Error(`${child.spawnargs} does not come up`);
+    if (child.exitCode !== null || performance.now() > deadline)
+      throw new Error(`${child.spawnargs} does not come up`);
     await new Promise((resolve) => setTimeout(resolve, START_POLL_MS));
   }
 }
@@ -117,7 +123,14 @@ async function until(isSo: () => boolean, child: ChildProcess): Promise<void> {
 async function measure(one: Contestant, kind: Kind, port: number, isKept: boolean): Promise<void> {
   const client = fileURLToPath(new URL('./ethernet/client.py', import.meta.url));
   const argv = ['nsenter', '--target', String(one.holder), '--net', 'python3', client];
-  const [file = '', ...rest] = [...pinning('load'), ...argv, kind, one.host, String(port), String(SLICE_SECONDS)];
+  const [file = '', ...rest] = [
+    ...pinning('load'),
+    ...argv,
+    kind,
+    one.host,
+    String(port),
+    String(SLICE_SECONDS),
+  ];
   const before = spent(one);
   const { stdout } = await promisify(execFile)(file, rest);
   const processor = spent(one) - before;

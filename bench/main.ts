@@ -14,7 +14,18 @@ import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, ci, refusal, audit, page, attribution, proxy, dns, ethernet, policy];
+const BENCHES: readonly Bench[] = [
+  startup,
+  ci,
+  refusal,
+  audit,
+  page,
+  attribution,
+  proxy,
+  dns,
+  ethernet,
+  policy,
+];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

@@ -5,7 +5,14 @@
 import { Bench, framesOf, Peer, readIp, readTcp, tcpFrame } from '../controller/links/ethernet/wire.ts';
 import type { Running } from './targets.ts';
 
-const LIMITS = { connections: 64, halfOpen: 16, timeWaits: 8, refusedDestinations: 32, receiveBytes: 32_768, heldSegments: 16 };
+const LIMITS = {
+  connections: 64,
+  halfOpen: 16,
+  timeWaits: 8,
+  refusedDestinations: 32,
+  receiveBytes: 32_768,
+  heldSegments: 16,
+};
 const FLAGS = 'FSRPA';
 const SEGMENT_BYTES = 8;
 
@@ -51,18 +58,27 @@ export function startEthernetSegment(): Running {
       let next = 1;
       for (let at = 0; at + SEGMENT_BYTES <= bytes.length && at < 64 * SEGMENT_BYTES; at += SEGMENT_BYTES) {
         const flags = [...FLAGS].filter((_, bit) => ((bytes[at] ?? 0) >> bit) & 1).join('');
-        const [seq, ack] = [next + bytes.readInt8(at + 1) * ((bytes[at] ?? 0) & 0x80 ? 500 : 1), bytes.readUInt16BE(at + 2)];
+        const [seq, ack] = [
+          next + bytes.readInt8(at + 1) * ((bytes[at] ?? 0) & 0x80 ? 500 : 1),
+          bytes.readUInt16BE(at + 2),
+        ];
         const payload = Buffer.alloc((bytes[at + 6] ?? 0) * 4, 'p');
         const window = bytes.readUInt16BE(at + 4);
         const spec = { from, to: 80, flags, seq: peer.first + seq, ack: peer.other + ack, window, payload };
         for (const answer of bench.send(tcpFrame(spec))) {
           const { payload: said } = readTcp(answer);
-          hold(said.every((byte) => byte === 0x77), 'nothing is said that was not written');
+          hold(
+            said.every((byte) => byte === 0x77),
+            'nothing is said that was not written',
+          );
         }
         next = Math.max(next, seq + payload.length);
         if ((bytes[at + 7] ?? 0) > 200) reader.connection.end();
         if ((bytes[at + 7] ?? 0) % 16 === 0) bench.pass((bytes[at + 7] ?? 0) * 10);
-        hold(reader.bytes.every((byte) => byte === 0x70), 'nothing is heard that was not said');
+        hold(
+          reader.bytes.every((byte) => byte === 0x70),
+          'nothing is heard that was not said',
+        );
         checkBounds(bench);
       }
       reader.connection.letGo(bench.nowMs);
@@ -81,7 +97,7 @@ export function startEthernetSegment(): Running {
 function withChecksums(frame: Buffer): Buffer {
   const fixed = Buffer.from(frame);
   if (fixed.length < 34 || fixed.readUInt16BE(12) !== 0x0800) return fixed;
-  const head = 14 + (fixed[14] ?? 0) % 16 * 4;
+  const head = 14 + ((fixed[14] ?? 0) % 16) * 4;
   const end = Math.min(fixed.length, 14 + fixed.readUInt16BE(16));
   if (head > fixed.length) return fixed;
   fixed.writeUInt16BE(0, 24);

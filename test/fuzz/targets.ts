@@ -22,11 +22,11 @@ import { parseHead, scanHead } from '../../proxy/head.ts';
 import { PROXY_LIMITS } from '../../proxy/limits.ts';
 import { parseConnectTarget, parseRequestTarget } from '../../proxy/request-target.ts';
 import { readGreeting, readRequest } from '../../proxy/socks.ts';
-import { startEthernetFrame, startEthernetSegment } from './ethernet-targets.ts';
 import { readResponse } from '../dns/messages.ts';
 import { name, policy, rule, world } from '../dns/world.ts';
 import { compileText } from '../policies/reader.ts';
 import { Rig } from '../proxy/rig.ts';
+import { startEthernetFrame, startEthernetSegment } from './ethernet-targets.ts';
 
 export interface Target {
   /** Its folders of the corpus. */

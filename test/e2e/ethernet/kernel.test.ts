@@ -19,7 +19,8 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
     guest = await createCabledGuest({
       ports: TRANSFER_PORTS,
       serve: createTransfers({ held: (stream) => held.push(stream) }),
-      answer: (message) => Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x83]), message.subarray(4)]),
+      answer: (message) =>
+        Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x83]), message.subarray(4)]),
     });
   });
 
@@ -38,12 +39,22 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
   });
 
   it('hears the gateway’s echo, and nobody else’s', async () => {
-    expect((await guest.run(['busybox', 'ping', '-c', '2', '-W', '2', '198.18.0.1'])).stdout).toContain('2 packets received');
-    expect((await guest.run(['busybox', 'ping', '-c', '1', '-W', '2', '203.0.113.7'])).stdout).toContain('0 packets received');
+    expect((await guest.run(['busybox', 'ping', '-c', '2', '-W', '2', '198.18.0.1'])).stdout).toContain(
+      '2 packets received',
+    );
+    expect((await guest.run(['busybox', 'ping', '-c', '1', '-W', '2', '203.0.113.7'])).stdout).toContain(
+      '0 packets received',
+    );
   });
 
   it('fetches the proxy auto-config with curl', async () => {
-    const { stdout } = await guest.run(['curl', '-sS', '--max-time', '10', 'http://198.18.0.1:3129/proxy.pac']);
+    const { stdout } = await guest.run([
+      'curl',
+      '-sS',
+      '--max-time',
+      '10',
+      'http://198.18.0.1:3129/proxy.pac',
+    ]);
     expect(stdout).toContain("return 'PROXY 198.18.0.1:3128'");
   });
 
@@ -56,8 +67,11 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
     const started = performance.now();
     const { code } = await guest.run(['curl', '-sS', '--max-time', '10', 'http://203.0.113.7:81/']);
     expect(code).toBe(7);
-    const sent = "import socket; s=socket.socket(2,2); s.connect(('203.0.113.9',443)); s.send(b'x'); s.settimeout(5)\ntry: s.recv(9)\nexcept OSError as e: print(e)";
-    expect((await guest.run(['python3', '-c', sent])).stdout).toMatch(/refused|prohibited|unreachable|No route/i);
+    const sent =
+      "import socket; s=socket.socket(2,2); s.connect(('203.0.113.9',443)); s.send(b'x'); s.settimeout(5)\ntry: s.recv(9)\nexcept OSError as e: print(e)";
+    expect((await guest.run(['python3', '-c', sent])).stdout).toMatch(
+      /refused|prohibited|unreachable|No route/i,
+    );
     expect(performance.now() - started).toBeLessThan(9_000);
     expect(guest.link.tried()).toEqual(
       expect.arrayContaining([
@@ -93,7 +107,11 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
   });
 
   it('is reached at its own servers by what is published', async () => {
-    const served = guest.start(['python3', '-c', "import socket; s=socket.create_server(('',8080)); print('up',flush=True); c,_=s.accept(); c.sendall(b'>'+c.recv(9)); c.close()"]);
+    const served = guest.start([
+      'python3',
+      '-c',
+      "import socket; s=socket.create_server(('',8080)); print('up',flush=True); c,_=s.accept(); c.sendall(b'>'+c.recv(9)); c.close()",
+    ]);
     await once(served.stdout ?? served, 'data');
     const dialled = await guest.link.openWayIn([8_080])(8_080);
     if (!dialled.ok) throw new Error(dialled.detail);
@@ -101,7 +119,10 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
     const [answer] = await once(dialled.socket, 'data');
     expect(String(answer)).toBe('>hello');
     dialled.socket.end();
-    expect(await guest.link.openWayIn([8_081])(8_081)).toEqual({ ok: false, detail: 'it refused the connection' });
+    expect(await guest.link.openWayIn([8_081])(8_081)).toEqual({
+      ok: false,
+      detail: 'it refused the connection',
+    });
   });
 
   it('has no other way: the cable gone, everything is', async () => {
@@ -112,7 +133,10 @@ describe.skipIf(missing !== null)('a kernel at the other end of the cable', () =
 
 describe.skipIf(missing !== null)('a slow reader on the host', () => {
   it('is waited for by the guest’s kernel', async () => {
-    await using guest = await createCabledGuest({ ports: TRANSFER_PORTS, serve: createTransfers({ slowMs: 4 }) });
+    await using guest = await createCabledGuest({
+      ports: TRANSFER_PORTS,
+      serve: createTransfers({ slowMs: 4 }),
+    });
     const length = 6 * MIB;
     const { stdout } = await guest.run([...CLIENT, 'up', String(length)]);
     expect(JSON.parse(stdout)).toEqual({ answer: `${length} ${digestOf(length)}` });

@@ -11,7 +11,8 @@ export function why(programs: readonly string[] = []): string | null {
     }
   }
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
-  const open = 'import fcntl,os,struct; fcntl.ioctl(os.open("/dev/net/tun",os.O_RDWR),0x400454ca,struct.pack("16sH22s",b"tap0",0x1002,b""))';
+  const open =
+    'import fcntl,os,struct; fcntl.ioctl(os.open("/dev/net/tun",os.O_RDWR),0x400454ca,struct.pack("16sH22s",b"tap0",0x1002,b""))';
   try {
     execFileSync('unshare', [...user, '--net', 'python3', '-c', open], { stdio: 'ignore' });
     return null;

@@ -24,7 +24,12 @@ const WEATHER: readonly (readonly [string, number, Roughness])[] = [
 
 describe.skipIf(missing !== null)('over a cable with', () => {
   it.each(WEATHER)('%s, bytes arrive as they were sent', { timeout: TIMEOUT_MS }, async (_, mtu, rough) => {
-    await using guest = await createCabledGuest({ ports: TRANSFER_PORTS, serve: createTransfers(), mtu, rough });
+    await using guest = await createCabledGuest({
+      ports: TRANSFER_PORTS,
+      serve: createTransfers(),
+      mtu,
+      rough,
+    });
     const client = async (...argv: readonly string[]): Promise<unknown> => {
       const { stdout } = await guest.run([...CLIENT, ...argv], { timeoutMs: TIMEOUT_MS });
       return JSON.parse(stdout);

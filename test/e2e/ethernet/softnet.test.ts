@@ -12,7 +12,9 @@ import { softnetWrapper } from '../../../controller/links/ethernet/softnet/wrapp
 import { why } from './needs.ts';
 
 const PARENT = fileURLToPath(new URL('./datagram-parent.py', import.meta.url));
-const PROGRAM = fileURLToPath(new URL('../../../controller/links/ethernet/softnet/softnet.ts', import.meta.url));
+const PROGRAM = fileURLToPath(
+  new URL('../../../controller/links/ethernet/softnet/softnet.ts', import.meta.url),
+);
 const missing = why();
 
 function prefixed(text: string): Buffer {
@@ -87,7 +89,8 @@ describe.skipIf(missing !== null)('softnet', () => {
     tart.kill('SIGKILL');
     await closed;
     const deadline = performance.now() + 10_000;
-    while (isRunning(pid) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (isRunning(pid) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     expect(isRunning(pid)).toBe(false);
   });
 

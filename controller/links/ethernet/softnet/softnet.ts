@@ -22,7 +22,12 @@ const MAX_FAILURES = 64;
 
 type Part =
   | { readonly kind: 'reader'; readonly memory: RingMemory }
-  | { readonly kind: 'carrier'; readonly memory: RingMemory; readonly path: string; readonly isControlled: boolean };
+  | {
+      readonly kind: 'carrier';
+      readonly memory: RingMemory;
+      readonly path: string;
+      readonly isControlled: boolean;
+    };
 
 if (isMainThread) main(process.argv.slice(2));
 else work(workerData as Part);

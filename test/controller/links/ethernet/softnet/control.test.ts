@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { answerControl, FIRST_POLICY } from '../../../../../controller/links/ethernet/softnet/control.ts';
-import { createRingMemory, RingReader, RingWriter } from '../../../../../controller/links/ethernet/softnet/ring.ts';
+import {
+  createRingMemory,
+  RingReader,
+  RingWriter,
+} from '../../../../../controller/links/ethernet/softnet/ring.ts';
 import { softnetWrapper } from '../../../../../controller/links/ethernet/softnet/wrapper.ts';
 
 function ask(request: unknown, policy = FIRST_POLICY) {
-  const { answer, policy: next } = answerControl(typeof request === 'string' ? request : JSON.stringify(request), policy);
+  const { answer, policy: next } = answerControl(
+    typeof request === 'string' ? request : JSON.stringify(request),
+    policy,
+  );
   return { said: answer === null ? null : JSON.parse(answer), next };
 }
 
@@ -12,7 +19,11 @@ describe('the control socket', () => {
   it('repeats the policy that it was given', () => {
     const params = { allow: ['@host'], block: ['0.0.0.0/0'], desiredRevision: '7' };
     const { said, next } = ask({ jsonrpc: '2.0', id: 1, method: 'softnet.policy.set', params });
-    expect(said).toEqual({ jsonrpc: '2.0', id: 1, result: { allow: ['@host'], block: ['0.0.0.0/0'], revision: '7' } });
+    expect(said).toEqual({
+      jsonrpc: '2.0',
+      id: 1,
+      result: { allow: ['@host'], block: ['0.0.0.0/0'], revision: '7' },
+    });
     expect(ask({ jsonrpc: '2.0', id: 'x', method: 'softnet.policy.get' }, next).said.result).toEqual(next);
   });
 
