@@ -47,6 +47,7 @@ const LONG = [
     'page/report',
     'phases',
   ],
+  ...['kernel', 'rough', 'softnet'].map((name) => `ethernet/${name}`),
   ...[
     'project-file',
     'recipes/owner',

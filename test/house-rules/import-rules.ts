@@ -121,10 +121,11 @@ const NODE_FORBIDDEN: Readonly<Record<SourceArea, readonly string[]>> = {
 };
 
 /**
- * Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, which needs no more, and
- * a brief tool is waited for on the spot.
+ * Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, which needs no more, softnet
+ * blocks in a thread, and a brief tool is waited for on the spot.
  */
 const SPAWNERS: readonly string[] = [
+  'controller/links/ethernet/softnet/softnet.ts',
   'controller/links/namespace/dialling.ts',
   'controller/links/namespace/link.ts',
   'controller/links/namespace/planter.ts',
