@@ -16,7 +16,7 @@ export const PROC_READERS: Readonly<Record<string, string>> = {
   'controller/process/identity.ts': 'psSight, in the same file',
   'controller/backends/apple-container/checks.ts': 'none: it is the Linux guest that reads it',
   'controller/run/host-places.ts': 'the name of a folder, which is refused',
-  'controller/run/workspace.ts': 'the name of a folder of the guest',
+  'controller/run/reserved-targets.ts': 'the name of a folder of the guest',
 };
 
 /** Images are unpacked for Linux guests; what reads a backend's guest by its own /proc is in that backend's folder. */
