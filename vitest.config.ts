@@ -36,7 +36,18 @@ const units = {
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
-  ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
+  ...[
+    'apple/builds',
+    'apple/coding-agents',
+    'apple/images',
+    'image',
+    'learning/learning',
+    'many-guests',
+    'metrics',
+    'page/report',
+    'phases',
+  ],
+  ...['kernel', 'rough', 'softnet'].map((name) => `ethernet/${name}`),
   ...[
     'project-file',
     'recipes/owner',
@@ -46,6 +57,7 @@ const LONG = [
     'tools',
     'unified',
     'vm',
+    'volumes',
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
   ...['clients', 'conformance', 'faults', 'files', 'given', 'guests', 'life', 'network'].map(

@@ -19,6 +19,7 @@ import { addMetrics, METRICS_HELP } from './metrics-program.ts';
 import { addPolicy } from './policy/program.ts';
 import { addRun, addSupervise, list, PARENT_HELP, UPSTREAM_HELP } from './run-program.ts';
 import { addSsh } from './ssh-program.ts';
+import { addVolume } from './volume-program.ts';
 import type { WhyOptions } from './why.ts';
 
 type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
@@ -56,6 +57,7 @@ export function createProgram(context: ProgramContext): Command {
   addPhase(program, context);
   addAsk(program, context);
   addImage(program, context);
+  addVolume(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   addCompletion(program, context);

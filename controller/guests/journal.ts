@@ -108,8 +108,8 @@ function isWithin(run: RunPlace, path: string): boolean {
   if (resolve(path) !== path || !path.startsWith(`${run.directory}/`)) return false;
   const parent = dirname(path);
   if (!existsSync(parent)) return false;
-  const own = realpathSync(run.directory);
-  return realpathSync(parent) === `${own}${parent.slice(run.directory.length)}`;
+  const own = realpathSync.native(run.directory);
+  return realpathSync.native(parent) === `${own}${parent.slice(run.directory.length)}`;
 }
 
 function parseEntry(line: string): JournalEntry | null {

@@ -231,6 +231,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
   return {
     name: guest.run.id,
     mounts: request.mounts,
+    ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     workdir: request.workdir,
     ...(request.image === undefined ? {} : { image: request.image }),
     environment: request.environment,

@@ -35,6 +35,7 @@ import type { AppleGuestPlan } from './guest-plan.ts';
 import { type AppleHandle, containerName } from './handle.ts';
 import { callRelay } from './in-guest.ts';
 import { runContainer, TOOL_LIMITS } from './tool.ts';
+import { giveVolumes, prepareVolumes } from './volumes.ts';
 
 export interface StartedGuest {
   readonly plan: AppleGuestPlan;
@@ -72,6 +73,7 @@ export async function startGuest(
     lost: (error) => gateway.lost(error),
   });
   steps.opened(link);
+  await prepareVolumes(spec.volumes ?? []);
   const staged = stageFiles(plan.files, folder);
   spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
   await runContainer(
@@ -79,11 +81,12 @@ export async function startGuest(
       name: container,
       run: spec.name,
       image: plan.image,
+      platform: plan.platform,
       programFolder: stageRelay(folder),
       proxySocket: link.proxySocket,
       dnsSocket: link.dnsSocket,
       mounts: [...plan.folders, ...staged.folders, ...plan.sockets],
-      volumes: [],
+      volumes: spec.volumes ?? [],
       cpus: spec.resources?.cpus == null ? null : Math.ceil(spec.resources.cpus),
       memoryMiB: spec.resources?.memoryMiB ?? null,
       readOnly: spec.readOnly ?? false,
@@ -103,7 +106,7 @@ export async function startGuest(
   );
   const probes = planProbes(gateway, NAMESERVER);
   const confined = Promise.all([confine(container, gateway, probes, mode, arrivals, signal), given]).then(
-    () => {},
+    () => giveVolumes(container, spec.volumes ?? [], plan.user),
   );
   confined.catch(() => {});
   gateway.onMorePorts(async (ports) => void (await callRelay({ container, words: plantArguments(ports) })));

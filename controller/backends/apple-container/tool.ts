@@ -16,6 +16,9 @@ export const TOOL_LIMITS = {
   /** Unpacks an image where that was not done yet. */
   createMs: 300_000,
   startMs: 120_000,
+  /** Gigabytes, by whatever line this machine has. */
+  pullMs: 3_600_000,
+  buildMs: 7_200_000,
   /** Beyond the grace that the guest was given. */
   stopSlackMs: 30_000,
   commandMs: 30_000,

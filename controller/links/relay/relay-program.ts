@@ -17,7 +17,7 @@ export const RELAY_PROXY = { address: '127.0.0.1', port: 3128 } as const;
 /** Bounds that the program holds too (guest/relay.h); beyond them it refuses its arguments. */
 export const RELAY_LIMITS = {
   /** Ports planted at a time. */
-  ports: 64,
+  ports: 544,
   /** Paths held or protected. */
   paths: 256,
   /** Attempts of one `probe`. */
@@ -282,6 +282,7 @@ export type RelayObservation =
   | {
       readonly kind: 'try';
       readonly name: string;
+      /** As it was asked for; null where it takes none. */
       readonly argument: string | null;
       /** `worked` is the finding; an errno says how it was refused. */
       readonly outcome: 'worked' | 'failed' | 'timeout' | 'died';

@@ -1,10 +1,11 @@
 /** The ways into a relay's guest: connections to its own servers, files put into it, and what `probe` says of it. */
-import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   dialArguments,
   formatAttempts,
+  getArguments,
   parseDial,
   parseProbe,
   probeArguments,
@@ -76,28 +77,42 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
     expect(await guest.relay(put, 'the text\n')).toMatchObject({ code: 0, stderr: '' });
     const path = join(guest.folder, 'work/new/folder/file');
     expect(readFileSync(path, 'utf8')).toBe('the text\n');
-    expect(lstatSync(path)).toMatchObject({ user: '1000:99', mode: 0o100640 });
+    expect(lstatSync(path)).toMatchObject({ uid: 1000, gid: 99, mode: 0o100640 });
     expect(lstatSync(join(guest.folder, 'work/new')).mode & 0o777).toBe(0o755);
   });
 
   it('replaces a symbolic link at the last step, and writes through none', async () => {
-    const put = putArguments({ path: '/work/link', mode: 0o600, user: '0:0' });
+    const put = putArguments({ path: '/work/link', mode: 0o600, user: '' });
     expect((await guest.relay(put, 'new\n')).code).toBe(0);
     expect(readFileSync(join(guest.folder, 'work/victim'), 'utf8')).toBe('as it was\n');
     expect(lstatSync(join(guest.folder, 'work/link')).isSymbolicLink()).toBe(false);
-    expect((await guest.relay(putArguments({ path: '/work/deep', mode: 0o600, user: '0:0' }), '')).code).toBe(
-      1,
-    );
+    expect((await guest.relay(putArguments({ path: '/work/deep', mode: 0o600, user: '' }), '')).code).toBe(1);
     for (const args of [
       ['relative', '0600', '0:0'],
       ['/work/..', '0600', '0:0'],
       ['/work/x', '9', '0:0'],
-      ['/work/x', '0600', '0'],
+      ['/work/x', '0600'],
     ]) {
       expect((await guest.relay(['put', ...args])).code).toBe(2);
     }
     const { stdout } = await guest.run(['ls', '-A', '/work']);
     expect(stdout.split('\n').sort()).toEqual(['', 'deep', 'link', 'new', 'victim']);
+  });
+
+  it('gives a file to nobody that the guest does not know', async () => {
+    const put = putArguments({ path: '/work/mine', mode: 0o600, user: 'no-such-user' });
+    expect(await guest.relay(put, 'x')).toMatchObject({ code: 1 });
+    expect(existsSync(join(guest.folder, 'work/mine'))).toBe(false);
+  });
+
+  it('prints a file, and no folder, FIFO or what is not there', async () => {
+    writeFileSync(join(guest.folder, 'work/shown'), 'text\n');
+    expect(await guest.relay(getArguments('/work/shown'))).toMatchObject({ code: 0, stdout: 'text\n' });
+    await guest.run(['mkfifo', '/work/fifo']);
+    for (const path of ['/work/fifo', '/work', '/work/nothing'])
+      expect((await guest.relay(getArguments(path))).code).toBe(1);
+    rmSync(join(guest.folder, 'work/shown'));
+    rmSync(join(guest.folder, 'work/fifo'));
   });
 
   it('mounts memory where it is asked to', async () => {
@@ -108,7 +123,7 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
       (await guest.run(['sh', '-c', 'stat -f -c %T /work/memory; stat -c %a /work/memory'])).stdout,
     ).toBe('tmpfs\n1777\n');
     // A workload has not the capability.
-    expect((await guest.run(['/.sand/bin/sand-relay', 'tmpfs', '/work/deep', '0755'])).code).toBe(1);
+    expect((await guest.run(['/.sand/bin/sand-relay', 'tmpfs', '/work/deep', '0755', ''])).code).toBe(1);
   });
 
   it('tells what it finds, a line each', async () => {

@@ -39,7 +39,7 @@ describe('arguments', () => {
     expect(signalArguments('a', 'KILL')).toEqual(['signal', 'a', 'KILL']);
     expect(plantArguments([1, 65_535])).toEqual(['plant', '1', '65535']);
     expect(putArguments({ path: '/f', mode: 0o44, user: '1:2' })).toEqual(['put', '/f', '0044', '1:2']);
-    expect(tmpfsArguments({ path: '/t', mode: 0o1777, user: '5' })).toEqual(['tmpfs', '/t', '1777', '5']);
+    expect(tmpfsArguments({ path: '/t', mode: 0o1777, user: 'me' })).toEqual(['tmpfs', '/t', '1777', 'me']);
   });
 
   it('carry variables under a prefix, so that none is one of the program itself', () => {
