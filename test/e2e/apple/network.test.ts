@@ -108,7 +108,7 @@ ${more}`;
 
     it(`${CROWD} downloads at one time all come`, async () => {
       const before = origins.requests.length;
-      const { stdout } = await world.exec(
+      const { stdout, stderr } = await world.exec(
         'net',
         `python3 load.py crowd ${ALLOWED} ${origins.httpPort} ${CROWD}`,
       );
