@@ -2,17 +2,11 @@
  * What sand itself adds to a guest of Apple's `container`, on the emulator: the time of a start in which no call of the
  * tool runs, how many calls there are, and what the relay carries beside the linux backend's link. Needs root.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import {
-  EMULATOR_BIN,
-  endEmulator,
-  registerImage,
-  setEmulator,
-} from '../test/emulators/container/emulation.ts';
 import { buildPackage } from './built-package.ts';
 import { median, pairedRatio } from './statistics.ts';
 import { formatFigure, formatRatio, formatTable, type Table } from './table.ts';
@@ -27,6 +21,8 @@ const MAX_ROUNDS = 10;
 const MIB = 1024 * 1024;
 const DOWNLOAD_MIB = 64;
 const SETUPS = 300;
+/** A program of its own, as the tool that it stands for is. */
+const EMULATOR = new URL('../test/emulators', import.meta.url).pathname;
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const IMAGE = 'docker.io/library/debian:stable-slim';
 const BACKENDS = ['apple-container', 'linux'] as const;
@@ -90,7 +86,6 @@ export async function run(): Promise<void> {
     for (let round = 0; round < 1 || (round < MAX_ROUNDS && performance.now() < deadline); round += 1)
       for (const backend of BACKENDS) await measure(place, backend, port, figures[backend]);
   } finally {
-    await endEmulator(place.home);
     origin.close();
   }
   process.stdout.write(formatTable(startTable(figures)));
@@ -101,7 +96,6 @@ export async function run(): Promise<void> {
 interface Place {
   readonly sand: string;
   readonly workspace: string;
-  readonly home: string;
   readonly log: string;
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -110,19 +104,17 @@ function layOut(folder: string): Place {
   for (const one of ['workspace', 'home', 'state', 'config', 'cache', 'tools']) mkdirSync(join(folder, one));
   const home = join(folder, 'home');
   const log = join(folder, 'calls');
-  setEmulator(home, {});
-  registerImage(home, IMAGE, { root: '/', config: { Env: [`PATH=${SYSTEM_PATH}`], Cmd: ['sh'] } });
+  execFileSync(process.execPath, [join(EMULATOR, 'container/prepare.ts'), home, IMAGE], { stdio: 'pipe' });
   const tool = join(folder, 'tools/container');
   // Milliseconds since the epoch, when each call began and when it ended.
   writeFileSync(
     tool,
-    `#!/bin/sh\nfrom=$(date +%s%3N)\n"${EMULATOR_BIN}/container" "$@"\ncode=$?\necho "$from $(date +%s%3N) $1" >> "${log}"\nexit $code\n`,
+    `#!/bin/sh\nfrom=$(date +%s%3N)\n"${EMULATOR}/bin/container" "$@"\ncode=$?\necho "$from $(date +%s%3N) $1" >> "${log}"\nexit $code\n`,
   );
   chmodSync(tool, 0o755);
   return {
     sand: buildPackage(folder),
     workspace: join(folder, 'workspace'),
-    home,
     log,
     environment: {
       PATH: SYSTEM_PATH,

