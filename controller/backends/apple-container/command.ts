@@ -169,26 +169,28 @@ async function codeOf(
   isStopped: boolean,
 ): Promise<number> {
   if (exitCode !== null && !AMBIGUOUS.has(exitCode)) return exitCode;
-  let state: RelayStatus = { state: 'unknown' };
+  let state: RelayStatus | null = null;
   for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt++) {
     state = await statusOf(container, id);
-    if (state.state === 'exited') return state.code;
-    if (state.state === 'unknown') break;
+    if (state?.state === 'exited') return state.code;
+    if (state?.state === 'unknown') break;
     // The tool has given up, and the command goes on without it.
-    if (attempt === STATUS_ATTEMPTS / 2) await askRelay({ container, words: signalArguments(id, 'KILL') });
+    if (state !== null && attempt === STATUS_ATTEMPTS / 2)
+      await askRelay({ container, words: signalArguments(id, 'KILL') });
     await pause(STATUS_PAUSE_MS);
   }
   if (isStopped) return 137;
   throw new SandError(
     'guest-failed',
-    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state.state === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
+    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state?.state === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
     'read what container printed above, and run `sand doctor --backend apple-container`',
   );
 }
 
-async function statusOf(container: string, id: string): Promise<RelayStatus> {
+/** Null where the tool or the relay did not answer, which may be another time. */
+async function statusOf(container: string, id: string): Promise<RelayStatus | null> {
   const output = await askRelay({ container, words: statusArguments(id) }).catch(() => null);
-  return (output?.exitCode === 0 ? parseStatus(output.stdout) : null) ?? { state: 'unknown' };
+  return output?.exitCode === 0 ? parseStatus(output.stdout) : null;
 }
 
 function pause(ms: number): Promise<void> {
