@@ -10,6 +10,8 @@ export interface RelayHeader {
 export type RelayHandler = (socket: Socket, header: RelayHeader, first: Buffer) => void;
 
 const FIXED_BYTES = 16;
+/** Version 2, command LOCAL. */
+const LOCAL = 0x20;
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 
 function address(bytes: Buffer): string {
@@ -49,6 +51,8 @@ export async function listenAt(path: string, handler: RelayHandler): Promise<Ser
     socket.on('error', () => socket.destroy());
     const take = (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk]);
+      // The relay's own, which it holds for as long as it lives.
+      if (bytes.length >= FIXED_BYTES && bytes[12] === LOCAL) return void socket.off('data', take).resume();
       const read = readHeader(bytes);
       if (read === null) return;
       socket.off('data', take);
