@@ -13,7 +13,7 @@ export interface NamedAttempt {
   readonly attempt: RelayAttempt;
 }
 
-/** What was seen of each, by its name. */
+/** What was seen of each, by its name; nothing of a list that is empty. */
 export type NamedObservations = ReadonlyMap<string, readonly RelayObservation[]>;
 
 /** For a file that the guest can read. */
@@ -32,8 +32,13 @@ export function parseNamedProbe(output: string): NamedObservations | null {
   const found = new Map<string, RelayObservation[]>();
   for (const line of lines.slice(0, -1)) {
     const [, id, rest] = /^as ([A-Za-z0-9-]{1,80}) (.*)$/.exec(line) ?? [];
-    const observation = rest === undefined ? null : parseObservation(rest);
-    if (id === undefined || observation === null) return null;
+    if (id === undefined || rest === undefined) return null;
+    if (rest === 'nothing' && !found.has(id)) {
+      found.set(id, []);
+      continue;
+    }
+    const observation = parseObservation(rest);
+    if (observation === null) return null;
     found.set(id, [...(found.get(id) ?? []), observation]);
   }
   return found;

@@ -21,7 +21,7 @@ export const RELAY_LIMITS = {
   /** Paths held or protected. */
   paths: 256,
   /** Attempts of one `probe`. */
-  attempts: 128,
+  attempts: 160,
   /** Characters of one output of the program that are read; `tried` and `probe` stay far below. */
   outputCharacters: 262_144,
   /** Lines of one output. */

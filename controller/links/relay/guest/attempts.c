@@ -366,7 +366,7 @@ static bool try_attack(int count, char **words, struct answer *answer) {
   return true;
 }
 
-/* Puts a name before each line of an answer, which moves to the end of its room meanwhile. */
+/* Puts a name before each line of an answer; of an empty list, `nothing` says that it was looked at. */
 static bool name_lines(const char *name, char *text, size_t size) {
   static char plain[PROBE_LINE * 4];
   struct answer named = {.text = text, .size = size};
@@ -376,6 +376,7 @@ static bool name_lines(const char *name, char *text, size_t size) {
   text[0] = '\0';
   char *at = plain;
   for (char *line; (line = next_line(&at)) != NULL;) add(&named, before, line);
+  if (text[0] == '\0') add(&named, before, "nothing");
   return true;
 }
 

@@ -62,7 +62,7 @@ enum {
   /* A passwd or group file; more is not read. */
   USERS_BYTES = 1 << 20,
   /* At the same time; `sand verify` has a hundred. */
-  PROBES = 128,
+  PROBES = 160,
   PROBE_LINE = 1024,
 };
 
