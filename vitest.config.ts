@@ -37,6 +37,7 @@ const LONG = [
     'resources',
     'tools',
     'unified',
+    'verify/verify',
     'vm',
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
