@@ -1,5 +1,4 @@
 /** `sand verify`: runs the attacks in a guest of this machine and prints what came of each. Decides the exit code alone. */
-import { escapeJson } from '../../audit/escape.ts';
 import { processSignals } from '../run/signals.ts';
 import type { Row } from '../verify/attack.ts';
 import { exitCodeOf } from '../verify/judgement.ts';
@@ -24,6 +23,6 @@ export async function runVerify(command: VerifyCommand): Promise<number> {
   const attack =
     command.attack ?? (() => verifyConfinement({ backend, image, environ, signals: processSignals(false) }));
   const rows = await attack();
-  command.write(command.json ? escapeJson(formatJson(rows)) : formatTable(rows, backend));
+  command.write(command.json ? formatJson(rows) : formatTable(rows, backend));
   return exitCodeOf(rows);
 }

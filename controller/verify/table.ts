@@ -1,5 +1,5 @@
 /** The table of `sand verify`: what is open first, then what could not be told, then what held; a line or two each. Pure. */
-import { clipText, escapeTerminal } from '../../audit/escape.ts';
+import { clipText, escapeJson, escapeTerminal } from '../../audit/escape.ts';
 import type { Row } from './attack.ts';
 
 const WIDTH = 100;
@@ -29,7 +29,7 @@ export function formatTable(rows: readonly Row[], backend: string): string {
 }
 
 export function formatJson(rows: readonly Row[]): string {
-  return `${JSON.stringify(rows)}\n`;
+  return `${escapeJson(JSON.stringify(rows))}\n`;
 }
 
 function labelOf({ verdict, must }: Row): Label {

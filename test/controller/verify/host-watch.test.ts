@@ -28,7 +28,7 @@ async function heardFrom(socket: Socket, said = ''): Promise<string> {
   socket.setEncoding('latin1').on('data', (text: string) => {
     heard += text;
   });
-  socket.write(said);
+  if (said !== '') socket.write(said);
   await once(socket, 'close');
   return heard;
 }
