@@ -12,6 +12,16 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
+/** Units whose guests take their time: each call of an emulated tool is a process of its own, and a dead host is waited for. */
+const SLOW_UNITS = [
+  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map(
+    (name) => `test/emulators/container-${name}.test.ts`,
+  ),
+  ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
+    (name) => `test/controller/links/relay/${name}.test.ts`,
+  ),
+];
+
 const units = {
   plugins: [withoutGuard(removed)],
   test: {
@@ -21,7 +31,7 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**'],
+    exclude: ['test/e2e/**', 'node_modules/**', ...SLOW_UNITS],
   },
 };
 
@@ -55,7 +65,14 @@ const e2e = {
 };
 
 const long = {
-  test: { ...e2e.test, name: 'long', include: LONG, exclude: [], sequence: { groupOrder: 2 } },
+  test: {
+    ...e2e.test,
+    name: 'long',
+    include: [...LONG, ...SLOW_UNITS],
+    exclude: [],
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup],
+    sequence: { groupOrder: 2 },
+  },
 };
 
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */

@@ -68,11 +68,11 @@ export function evidenceOf({ host, seen = {}, events, observations, logProblem }
 }
 
 export function failed(errno: number): RelayObservation {
-  return { kind: 'try', name: 'x', outcome: 'failed', errno };
+  return { kind: 'try', name: 'x', argument: null, outcome: 'failed', errno };
 }
 
 export function worked(): RelayObservation {
-  return { kind: 'try', name: 'x', outcome: 'worked', errno: 0 };
+  return { kind: 'try', name: 'x', argument: null, outcome: 'worked', errno: 0 };
 }
 
 export function sent(answer: string): RelayObservation {

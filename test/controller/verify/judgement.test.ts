@@ -51,7 +51,7 @@ describe('fail closed', () => {
 
   it('holds no attempt that was killed or did not end', () => {
     for (const outcome of ['died', 'timeout'] as const) {
-      const gone = { kind: 'try', name: 'x', outcome, errno: 0 } as const;
+      const gone = { kind: 'try', name: 'x', argument: null, outcome, errno: 0 } as const;
       expect(judged('raw-socket', { seen: { 'raw-socket': [gone] } })).toBe('untold');
       expect(judged('udp-203-0-113-7-443', { seen: { 'udp-203-0-113-7-443': [gone] }, events: [] })).toBe(
         'untold',

@@ -25,7 +25,7 @@ describe('what they print', () => {
         { kind: 'interface', text: 'eth0' },
       ],
       s: [{ kind: 'send', outcome: 'timeout', answer: '' }],
-      h: [{ kind: 'try', name: 'holds', outcome: 'died', errno: 0 }],
+      h: [{ kind: 'try', name: 'holds', argument: '/x', outcome: 'died', errno: 0 }],
     });
   });
 
