@@ -43,7 +43,8 @@ export function createGround(home: string): Ground {
   const workspace = join(root, 'workspace');
   const programFolder = join(root, 'program');
   const policyPath = join(workspace, PROTECTED.policy);
-  const secretPaths = [join(root, 'secret'), join(home, `.sand-verify-${secret.slice(0, 8)}`)];
+  const homeSecret = join(home, `.sand-verify-${secret.slice(0, 8)}`);
+  const secretPaths = [join(root, 'secret')];
   const remove = () => {
     rmSync(root, { recursive: true, force: true });
     for (const path of secretPaths) rmSync(path, { force: true });
@@ -62,7 +63,8 @@ export function createGround(home: string): Ground {
     plant('.git/HEAD', 'ref: refs/heads/main\n');
     plant(PROTECTED.project, 'version: 1\n');
     plant(PROTECTED.policy, 'version: 1\n');
-    for (const path of secretPaths) writeFileSync(path, `${secret}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(join(root, 'secret'), `${secret}\n`, { mode: 0o600, flag: 'wx' });
+    if (isWritten(homeSecret, `${secret}\n`)) secretPaths.push(homeSecret);
   } catch (error) {
     remove();
     throw error;
@@ -82,6 +84,16 @@ export function createGround(home: string): Ground {
       ]),
     remove,
   };
+}
+
+/** Some homes cannot be written; then there is none to look for. */
+function isWritten(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function changeOf(path: string, text: string): string | null {

@@ -46,7 +46,7 @@ export interface WatchPlan {
   readonly token: string;
 }
 
-/** Raises `port-refused` where this host has no ports left. */
+/** Raises `port-in-use` where this host has no ports left. */
 export async function createHostWatch({ socketPath, allowedName, token }: WatchPlan): Promise<HostWatch> {
   const visits: Visit[] = [];
   const questions: string[] = [];
@@ -83,7 +83,7 @@ export async function createHostWatch({ socketPath, allowedName, token }: WatchP
   } catch (error) {
     await close();
     throw new SandError(
-      'port-refused',
+      'port-in-use',
       `a listener of sand verify cannot be opened: ${error instanceof Error ? error.message : String(error)}`,
       'end what holds the ports of this machine, and run it again',
       { cause: error },
