@@ -2,18 +2,32 @@
  * `npm run bench -- NAME...`: runs the named benchmarks one after the other; without a name it lists them.
  * What each measures, and how, is its own file's.
  */
+import * as apple from './apple.ts';
 import * as attribution from './attribution.ts';
 import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
 import * as ci from './ci.ts';
 import * as dns from './dns.ts';
+import * as ethernet from './ethernet.ts';
 import * as page from './page.ts';
 import * as policy from './policy.ts';
 import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, ci, refusal, audit, page, attribution, proxy, dns, policy];
+const BENCHES: readonly Bench[] = [
+  startup,
+  ci,
+  refusal,
+  audit,
+  page,
+  attribution,
+  proxy,
+  dns,
+  ethernet,
+  apple,
+  policy,
+];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

@@ -20,6 +20,7 @@ import { addPolicy } from './policy/program.ts';
 import { addRun, addSupervise, list, PARENT_HELP, UPSTREAM_HELP } from './run-program.ts';
 import { addSsh } from './ssh-program.ts';
 import { addVerify } from './verify-program.ts';
+import { addVolume } from './volume-program.ts';
 import type { WhyOptions } from './why.ts';
 
 type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
@@ -57,6 +58,7 @@ export function createProgram(context: ProgramContext): Command {
   addPhase(program, context);
   addAsk(program, context);
   addImage(program, context);
+  addVolume(program, context);
   addGateway(program, context);
   addDoctor(program, context);
   addVerify(program, context);

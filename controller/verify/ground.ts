@@ -38,7 +38,7 @@ export interface Ground {
 
 /** Raises what the disk raises; then nothing of it is left. */
 export function createGround(home: string): Ground {
-  const root = realpathSync(mkdtempSync(join(tmpdir(), 'sand-verify-')));
+  const root = realpathSync.native(mkdtempSync(join(tmpdir(), 'sand-verify-')));
   const secret = randomBytes(16).toString('hex');
   const workspace = join(root, 'workspace');
   const programFolder = join(root, 'program');

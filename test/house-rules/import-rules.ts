@@ -120,11 +120,16 @@ const NODE_FORBIDDEN: Readonly<Record<SourceArea, readonly string[]>> = {
   controller: [],
 };
 
-/** Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, which needs no more. */
+/**
+ * Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, which needs no more, softnet
+ * blocks in a thread, and a brief tool is waited for on the spot.
+ */
 const SPAWNERS: readonly string[] = [
+  'controller/links/ethernet/softnet/softnet.ts',
   'controller/links/namespace/dialling.ts',
   'controller/links/namespace/link.ts',
   'controller/links/namespace/planter.ts',
+  'controller/process/brief-tool.ts',
   'controller/process/supervisor-process.ts',
 ];
 
