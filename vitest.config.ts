@@ -56,6 +56,7 @@ const LONG = [
     'resources',
     'tools',
     'unified',
+    'verify/verify',
     'vm',
     'volumes',
   ],

@@ -19,6 +19,7 @@ import { addMetrics, METRICS_HELP } from './metrics-program.ts';
 import { addPolicy } from './policy/program.ts';
 import { addRun, addSupervise, list, PARENT_HELP, UPSTREAM_HELP } from './run-program.ts';
 import { addSsh } from './ssh-program.ts';
+import { addVerify } from './verify-program.ts';
 import { addVolume } from './volume-program.ts';
 import type { WhyOptions } from './why.ts';
 
@@ -60,6 +61,7 @@ export function createProgram(context: ProgramContext): Command {
   addVolume(program, context);
   addGateway(program, context);
   addDoctor(program, context);
+  addVerify(program, context);
   addCompletion(program, context);
   addSupervise(program, context);
   return program;

@@ -17,6 +17,7 @@ export const PROC_READERS: Readonly<Record<string, string>> = {
   'controller/backends/apple-container/checks.ts': 'none: it is the Linux guest that reads it',
   'controller/run/host-places.ts': 'the name of a folder, which is refused',
   'controller/run/reserved-targets.ts': 'the name of a folder of the guest',
+  'controller/verify/guest-attacks.ts': 'a path that a Linux guest is to try',
 };
 
 /** Images are unpacked for Linux guests; what reads a backend's guest by its own /proc is in that backend's folder. */

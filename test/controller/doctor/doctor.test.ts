@@ -27,7 +27,9 @@ describe('sand doctor', () => {
   it('prints one line a check, and ends with 0 when none failed', async () => {
     const { code, text } = await run(async () => [ok('bubblewrap', '0.8.0')]);
     expect(code).toBe(0);
-    expect(text).toBe('ok   Node 24.0.0\nok   bubblewrap 0.8.0\nwarn clock: is slow\n');
+    expect(text).toBe(
+      'ok   Node 24.0.0\nok   bubblewrap 0.8.0\nwarn clock: is slow\nok   confinement can be tried → sand verify --backend linux\n',
+    );
   });
 
   it('ends with 1 when any check failed, and prints its remedy', async () => {
