@@ -1152,8 +1152,8 @@ async function createSandProgram(request) {
   return start(outside(path, workspace));
 }
 function outside(path, workspace) {
-  const real = realpathSync(path);
-  if (!real.startsWith(`${realpathSync(workspace)}/`)) return real;
+  const real = realpathSync.native(path);
+  if (!real.startsWith(`${realpathSync.native(workspace)}/`)) return real;
   throw new ActionFailure(
     "usage",
     `${path} lies in the workspace, which guests can write`,
@@ -1174,7 +1174,7 @@ async function install({ spec, folder, environment }) {
   const npm = { argv: ["npm", "install", ...flags, spec], cwd: place, environment };
   const { code: code2, stderr } = await ask(npm, LIMITS.installMs);
   const path = join4(place, "node_modules/.bin/sand");
-  if (code2 === 0 && isExecutable(path)) return start(realpathSync(path));
+  if (code2 === 0 && isExecutable(path)) return start(realpathSync.native(path));
   throw new ActionFailure(
     "tool-failed",
     `npm did not install ${spec}: ${stderr.trim().slice(0, 1e3)}`,
