@@ -34,7 +34,7 @@ export interface Runtime {
     stdio: Stdio,
   ): Promise<RunningProcess>;
   /** To the entrypoint. */
-  signal(container: Container, signal: NodeJS.Signals): void;
+  signal(container: Container, signal: NodeJS.Signals): void | Promise<void>;
   /** Resolves when nothing of the guest is left: ends it at once, after it was given its time by the verb. */
   stop(container: Container): Promise<void>;
   /** Where the guest's files can be read from the host, for `copy`. */
