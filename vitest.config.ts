@@ -52,12 +52,15 @@ const LONG = [
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
+/** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
+const MACHINES = ['test/e2e/apple/machine.test.ts'];
+
 const e2e = {
   test: {
     ...common,
     name: 'e2e',
     include: ['test/e2e/**/*.test.ts'],
-    exclude: LONG,
+    exclude: [...LONG, ...MACHINES],
     globalSetup: ['test/e2e/package.ts'],
     sequence: { groupOrder: 1 },
   },
@@ -74,9 +77,21 @@ const long = {
   },
 };
 
+const vm = {
+  test: {
+    ...e2e.test,
+    name: 'vm',
+    include: MACHINES,
+    exclude: [],
+    maxWorkers: 1,
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/apple/machine-kernel.ts'],
+    sequence: { groupOrder: 3 },
+  },
+};
+
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */
 function projects() {
-  if (process.platform === 'linux') return [units, e2e, long];
+  if (process.platform === 'linux') return [units, e2e, long, vm];
   if (process.env.CI) throw new Error('the end-to-end tests need Linux, and CI must run them');
   console.log(`skipped: the end-to-end tests need Linux, and this is ${process.platform}`);
   return [units];
