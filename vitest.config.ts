@@ -22,6 +22,9 @@ const SLOW_UNITS = [
   ),
 ];
 
+/** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
+const MACHINES = ['test/e2e/apple/machine.test.ts', 'test/emulators/container-machine.test.ts'];
+
 const units = {
   plugins: [withoutGuard(removed)],
   test: {
@@ -31,7 +34,7 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**', ...SLOW_UNITS],
+    exclude: ['test/e2e/**', 'node_modules/**', ...SLOW_UNITS, ...MACHINES],
   },
 };
 
@@ -51,9 +54,6 @@ const LONG = [
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
-
-/** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
-const MACHINES = ['test/e2e/apple/machine.test.ts'];
 
 const e2e = {
   test: {
