@@ -1,5 +1,5 @@
 /**
- * What a runtime of guests does for the verbs. One is there, `namespaces`; another is a folder beside it and a line here.
+ * What a runtime of guests does for the verbs. Those that are there stand in `runtimes.ts`.
  * A runtime knows nothing of the command line, and a verb nothing of how a guest comes about.
  */
 import type { Container, Process, RunState } from '../containers.ts';

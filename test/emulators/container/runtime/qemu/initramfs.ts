@@ -18,10 +18,10 @@ import { fileURLToPath } from 'node:url';
 import { runTool } from '../../host-tool.ts';
 import { CACHE, type Kernel } from './kernel.ts';
 import { PLACES } from './machine.ts';
+import { BUSYBOX } from './parts.ts';
 
 const AGENT = fileURLToPath(new URL('agent.c', import.meta.url));
 const ENTRY = fileURLToPath(new URL('../namespaces/entry.c', import.meta.url));
-const BUSYBOX = '/bin/busybox';
 const FOLDERS = ['bin', 'dev', 'modules', 'proc', 'root', 'sys'];
 
 /** A root that lies over the first one, since that can be left by no pivot. */
@@ -63,7 +63,7 @@ export function initramfsFor(kernel: Kernel): string {
     ] as const)
       runTool('cc', '-O1', '-static', '-o', join(tree, name), source);
     cpSync(kernel.modules, join(tree, 'modules'), { recursive: true });
-    const pack = 'cd "$1" && find . | /bin/busybox cpio -o -H newc >"$2"';
+    const pack = `cd "$1" && find . | ${BUSYBOX} cpio -o -H newc >"$2"`;
     execFileSync('sh', ['-c', pack, 'sh', tree, join(work, 'packed')], { stdio: 'pipe' });
     renameSync(join(work, 'packed'), made);
   } finally {

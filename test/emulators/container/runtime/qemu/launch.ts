@@ -19,17 +19,16 @@ import { listenForCalls } from './control.ts';
 import { initramfsFor } from './initramfs.ts';
 import { findKernel } from './kernel.ts';
 import { planMachine, planMachineGuest, planShare, type Share, SOCKET_NAMES, sharesOf } from './machine.ts';
+import { FILE_SERVER, missingParts } from './parts.ts';
 import { carry, type Port } from './port.ts';
 
 const SHARE_MS = 30_000;
 const POLL_MS = 20;
-/** With it come those of Debian's packages of QEMU 7 and of later ones. */
-const FILE_SERVERS = ['/usr/lib/qemu/virtiofsd', '/usr/libexec/virtiofsd'];
 
 export const launchMachine: Launch = async (settings, container, sockets, request) => {
+  const missing = missingParts();
   const kernel = findKernel();
-  if (kernel === null)
-    throw new Failure('there is no kernel for machines: run the project `vm` of tests once');
+  if (kernel === null || missing.length > 0) throw new Failure(`a machine has no ${missing.join(', no ')}`);
   const mounts = sortMounts(container, settings, sockets);
   const parts = partsOf(container, settings, mounts);
   const socketSources = mounts.relays.map(({ listenName }) => join(sockets, listenName));
@@ -70,10 +69,8 @@ function endOf(child: ChildProcess): Promise<null> {
 }
 
 async function serveFiles(share: Share, workFolder: string): Promise<void> {
-  const program = FILE_SERVERS.find((path) => existsSync(path));
-  if (program === undefined) throw new Failure('there is no virtiofsd');
   mkdirSync(workFolder, { recursive: true });
-  const server = spawnTied(planShare(share, workFolder, program));
+  const server = spawnTied(planShare(share, workFolder, FILE_SERVER));
   const deadline = Date.now() + SHARE_MS;
   while (!existsSync(SOCKET_NAMES.share(share.tag))) {
     if (Date.now() > deadline || server.exitCode !== null)

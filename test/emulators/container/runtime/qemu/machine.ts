@@ -2,6 +2,7 @@
 import type { GuestParts } from '../namespaces/plan.ts';
 import { planGuest } from '../namespaces/plan.ts';
 import type { Kernel } from './kernel.ts';
+import { EMULATOR } from './parts.ts';
 
 /** In the guest's machine; see `initramfs.ts`. */
 export const PLACES = { system: '/shares/system', files: '/shares/files', sockets: '/sockets' } as const;
@@ -90,7 +91,7 @@ export function planMachine(
 ): readonly string[] {
   const ports = [null, ...modes];
   return [
-    ...['tied', 'env', 'PATH=/usr/bin:/bin', 'exec', 'qemu-system-x86_64'],
+    ...['tied', 'env', 'PATH=/usr/bin:/bin', 'exec', EMULATOR],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
     ...['-nic', 'none', '-machine', 'q35', '-accel', 'tcg', '-cpu', 'max', '-smp', '1'],
     ...['-m', `${MEMORY_MIB}M`, '-numa', 'node,memdev=memory'],
