@@ -20,6 +20,9 @@ const LONG_UNITS = [
   ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
 ].map((name) => `test/${name}.test.ts`);
 
+/** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
+const MACHINES = ['test/e2e/apple/machine.test.ts', 'test/emulators/container-machine.test.ts'];
+
 const units = {
   plugins: [withoutGuard(removed)],
   test: {
@@ -29,7 +32,7 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**', ...LONG_UNITS],
+    exclude: ['test/e2e/**', 'node_modules/**', ...LONG_UNITS, ...MACHINES],
   },
 };
 
@@ -72,7 +75,7 @@ const e2e = {
     ...common,
     name: 'e2e',
     include: ['test/e2e/**/*.test.ts'],
-    exclude: LONG,
+    exclude: [...LONG, ...MACHINES],
     globalSetup: ['test/e2e/package.ts'],
     sequence: { groupOrder: 1 },
   },
@@ -89,9 +92,21 @@ const long = {
   },
 };
 
+const vm = {
+  test: {
+    ...e2e.test,
+    name: 'vm',
+    include: MACHINES,
+    exclude: [],
+    maxWorkers: 1,
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/apple/machine-kernel.ts'],
+    sequence: { groupOrder: 3 },
+  },
+};
+
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */
 function projects() {
-  if (process.platform === 'linux') return [units, e2e, long];
+  if (process.platform === 'linux') return [units, e2e, long, vm];
   if (process.env.CI) throw new Error('the end-to-end tests need Linux, and CI must run them');
   console.log(`skipped: the end-to-end tests need Linux, and this is ${process.platform}`);
   return [units];

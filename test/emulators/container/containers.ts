@@ -82,7 +82,10 @@ export interface ContainerRecord {
 /** Written by the helper. */
 export interface RunState {
   readonly helper: ProcessIdentity;
+  /** What ends the guest when it is killed. */
   readonly init: ProcessIdentity;
+  /** The entrypoint's number where the guest's processes have theirs: this machine's, or one of its own. */
+  readonly guestPid: number;
   readonly startedDate: string;
 }
 

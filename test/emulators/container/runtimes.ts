@@ -2,10 +2,11 @@
 import type { Builder } from './building.ts';
 import { namespaceBuilder } from './runtime/namespaces/builder.ts';
 import { namespaces } from './runtime/namespaces/runtime.ts';
+import { qemu } from './runtime/qemu/runtime.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import type { Settings } from './settings.ts';
 
-const RUNTIMES: Readonly<Record<Settings['runtime'], Runtime>> = { namespaces };
+const RUNTIMES: Readonly<Record<Settings['runtime'], Runtime>> = { namespaces, qemu };
 
 export function runtimeOf({ runtime }: Settings): Runtime {
   return RUNTIMES[runtime];

@@ -28,6 +28,8 @@ export const GUEST_FAULTS = [
   'slow-pull',
 ] as const;
 
+export const RUNTIME_NAMES = ['namespaces', 'qemu'] as const;
+
 export type FaultName = (typeof CALL_FAULTS)[number] | (typeof GUEST_FAULTS)[number];
 
 export interface Fault {
@@ -49,7 +51,7 @@ export interface Fault {
 
 export interface Settings {
   readonly version: string;
-  readonly runtime: 'namespaces';
+  readonly runtime: (typeof RUNTIME_NAMES)[number];
   readonly server: 'up' | 'down';
   readonly faults: readonly Fault[];
 }
@@ -66,7 +68,7 @@ export function readSettings(home: Home): Settings {
     refuseOthers('emulator.json: faults', [fault.fault], [...CALL_FAULTS, ...GUEST_FAULTS]);
   }
   const runtime = raw.runtime ?? 'namespaces';
-  refuseOthers('emulator.json: runtime', [runtime], ['namespaces']);
+  refuseOthers('emulator.json: runtime', [runtime], RUNTIME_NAMES);
   return { version: raw.version ?? '1.2.2', runtime, server: raw.server ?? 'up', faults };
 }
 

@@ -138,7 +138,7 @@ async function stopContainer(call: Call, { id }: Container, seconds: number): Pr
     const container = findContainer(call.home, id);
     if (container === null || container.running === null) return;
     const runtime = runtimeOf(call.settings);
-    runtime.signal(
+    await runtime.signal(
       container,
       signalName(optionValue(call, '--signal') ?? container.configuration.stopSignal ?? 'SIGTERM'),
     );
@@ -153,7 +153,7 @@ export async function kill(call: Call): Promise<number> {
     const container = requireRunning(call.home, id);
     const runtime = runtimeOf(call.settings);
     if (signal === 'SIGKILL') await runtime.stop(container);
-    else runtime.signal(container, signal);
+    else await runtime.signal(container, signal);
   });
 }
 

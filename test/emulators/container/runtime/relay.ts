@@ -4,8 +4,9 @@
  * accepting for good. Which sockets there are is decided elsewhere.
  */
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { basename, dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
 
 export interface Relay {
   /** Of this process's working directory, which must be a short way to it: a socket's path has 107 bytes. */
@@ -17,13 +18,7 @@ export interface Relay {
 export function startRelay({ listenName, hostPath }: Relay): Promise<void> {
   const mode = statSync(hostPath).mode & 0o777;
   return new Promise((resolve, reject) => {
-    let isDead = false;
-    const held: Socket[] = [];
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (guest) => {
-      // As after the end of accepting: the kernel takes the connection, and nothing ever comes of it.
-      if (isDead) held.push(guest);
-      else relayOne(guest, hostPath, () => (isDead = true));
-    });
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, relayTo(hostPath));
     server.once('error', reject);
     server.listen(listenName, () => {
       chmodSync(listenName, mode);
@@ -32,7 +27,18 @@ export function startRelay({ listenName, hostPath }: Relay): Promise<void> {
   });
 }
 
-function relayOne(guest: Socket, hostPath: string, onRefused: () => void): void {
+/** What becomes of each connection of the guest. */
+export function relayTo(hostPath: string): (guest: Duplex) => void {
+  let isDead = false;
+  const held: Duplex[] = [];
+  return (guest) => {
+    // As after the end of accepting: the kernel takes the connection, and nothing ever comes of it.
+    if (isDead) held.push(guest);
+    else relayOne(guest, hostPath, () => (isDead = true));
+  };
+}
+
+function relayOne(guest: Duplex, hostPath: string, onRefused: () => void): void {
   // A path of any length is dialled through its folder.
   const folder = openFolder(hostPath);
   if (folder === null) {

@@ -1,5 +1,5 @@
 /**
- * What a runtime of guests does for the verbs. One is there, `namespaces`; another is a folder beside it and a line here.
+ * What a runtime of guests does for the verbs. Those that are there stand in `runtimes.ts`.
  * A runtime knows nothing of the command line, and a verb nothing of how a guest comes about.
  */
 import type { Container, Process, RunState } from '../containers.ts';
@@ -34,7 +34,7 @@ export interface Runtime {
     stdio: Stdio,
   ): Promise<RunningProcess>;
   /** To the entrypoint. */
-  signal(container: Container, signal: NodeJS.Signals): void;
+  signal(container: Container, signal: NodeJS.Signals): void | Promise<void>;
   /** Resolves when nothing of the guest is left: ends it at once, after it was given its time by the verb. */
   stop(container: Container): Promise<void>;
   /** Where the guest's files can be read from the host, for `copy`. */

@@ -4,8 +4,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Builder, BuildStep } from '../../building.ts';
 import { capabilityMask } from '../../capabilities.ts';
+import { follow, stdioFor } from '../child.ts';
+import { endsOf } from '../ends.ts';
 import type { RunningProcess, Stdio } from '../runtime.ts';
-import { follow, stdioFor } from './child.ts';
 import { rootParts } from './parts.ts';
 import { planBuildRun, planRoot } from './plan.ts';
 import { entryProgram } from './program.ts';
@@ -67,5 +68,5 @@ async function copy(step: BuildStep, sources: readonly string[], destination: st
 
 async function start(steps: readonly string[]): Promise<RunningProcess> {
   const child = spawn(entryProgram(), steps, { cwd: '/', env: {}, stdio: stdioFor(ATTACHED, false) });
-  return follow(child, ATTACHED);
+  return follow(endsOf(child), ATTACHED);
 }

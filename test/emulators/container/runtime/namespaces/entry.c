@@ -395,6 +395,12 @@ static int step(char **words, int left) {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("unshare", "private");
     return 1;
   }
+  /* All but the network: the machine has no other guest. */
+  if (IS("unshare-guest", 0)) {
+    if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID)) die(name, "");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die(name, "private");
+    return 1;
+  }
   if (IS("unshare-files", 0)) {
     if (unshare(CLONE_NEWNS | CLONE_NEWPID)) die(name, "");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die(name, "private");

@@ -6,7 +6,7 @@ import type { Container, Mount } from '../../containers.ts';
 import { Failure } from '../../failure.ts';
 import { faultsNamed, type Settings } from '../../settings.ts';
 import type { Relay } from '../relay.ts';
-import type { GuestParts, RootParts } from './plan.ts';
+import type { GuestParts, KernelLack, RootParts } from './plan.ts';
 import { findUser } from './users.ts';
 
 /** What of the host's own system is an image; everything else at the top is somebody's, and hidden. */
@@ -29,6 +29,14 @@ const EMPTIED = [
 export function capabilitiesOf({ configuration }: Container, settings: Settings): bigint {
   const lost = faultsNamed(settings, 'drop-capability').map(({ value }) => normalizeCapability(value ?? ''));
   return capabilityMask(configuration.capAdd, [...configuration.capDrop, ...lost]);
+}
+
+/** AF_VSOCK is a family without namespaces: it would reach whatever this machine runs on, which is not what a guest's reaches. */
+export function kernelLacksOf(settings: Settings): readonly KernelLack[] {
+  return [
+    ...(faultsNamed(settings, 'no-netfilter').length > 0 ? (['no-netfilter'] as const) : []),
+    'no-vsock',
+  ];
 }
 
 export interface Mounts {
@@ -80,7 +88,8 @@ export function partsOf(container: Container, settings: Settings, mounts: Mounts
     tmpfs: mounts.tmpfs,
     credentials: findUser([...container.layers, imageRoot], initProcess.user, initProcess.supplementalGroups),
     capabilities: capabilitiesOf(container, settings),
-    isWithoutNetfilter: faultsNamed(settings, 'no-netfilter').length > 0,
+    kernelLacks: kernelLacksOf(settings),
+    hasNetworkOfItsOwn: true,
   };
 }
 

@@ -58,6 +58,9 @@ export interface RootParts {
   readonly emptied: readonly string[];
 }
 
+/** Steps of entry.c. */
+export type KernelLack = 'no-netfilter' | 'no-vsock';
+
 export interface GuestParts extends RootParts {
   readonly configuration: Configuration;
   /** By destination, in the order of the mounts; sources on the host without links. */
@@ -69,7 +72,10 @@ export interface GuestParts extends RootParts {
   readonly tmpfs: readonly { readonly target: string; readonly options: string }[];
   readonly credentials: Credentials;
   readonly capabilities: bigint;
-  readonly isWithoutNetfilter: boolean;
+  /** What the kernel is made to lack. */
+  readonly kernelLacks: readonly KernelLack[];
+  /** Whether the network is one of its own, since this machine's is not the guest's. */
+  readonly hasNetworkOfItsOwn: boolean;
 }
 
 /** Makes the namespaces, and runs the entrypoint as PID 1 of them; it dies with whoever runs this. */
@@ -79,7 +85,13 @@ export function planGuest(parts: GuestParts, isInteractive: boolean): readonly s
   const { initProcess } = configuration;
   return [
     ...['tied', ...(isInteractive ? ['stdin'] : []), ...(initProcess.terminal ? ['pty'] : [])],
-    ...['unshare', 'fork', 'lo', 'hostname', configuration.id.split('.')[0] ?? configuration.id],
+    ...[
+      parts.hasNetworkOfItsOwn ? 'unshare' : 'unshare-guest',
+      'fork',
+      'lo',
+      'hostname',
+      configuration.id.split('.')[0] ?? configuration.id,
+    ],
     ...planRoot(parts, root),
     ...['pivot', root],
     ...planSystem(configuration.shmSize),
@@ -100,7 +112,7 @@ export function planGuest(parts: GuestParts, isInteractive: boolean): readonly s
     ...(configuration.readonlyPaths ?? SEALED).flatMap((path) => ['seal', path]),
     ...['unpivot', 'folder', initProcess.workingDirectory],
     ...(configuration.readOnly ? ['remount', '/', 'ro'] : []),
-    ...planProcess(initProcess, parts.credentials, parts.capabilities, parts.isWithoutNetfilter),
+    ...planProcess(initProcess, parts.credentials, parts.capabilities, parts.kernelLacks),
   ];
 }
 
@@ -121,7 +133,7 @@ export function planBuildRun(
     // A file of the build alone, which is in no layer.
     ...['file', '/dev/.resolv.conf', resolver, 'bind', '/dev/.resolv.conf', '/etc/resolv.conf'],
     'unpivot',
-    ...planProcess(process, credentials, capabilities, false),
+    ...planProcess(process, credentials, capabilities, ['no-vsock']),
   ];
 }
 
@@ -131,14 +143,14 @@ export function planExec(
   process: Process,
   credentials: Credentials,
   capabilities: bigint,
-  isWithoutNetfilter: boolean,
+  kernelLacks: readonly KernelLack[],
   isInteractive: boolean,
 ): readonly string[] {
   return [
     ...(isInteractive ? ['stdin'] : []),
     ...(process.terminal ? ['pty'] : []),
     ...['join', String(init), 'fork'],
-    ...planProcess(process, credentials, capabilities, isWithoutNetfilter),
+    ...planProcess(process, credentials, capabilities, kernelLacks),
   ];
 }
 
@@ -214,7 +226,7 @@ function planProcess(
   process: Process,
   { uid, gid, groups, home }: Credentials,
   capabilities: bigint,
-  isWithoutNetfilter: boolean,
+  kernelLacks: readonly KernelLack[],
 ): readonly string[] {
   const environment = [...process.environment];
   const adds = (name: string, value: string) => {
@@ -230,9 +242,7 @@ function planProcess(
       String(soft),
       String(hard),
     ]),
-    // A family without namespaces: it would reach whatever this machine runs on, which is not what a guest's reaches.
-    'no-vsock',
-    ...(isWithoutNetfilter ? ['no-netfilter'] : []),
+    ...kernelLacks,
     ...['chdir', process.workingDirectory],
     ...['credentials', capabilities.toString(16), String(uid), String(gid), groups.join(',')],
     ...environment.flatMap((entry) => ['env', entry]),

@@ -2,10 +2,11 @@
  * Follows a process that reports on descriptor 3 in the lines of entry.c, the helper among them, and joins its bytes to this
  * process's own. When it may be left alone and what a status means to the caller is decided there.
  */
-import type { ChildProcess, StdioOptions } from 'node:child_process';
+import type { StdioOptions } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { Failure } from '../../failure.ts';
-import type { RunningProcess, Stdio } from '../runtime.ts';
+import { Failure } from '../failure.ts';
+import type { Ends } from './ends.ts';
+import type { RunningProcess, Stdio } from './runtime.ts';
 
 /** What the tool grants to output after the end. */
 const OUTPUT_MS = 3000;
@@ -18,8 +19,7 @@ export function stdioFor({ isInteractive, isAttached }: Stdio, isTerminal: boole
 }
 
 /** Calls back for each line; resolves when there will be no more. */
-export function readReport(child: ChildProcess, onLine: (word: string, rest: string) => void): Promise<void> {
-  const report = child.stdio[3];
+export function readReport({ report }: Ends, onLine: (word: string, rest: string) => void): Promise<void> {
   let text = '';
   return new Promise((resolve) => {
     report?.on('data', (chunk: Buffer) => {
@@ -43,10 +43,7 @@ export function failureOf(word: string, rest: string): Failure | null {
 }
 
 /** Resolves when the program runs, rejects with what hindered it. */
-export function follow(
-  child: ChildProcess,
-  stdio: Stdio,
-): Promise<RunningProcess & { readonly pid: number }> {
+export function follow(ends: Ends, stdio: Stdio): Promise<RunningProcess & { readonly pid: number }> {
   return new Promise((resolve, reject) => {
     let pid = 0;
     let status: number | null = null;
@@ -54,23 +51,23 @@ export function follow(
     const { promise: ended, resolve: end, reject: failEnd } = Promise.withResolvers<{ status: number }>();
     // Whoever does not attach does not wait for it.
     ended.catch(() => {});
-    const closed = readReport(child, (word, rest) => {
+    const closed = readReport(ends, (word, rest) => {
       const failure = failureOf(word, rest);
       if (failure !== null) reject(failure);
       if (word === 'started') {
         pid = Number(rest);
         // Not before: who sees output may take it that signals are listened to.
-        if (stdio.isAttached) output = passOn(child);
-        resolve({ pid, ended, resize: (rows, columns) => resize(child, rows, columns) });
-        if (stdio.isInteractive) passIn(child);
-        if (!stdio.isAttached) leave(child);
+        if (stdio.isAttached) output = passOn(ends);
+        resolve({ pid, ended, resize: (rows, columns) => resize(ends, rows, columns) });
+        if (stdio.isInteractive) passIn(ends);
+        if (!stdio.isAttached) ends.leave();
       }
       if (word === 'exited') {
         status = Number(rest);
         endWith(status, output).then(end, failEnd);
       }
     });
-    child.once('error', reject);
+    ends.onError(reject);
     closed.then(() => {
       if (pid === 0) reject(new Failure('the guest ended before it was started'));
       if (status === null) end({ status: VANISHED });
@@ -92,8 +89,8 @@ async function endWith(status: number, output: Promise<void>): Promise<{ status:
   return { status };
 }
 
-async function passOn(child: ChildProcess): Promise<void> {
-  await Promise.all([copy(child.stdout, process.stdout), copy(child.stderr, process.stderr)]);
+async function passOn({ stdout, stderr }: Ends): Promise<void> {
+  await Promise.all([copy(stdout, process.stdout), copy(stderr, process.stderr)]);
 }
 
 function copy(from: Readable | null, to: Writable): Promise<void> {
@@ -106,20 +103,12 @@ function copy(from: Readable | null, to: Writable): Promise<void> {
   });
 }
 
-function passIn(child: ChildProcess): void {
-  if (child.stdin === null) return;
-  child.stdin.on('error', () => process.stdin.unpipe());
-  process.stdin.pipe(child.stdin);
+function passIn({ stdin }: Ends): void {
+  if (stdin === null) return;
+  stdin.on('error', () => process.stdin.unpipe());
+  process.stdin.pipe(stdin);
 }
 
-function leave(child: ChildProcess): void {
-  child.unref();
-  const report = child.stdio[3];
-  if (report !== null && report !== undefined && 'unref' in report && typeof report.unref === 'function')
-    report.unref();
-}
-
-function resize(child: ChildProcess, rows: number, columns: number): void {
-  const control = child.stdio[4];
-  if (control !== null && control !== undefined && 'write' in control) control.write(`${rows} ${columns}\n`);
+function resize({ resize: control }: Ends, rows: number, columns: number): void {
+  control?.write(`${rows} ${columns}\n`);
 }

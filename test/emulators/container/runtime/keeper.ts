@@ -3,32 +3,27 @@
  * keeps its log and its state, and takes the guest with it when it dies. `container start` starts it and talks to it on
  * descriptor 3 only.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Container, removeContainer, requireContainer } from '../../containers.ts';
-import { Failure } from '../../failure.ts';
-import { type Home, homeOf, writeJson } from '../../home.ts';
-import { nowDate } from '../../images.ts';
-import { forgetProcess, identify, recordProcess } from '../../processes.ts';
-import { faultsNamed, readSettings, type Settings } from '../../settings.ts';
-import { startRelay } from '../relay.ts';
+import { type Container, removeContainer, requireContainer } from '../containers.ts';
+import { Failure } from '../failure.ts';
+import { type Home, homeOf, writeJson } from '../home.ts';
+import { nowDate } from '../images.ts';
+import { forgetProcess, identify, type ProcessIdentity, recordProcess } from '../processes.ts';
+import { faultsNamed, readSettings, type Settings } from '../settings.ts';
 import { failureOf, readReport } from './child.ts';
-import { partsOf, sortMounts } from './parts.ts';
-import { planGuest } from './plan.ts';
-import { entryProgram } from './program.ts';
+import type { Ends } from './ends.ts';
+import type { Launch, Launched, Request } from './launch.ts';
+import { launchNamespaces } from './namespaces/launch.ts';
+import { launchMachine } from './qemu/launch.ts';
 
 const REPORT = 3;
-const RESIZE = 4;
-
-interface Request {
-  readonly directory: string;
-  readonly id: string;
-  readonly isInteractive: boolean;
-  readonly isAttached: boolean;
-}
+const LAUNCHES: Readonly<Record<Settings['runtime'], Launch>> = {
+  namespaces: launchNamespaces,
+  qemu: launchMachine,
+};
 
 function report(line: string): void {
   try {
@@ -48,26 +43,20 @@ async function run(request: Request): Promise<void> {
   mkdirSync(sockets, { recursive: true });
   // From here a relay's socket has a short name.
   process.chdir(sockets);
-  const mounts = sortMounts(container, settings, sockets);
-  for (const relay of mounts.relays) await startRelay(relay);
-  const steps = planGuest(partsOf(container, settings, mounts), request.isInteractive);
-  const hasWindow = request.isAttached && container.configuration.initProcess.terminal;
-  const child = spawn(entryProgram(), steps, {
-    stdio: [request.isInteractive ? 0 : 'ignore', 'pipe', 'pipe', 'pipe', hasWindow ? RESIZE : 'ignore'],
-  });
-  const output = keepOutput(child, join(container.folder, 'stdio.log'), request.isAttached);
-  await followGuest(home, settings, container, child, output);
+  const launched = await LAUNCHES[settings.runtime](settings, container, sockets, request);
+  const output = keepOutput(launched.ends, join(container.folder, 'stdio.log'), request.isAttached);
+  await followGuest(home, settings, container, launched, output);
 }
 
 async function followGuest(
   home: Home,
   settings: Settings,
   container: Container,
-  child: ChildProcess,
+  { ends, initOf }: Launched,
   output: Promise<unknown>,
 ): Promise<void> {
-  await readReport(child, (word, rest) => {
-    if (word === 'started') begin(home, settings, container, Number(rest));
+  await readReport(ends, (word, rest) => {
+    if (word === 'started') begin(home, settings, container, Number(rest), initOf(Number(rest)));
     // The state is told before the end, so that whoever hears of it finds it true.
     if (word === 'exited') rmSync(join(container.folder, 'state.json'), { force: true });
     const failure = failureOf(word, rest);
@@ -79,16 +68,21 @@ async function followGuest(
   forgetProcess(home, process.pid);
 }
 
-function begin(home: Home, settings: Settings, container: Container, pid: number): void {
+function begin(
+  home: Home,
+  settings: Settings,
+  container: Container,
+  guestPid: number,
+  init: ProcessIdentity | null,
+): void {
   const helper = identify(process.pid);
-  const init = identify(pid);
   if (helper === null || init === null) return;
-  writeJson(join(container.folder, 'state.json'), { helper, init, startedDate: nowDate() });
+  writeJson(join(container.folder, 'state.json'), { helper, init, guestPid, startedDate: nowDate() });
   const [vanish] = faultsNamed(settings, 'vanish');
   if (vanish !== undefined) {
     setTimeout(() => {
       removeContainer(home, container.id);
-      process.kill(pid, 'SIGKILL');
+      process.kill(init.pid, 'SIGKILL');
     }, vanish.ms ?? 0);
   }
   const [killed] = faultsNamed(settings, 'kill-helper');
@@ -96,10 +90,10 @@ function begin(home: Home, settings: Settings, container: Container, pid: number
 }
 
 /** Both outputs go into one file, emptied at each start, and to whoever is attached; resolves when all has been passed on. */
-function keepOutput(child: ChildProcess, file: string, isAttached: boolean): Promise<unknown> {
+function keepOutput({ stdout, stderr }: Ends, file: string, isAttached: boolean): Promise<unknown> {
   writeFileSync(file, '');
   const log = openSync(file, 'a');
-  const outputs = [child.stdout, child.stderr].map((stream, at) =>
+  const outputs = [stdout, stderr].map((stream, at) =>
     stream === null ? null : tee(stream, log, isAttached ? at + 1 : null),
   );
   return Promise.all(outputs);
@@ -131,5 +125,5 @@ try {
   report(`failed ${error instanceof Failure ? error.message : String(error)}`);
   process.exitCode = 1;
 }
-// The relays' listeners would hold it.
+// The relays' listeners would hold it; a machine of the guest's is tied to this process.
 process.exit();
