@@ -12,6 +12,11 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
+/** Units whose guests take their time: each call of an emulated tool is a process of its own. */
+const SLOW_UNITS = ['build', 'guest-faults', 'life', 'run', 'sockets'].map(
+  (name) => `test/emulators/container-${name}.test.ts`,
+);
+
 const units = {
   plugins: [withoutGuard(removed)],
   test: {
@@ -21,7 +26,7 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**'],
+    exclude: ['test/e2e/**', 'node_modules/**', ...SLOW_UNITS],
   },
 };
 
@@ -54,7 +59,13 @@ const e2e = {
 };
 
 const long = {
-  test: { ...e2e.test, name: 'long', include: LONG, exclude: [], sequence: { groupOrder: 2 } },
+  test: {
+    ...e2e.test,
+    name: 'long',
+    include: [...LONG, ...SLOW_UNITS],
+    exclude: [],
+    sequence: { groupOrder: 2 },
+  },
 };
 
 /** The end-to-end tests start guests of the linux backend. In CI their absence is a failure. */

@@ -74,6 +74,8 @@ export interface Configuration {
 export interface ContainerRecord {
   readonly configuration: Configuration;
   readonly imageRoot: string;
+  /** Over the root, the top one first. */
+  readonly layers: readonly string[];
   readonly isRemovedAtEnd: boolean;
 }
 

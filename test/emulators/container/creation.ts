@@ -65,6 +65,7 @@ export function newRecord(call: Call, image: Image, words: readonly string[]): C
   return {
     configuration,
     imageRoot: image.root,
+    layers: image.layers,
     isRemovedAtEnd: hasFlag(call, '--rm') || hasFlag(call, '--remove'),
   };
 }

@@ -43,5 +43,9 @@ export const XPC_MESSAGE = [
 /** Half of what is printed never arrives. */
 function breakOutput(): void {
   const write = process.stdout.write.bind(process.stdout);
-  process.stdout.write = (text: string | Uint8Array) => write(String(text).slice(0, String(text).length / 2));
+  process.stdout.write = (
+    text: string | Uint8Array,
+    second?: BufferEncoding | ((error?: Error | null) => void),
+    third?: (error?: Error | null) => void,
+  ) => write(String(text).slice(0, String(text).length / 2), typeof second === 'function' ? second : third);
 }

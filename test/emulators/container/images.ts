@@ -30,6 +30,8 @@ export interface Image {
   readonly config: ImageConfig;
   /** `/` is the host's own system, without what is somebody's. */
   readonly root: string;
+  /** What was built on top of the root, the last layer first. */
+  readonly layers: readonly string[];
 }
 
 /** What `registry/` holds of one reference: a root, or an archive to be unpacked. */
@@ -147,6 +149,7 @@ export function describeRoot(reference: string, root: string, config: ImageConfi
     architecture,
     config,
     root,
+    layers: [],
   };
 }
 

@@ -1,6 +1,6 @@
 /** Keeps calls of the tool that run at the same time apart: one holds a name, and the kernel frees it when that call ends. */
 import { createHash } from 'node:crypto';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from './failure.ts';
 import type { Home } from './home.ts';
@@ -27,7 +27,9 @@ export async function withLock<T>(home: Home, name: string, run: () => Promise<T
 }
 
 /** An abstract socket can be bound once. */
-function hold(address: string): Promise<Server | null> {
+async function hold(address: string): Promise<Server | null> {
+  // Loaded here: most calls hold nothing.
+  const { createServer } = await import('node:net');
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
     server.once('error', (error) => {

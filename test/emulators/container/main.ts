@@ -4,14 +4,14 @@ import { dumpHelp } from '../grammar/help.ts';
 import { readGrammar } from '../grammar/model.ts';
 import { parseCommandLine, type Refused, refusal } from '../grammar/parse.ts';
 import type { Call } from './call.ts';
-import { isServerUp, versionLine } from './commands/system.ts';
 import { Failure, notEmulated } from './failure.ts';
 import { showFaults, XPC_MESSAGE } from './faults.ts';
 import { homeOf } from './home.ts';
 import { prettyJson } from './output.ts';
+import { isServerUp, versionLine } from './server.ts';
 import { readSettings, takeFaults } from './settings.ts';
 import { validate } from './validation.ts';
-import { asksServer, VERBS } from './verbs.ts';
+import { asksServer, findVerb } from './verbs.ts';
 
 const GRAMMAR = fileURLToPath(new URL('grammar.json', import.meta.url));
 
@@ -49,8 +49,8 @@ async function perform(call: Call): Promise<number> {
   const status = await showFaults(call.home, await takeFaults(call.home, call.settings, name));
   if (status !== null) return status;
   if (asksServer(name) && !isServerUp(call)) throw new Failure(XPC_MESSAGE);
-  const verb = VERBS[name];
-  if (verb === undefined) throw notEmulated(name);
+  const verb = await findVerb(name);
+  if (verb === null) throw notEmulated(name);
   return verb(call);
 }
 
@@ -64,6 +64,22 @@ function write(text: string): number {
   return 0;
 }
 
+/** Until a process is attached, a signal ends the call as a shell tells it. */
+for (const [name, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const) {
+  process.on(name, () => process.exit(128 + number));
+}
+
+/** What is printed arrives, however slowly it is read; a reader that is gone does not matter. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.on('error', () => resolve());
+    stream.write('', () => resolve());
+  });
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
@@ -71,5 +87,6 @@ try {
   process.stderr.write(`Error: ${isExpected ? error.message : String(error)}\n`);
   process.exitCode = isExpected ? error.status : 70;
 }
+await Promise.all([flush(process.stdout), flush(process.stderr)]);
 // Nothing waits for a process that was left to itself.
 process.exit();

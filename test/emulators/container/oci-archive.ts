@@ -1,10 +1,19 @@
 /** Unpacks an OCI image, a layout folder or an archive of one, into a root file system, with what its layers delete. */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from './failure.ts';
+import { runTool } from './host-tool.ts';
 import type { Image, ImageConfig } from './images.ts';
 
 interface Descriptor {
@@ -12,8 +21,6 @@ interface Descriptor {
   readonly size: number;
   readonly mediaType: string;
 }
-
-const TAR_BYTES = 64 * 1024 * 1024;
 
 /** Into `images/DIGEST/rootfs`; an image that is there already is not unpacked again. */
 export async function readArchive(path: string, images: string): Promise<Omit<Image, 'reference'>> {
@@ -27,7 +34,7 @@ export async function readArchive(path: string, images: string): Promise<Omit<Im
 }
 
 function extractArchive(path: string, folder: string): string {
-  execFileSync('tar', ['-xf', path, '-C', folder]);
+  runTool('tar', '-xf', path, '-C', folder);
   return folder;
 }
 
@@ -54,6 +61,7 @@ function unpackLayout(layout: string, images: string): Omit<Image, 'reference'> 
     architecture: config.architecture,
     config: config.config ?? {},
     root: join(folder, 'rootfs'),
+    layers: [],
   };
 }
 
@@ -88,12 +96,15 @@ function applyLayers(layout: string, layers: readonly Descriptor[], folder: stri
 }
 
 function applyLayer(blob: string, root: string): void {
-  const names = execFileSync('tar', ['-tf', blob], { encoding: 'utf8', maxBuffer: TAR_BYTES }).split('\n');
+  const names = runTool('tar', '-tf', blob).split('\n');
   for (const name of names.filter((path) => basename(path).startsWith('.wh.'))) {
     const gone = basename(name).slice('.wh.'.length);
+    const folder = join(root, dirname(name));
+    const entries = existsSync(folder) ? readdirSync(folder) : [];
     // `.wh..wh..opq` empties its folder.
-    const path = gone === '.wh..opq' ? dirname(name) : join(dirname(name), gone);
-    rmSync(join(root, path), { recursive: true, force: true });
+    for (const entry of gone === '.wh..opq' ? entries : [gone]) {
+      rmSync(join(folder, entry), { recursive: true, force: true });
+    }
   }
-  execFileSync('tar', ['-xpf', blob, '--numeric-owner', '--exclude=.wh.*', '-C', root]);
+  runTool('tar', '-xpf', blob, '--numeric-owner', '--exclude=.wh.*', '-C', root);
 }

@@ -16,8 +16,10 @@ export async function attach(running: RunningProcess, isTerminal: boolean): Prom
     complain('failed to send signal');
     if (signals >= SIGNALS_THAT_END) reject(new Failure('received three signals, exiting'));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.removeAllListeners(name);
+    process.on(name, onSignal);
+  }
   const leave = isTerminal && process.stdin.isTTY === true ? enterRawMode(running) : () => {};
   try {
     const { status } = await Promise.race([running.ended, given]);

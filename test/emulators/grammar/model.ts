@@ -79,19 +79,18 @@ export function readGrammar(file: string, tool: string, version?: string): Gramm
 }
 
 function compileGrammar(raw: RawGrammar, tool: string, version: string): Grammar {
-  const known = new Map(
-    Object.entries(raw.commands).filter(([path]) => isNotAfter(sinceOf(raw, path, '_command'), version)),
-  );
+  const isKnown = (path: string, name: string) => isNotAfter(sinceOf(raw, path, name), version);
+  const paths = Object.keys(raw.commands);
+  // Options and children are compiled where they are asked for: a call follows one path of many.
   const compile = (path: string, command: RawCommand): CommandSpec => ({
     path: path === '' ? [] : path.split(' '),
     aliases: command.aliases,
-    options: [...command.options, ...command.flags]
-      .map((option) => ({
-        ...option,
-        names: option.names.filter((name) => isNotAfter(sinceOf(raw, path, name), version)),
-      }))
-      .filter(({ names }) => names.length > 0)
-      .map(compileOption),
+    get options() {
+      return [...command.options, ...command.flags]
+        .map((option) => ({ ...option, names: option.names.filter((name) => isKnown(path, name)) }))
+        .filter(({ names }) => names.length > 0)
+        .map(compileOption);
+    },
     arguments: command.arguments.map(({ name, min, max, repeats }) => ({
       name,
       min,
@@ -99,13 +98,21 @@ function compileGrammar(raw: RawGrammar, tool: string, version: string): Grammar
     })),
     isPassthrough: command.arguments.some(({ parsing }) => parsing === 'captureForPassthrough'),
     conflicts: command.conflicts ?? [],
-    children: [...known]
-      .filter(([child]) => isChild(child, path))
-      .map(([child, inner]) => compile(child, inner)),
+    get children() {
+      return paths
+        .filter((child) => isChild(child, path) && isKnown(child, '_command'))
+        .flatMap((child) => {
+          const inner = raw.commands[child];
+          return inner === undefined ? [] : [compile(child, inner)];
+        });
+    },
   });
   const rootOptions = raw.parser.rootOptions ?? [];
-  const root = compile('', { aliases: [], options: [], flags: rootOptions, arguments: [] });
-  return { tool, version, root };
+  return {
+    tool,
+    version,
+    root: compile('', { aliases: [], options: [], flags: rootOptions, arguments: [] }),
+  };
 }
 
 function isChild(path: string, parent: string): boolean {

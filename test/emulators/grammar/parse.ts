@@ -78,7 +78,7 @@ function descend(
   const seen = new Set<string>();
   let command = grammar.root;
   let at = 0;
-  for (; command.children.length > 0; at += 1) {
+  for (let children = command.children; children.length > 0; at += 1) {
     const token = tokens[at];
     if (token === undefined || token.kind === 'terminator') break;
     if (token.kind === 'option') {
@@ -91,6 +91,7 @@ function descend(
     const next = childOf(command, token.text);
     if (next === undefined) return { kind: 'unknown', word: token.text, command };
     command = next;
+    children = next.children;
   }
   return { command, rest: tokens.slice(at), seen };
 }

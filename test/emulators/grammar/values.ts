@@ -1,5 +1,4 @@
 /** Says whether an option's value can be read as its type, in the words of swift-argument-parser. */
-import { isIPv4, isIPv6 } from 'node:net';
 import type { OptionSpec } from './model.ts';
 
 const RANGES: Readonly<Record<string, readonly [bigint, bigint]>> = {
@@ -11,6 +10,10 @@ const RANGES: Readonly<Record<string, readonly [bigint, bigint]>> = {
   int64: [-9223372036854775808n, 9223372036854775807n],
 };
 
+/** Near enough: what is no address in form, the tool refuses. */
+const IPV4 = /^((25[0-5]|2[0-4]\d|1?\d?\d)(\.|$)){4}$/;
+const IPV6 = /^(?=.*:)[0-9a-f:]{2,39}$/i;
+
 /** What follows `The value 'X' is invalid for '--option <option>'`; null where it is fine. */
 export function checkValue(option: OptionSpec, value: string): string | null {
   const { valueType, values } = option;
@@ -19,8 +22,8 @@ export function checkValue(option: OptionSpec, value: string): string | null {
   if (range !== undefined) return isInRange(value, range) ? null : '';
   if (valueType.startsWith('seconds'))
     return Number.isFinite(Number(value)) && value.trim() !== '' ? null : '';
-  if (valueType === 'cidr4') return isPrefix(value, isIPv4, 32) ? null : `: invalid CIDR address ${value}`;
-  if (valueType === 'cidr6') return isPrefix(value, isIPv6, 128) ? null : `: invalid CIDR address ${value}`;
+  if (valueType === 'cidr4') return isPrefix(value, IPV4, 32) ? null : `: invalid CIDR address ${value}`;
+  if (valueType === 'cidr6') return isPrefix(value, IPV6, 128) ? null : `: invalid CIDR address ${value}`;
   return null;
 }
 
@@ -30,9 +33,9 @@ function isInRange(value: string, [least, most]: readonly [bigint, bigint]): boo
   return number >= least && number <= most;
 }
 
-function isPrefix(value: string, isAddress: (text: string) => boolean, most: number): boolean {
+function isPrefix(value: string, form: RegExp, most: number): boolean {
   const [address = '', length, ...rest] = value.split('/');
-  return rest.length === 0 && isAddress(address) && /^\d{1,3}$/.test(length ?? '') && Number(length) <= most;
+  return rest.length === 0 && form.test(address) && /^\d{1,3}$/.test(length ?? '') && Number(length) <= most;
 }
 
 function listOf(values: readonly string[]): string {

@@ -1,6 +1,8 @@
 /** The verbs on images. */
+
+import { loadArchive, saveArchive } from '../archives.ts';
 import { argumentAt, type Call, complain, hasFlag, optionValue, print } from '../call.ts';
-import { Failure } from '../failure.ts';
+import { Failure, notEmulated } from '../failure.ts';
 import {
   deleteImage,
   imageResource,
@@ -71,5 +73,24 @@ export async function tag(call: Call): Promise<number> {
   const reference = normalizeReference(argumentAt(call, 1));
   saveImage(call.home, { ...image, reference });
   print(shortReference(reference));
+  return 0;
+}
+
+export async function save(call: Call): Promise<number> {
+  const output = optionValue(call, '--output');
+  const [name, ...more] = call.parsed.arguments;
+  if (output === null || name === undefined || more.length > 0)
+    throw notEmulated('saving anything but one image into a file');
+  const image = requireImage(call.home, name);
+  saveArchive(image, output);
+  print(shortReference(image.reference));
+  return 0;
+}
+
+export async function load(call: Call): Promise<number> {
+  const input = optionValue(call, '--input');
+  if (input === null) throw notEmulated('loading from standard input');
+  const image = await loadArchive(call.home, input);
+  print(`Loaded images:\n${shortReference(image.reference)}`);
   return 0;
 }

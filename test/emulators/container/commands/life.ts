@@ -37,7 +37,7 @@ async function addNew(call: Call): Promise<string> {
 }
 
 /** Progress is drawn for a terminal only, as `create` does it. */
-async function obtainImage(call: Call, reference: string): Promise<Image> {
+export async function obtainImage(call: Call, reference: string): Promise<Image> {
   const isShown = process.stderr.isTTY === true;
   const report = (line: string) => (isShown ? complain(line) : undefined);
   const image =
@@ -66,14 +66,16 @@ async function startContainer(
       return null;
     }
     checkNameservers(container);
-    return runtime.start(call.home, call.settings, container, { isAttached, isInteractive });
+    const { terminal } = container.configuration.initProcess;
+    const running = await runtime.start(call.home, call.settings, container, { isAttached, isInteractive });
+    return { running, isTerminal: terminal };
   });
   if (started === null || !isAttached) {
     print(id);
     return 0;
   }
-  const { initProcess } = requireContainer(call.home, id).configuration;
-  return attach(started, isInteractive && initProcess.terminal);
+  // With --rm the container may be gone by now.
+  return attach(started.running, isInteractive && started.isTerminal);
 }
 
 /** Only when the VM is set up is a nameserver looked at. */

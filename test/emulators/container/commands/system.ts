@@ -1,20 +1,10 @@
 /** The verbs on the API server: whether it runs, and of which version it is. */
 import { type Call, hasFlag, optionValue, print } from '../call.ts';
 import { listContainers } from '../containers.ts';
-import { readJson, writeJson } from '../home.ts';
+import { writeJson } from '../home.ts';
 import { compactJson, table } from '../output.ts';
 import { runtimeOf } from '../runtimes.ts';
-
-const COMMIT = '0190097d00000000000000000000000000000000';
-
-export function isServerUp({ home, settings }: Pick<Call, 'home' | 'settings'>): boolean {
-  if (settings.server === 'down') return false;
-  return readJson<{ isStopped: boolean }>(home.systemFile)?.isStopped !== true;
-}
-
-export function versionLine(version: string, app = 'container CLI'): string {
-  return `${app} version ${version} (build: release, commit: ${COMMIT.slice(0, 7)})`;
-}
+import { COMMIT, isServerUp, versionLine } from '../server.ts';
 
 export async function status(call: Call): Promise<number> {
   const isUp = isServerUp(call);

@@ -50,7 +50,7 @@ export function follow(
   return new Promise((resolve, reject) => {
     let pid = 0;
     let status: number | null = null;
-    const output = stdio.isAttached ? passOn(child) : Promise.resolve();
+    let output = Promise.resolve();
     const { promise: ended, resolve: end, reject: failEnd } = Promise.withResolvers<{ status: number }>();
     // Whoever does not attach does not wait for it.
     ended.catch(() => {});
@@ -59,6 +59,8 @@ export function follow(
       if (failure !== null) reject(failure);
       if (word === 'started') {
         pid = Number(rest);
+        // Not before: who sees output may take it that signals are listened to.
+        if (stdio.isAttached) output = passOn(child);
         resolve({ pid, ended, resize: (rows, columns) => resize(child, rows, columns) });
         if (stdio.isInteractive) passIn(child);
         if (!stdio.isAttached) leave(child);

@@ -123,16 +123,18 @@ static void pivot(const char *root) {
   if (chdir("/")) die("pivot", "chdir");
 }
 
-/* What a kernel without nf_tables says to whoever opens its netlink socket. */
-static void refuse_netfilter(void) {
+/* Sockets of a family, or of one protocol of it, that the emulated kernel does not have. */
+static void refuse_sockets(unsigned family, int protocol, unsigned error) {
   struct sock_filter code[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 6),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 3),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, family, 0, 4),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 12 /* NETLINK_NETFILTER */, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
+    /* Of any protocol nothing is left to be compared. */
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, protocol < 0 ? 0 : 0xffffffff),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, protocol < 0 ? 0 : (unsigned)protocol, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog program = {sizeof code / sizeof *code, code};
@@ -393,6 +395,11 @@ static int step(char **words, int left) {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("unshare", "private");
     return 1;
   }
+  if (IS("unshare-files", 0)) {
+    if (unshare(CLONE_NEWNS | CLONE_NEWPID)) die(name, "");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die(name, "private");
+    return 1;
+  }
   if (IS("join", 1)) return join(words[1]), 2;
   if (IS("fork", 0)) return fork_program(), 1;
   if (IS("lo", 0)) return bring_lo_up(), 1;
@@ -428,7 +435,8 @@ static int step(char **words, int left) {
   }
   if (IS("mask", 1)) return mask(words[1]), 2;
   if (IS("seal", 1)) return seal(words[1]), 2;
-  if (IS("no-netfilter", 0)) return refuse_netfilter(), 1;
+  if (IS("no-netfilter", 0)) return refuse_sockets(AF_NETLINK, 12 /* NETLINK_NETFILTER */, EPROTONOSUPPORT), 1;
+  if (IS("no-vsock", 0)) return refuse_sockets(AF_VSOCK, -1, EAFNOSUPPORT), 1;
   if (IS("limit", 3)) {
     struct rlimit limit = {strtoull(words[2], NULL, 10), strtoull(words[3], NULL, 10)};
     if (setrlimit((__rlimit_resource_t)atoi(words[1]), &limit)) die(name, words[1]);

@@ -6,7 +6,7 @@ import type { Container, Mount } from '../../containers.ts';
 import { Failure } from '../../failure.ts';
 import { faultsNamed, type Settings } from '../../settings.ts';
 import type { Relay } from '../relay.ts';
-import type { GuestParts } from './plan.ts';
+import type { GuestParts, RootParts } from './plan.ts';
 import { findUser } from './users.ts';
 
 /** What of the host's own system is an image; everything else at the top is somebody's, and hidden. */
@@ -71,20 +71,34 @@ function sourceOf({ source }: Mount): string {
 export function partsOf(container: Container, settings: Settings, mounts: Mounts): GuestParts {
   const { configuration, folder, imageRoot } = container;
   const { initProcess } = configuration;
-  const isHost = imageRoot === '/';
   const workFolder = join(folder, 'guest');
   mkdirSync(workFolder, { recursive: true });
   return {
     configuration,
-    workFolder,
-    imageRoot,
-    hidden: isHost ? readdirSync('/').filter((name) => !SYSTEM.test(name) && !EMPTIED.includes(name)) : [],
-    emptied: isHost ? EMPTIED.filter((name) => isFolder(join('/', name))) : [],
+    ...rootParts(workFolder, imageRoot, container.layers, null),
     binds: mounts.binds,
     tmpfs: mounts.tmpfs,
-    credentials: findUser(imageRoot, initProcess.user, initProcess.supplementalGroups),
+    credentials: findUser([...container.layers, imageRoot], initProcess.user, initProcess.supplementalGroups),
     capabilities: capabilitiesOf(container, settings),
     isWithoutNetfilter: faultsNamed(settings, 'no-netfilter').length > 0,
+  };
+}
+
+/** Of the host's own system what is somebody's is left out. */
+export function rootParts(
+  workFolder: string,
+  imageRoot: string,
+  layers: readonly string[],
+  upper: string | null,
+): RootParts {
+  const isHost = imageRoot === '/';
+  return {
+    workFolder,
+    imageRoot,
+    layers,
+    upper,
+    hidden: isHost ? readdirSync('/').filter((name) => !SYSTEM.test(name) && !EMPTIED.includes(name)) : [],
+    emptied: isHost ? EMPTIED.filter((name) => isFolder(join('/', name))) : [],
   };
 }
 

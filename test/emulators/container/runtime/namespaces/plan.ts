@@ -44,14 +44,22 @@ const LIMITS = [
   ...['msgqueue', 'nice', 'rtprio', 'rttime'],
 ];
 
-export interface GuestParts {
-  readonly configuration: Configuration;
+/** What a root file system is put together of. */
+export interface RootParts {
   /** Where the root is put together, seen only by the guest. */
   readonly workFolder: string;
   readonly imageRoot: string;
+  /** Folders of an image over its root, the top one first. */
+  readonly layers: readonly string[];
+  /** Where changes go: a folder of the host, or null for memory that is gone with the guest. */
+  readonly upper: string | null;
   /** Entries of the image's root that the guest does not see, and folders that it finds empty. */
   readonly hidden: readonly string[];
   readonly emptied: readonly string[];
+}
+
+export interface GuestParts extends RootParts {
+  readonly configuration: Configuration;
   /** By destination, in the order of the mounts; sources on the host without links. */
   readonly binds: readonly {
     readonly source: string;
@@ -96,6 +104,27 @@ export function planGuest(parts: GuestParts, isInteractive: boolean): readonly s
   ];
 }
 
+/** A command of a build: in namespaces of its own but for the network, which is the host's. */
+export function planBuildRun(
+  parts: RootParts,
+  process: Process,
+  credentials: Credentials,
+  capabilities: bigint,
+  resolver: string,
+): readonly string[] {
+  const root = `${parts.workFolder}/root`;
+  return [
+    ...['tied', 'unshare-files', 'fork'],
+    ...planRoot(parts, root),
+    ...['pivot', root],
+    ...planSystem(undefined),
+    // A file of the build alone, which is in no layer.
+    ...['file', '/dev/.resolv.conf', resolver, 'bind', '/dev/.resolv.conf', '/etc/resolv.conf'],
+    'unpivot',
+    ...planProcess(process, credentials, capabilities, false),
+  ];
+}
+
 /** One more process in the namespaces of `init`. */
 export function planExec(
   init: number,
@@ -113,19 +142,40 @@ export function planExec(
   ];
 }
 
-function planRoot({ workFolder, imageRoot, hidden, emptied }: GuestParts, root: string): readonly string[] {
-  const upper = `${workFolder}/upper`;
-  const options = `lowerdir=${escapeOption(imageRoot)},upperdir=${escapeOption(upper)},workdir=${escapeOption(`${workFolder}/work`)}`;
+/** Puts the root file system together at `root`, and leaves everything else as it is. */
+export function planRoot(
+  { workFolder, imageRoot, layers, hidden, emptied, upper: kept }: RootParts,
+  root: string,
+): readonly string[] {
+  const upper = kept ?? `${workFolder}/upper`;
+  const work = kept === null ? `${workFolder}/work` : `${kept}.work`;
+  const base = `${workFolder}/base`;
+  // Layers on the host's own file system lie below its root, which the kernel refuses to overlay with them in one step.
+  const isNested = imageRoot === '/' && (layers.length > 0 || kept !== null);
+  const system = `${workFolder}/system`;
+  const lower = isNested ? [...layers, system] : [...layers, base, imageRoot];
   return [
     ...['mount', 'tmpfs', 'tmpfs', workFolder, '', 'mode=755'],
-    ...[upper, `${workFolder}/work`, root].flatMap((folder) => ['folder', folder]),
-    ...hidden.flatMap((name) => ['whiteout', posix.join(upper, name)]),
-    ...emptied.flatMap((name) => ['opaque', posix.join(upper, name)]),
+    ...[base, upper, work, root].flatMap((folder) => ['folder', folder]),
+    ...hidden.flatMap((name) => ['whiteout', posix.join(base, name)]),
+    ...emptied.flatMap((name) => ['opaque', posix.join(base, name)]),
     ...emptied
       .filter((name) => /(^|\/)tmp$/.test(name))
-      .flatMap((name) => ['mode', posix.join(upper, name), '1777']),
-    ...['mount', 'overlay', 'overlay', root, '', options],
+      .flatMap((name) => ['mode', posix.join(base, name), '1777']),
+    ...(isNested ? ['mount', 'overlay', 'overlay', system, 'ro', overlayOptions([base, imageRoot])] : []),
+    ...['mount', 'overlay', 'overlay', root, '', overlayOptions(lower, { upper, work })],
   ];
+}
+
+function overlayOptions(
+  lower: readonly string[],
+  writable?: { readonly upper: string; readonly work: string },
+): string {
+  const options = [`lowerdir=${lower.map(escapeOption).join(':')}`];
+  if (writable !== undefined) {
+    options.push(`upperdir=${escapeOption(writable.upper)}`, `workdir=${escapeOption(writable.work)}`);
+  }
+  return options.join(',');
 }
 
 /** Options of a mount are separated by commas, lower folders by colons. */
@@ -180,6 +230,8 @@ function planProcess(
       String(soft),
       String(hard),
     ]),
+    // A family without namespaces: it would reach whatever this machine runs on, which is not what a guest's reaches.
+    'no-vsock',
     ...(isWithoutNetfilter ? ['no-netfilter'] : []),
     ...['chdir', process.workingDirectory],
     ...['credentials', capabilities.toString(16), String(uid), String(gid), groups.join(',')],

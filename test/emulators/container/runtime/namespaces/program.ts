@@ -1,9 +1,9 @@
 /** Builds entry.c once for each of its texts, into the checkout's cache, and says where the program is. */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runTool } from '../../host-tool.ts';
 
 const SOURCE = fileURLToPath(new URL('entry.c', import.meta.url));
 const CACHE = fileURLToPath(
@@ -16,10 +16,7 @@ export function entryProgram(): string {
   if (existsSync(program)) return program;
   mkdirSync(CACHE, { recursive: true });
   const half = `${program}.${process.pid}`;
-  execFileSync('cc', ['-O1', '-o', half, SOURCE], {
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  runTool('cc', '-O1', '-o', half, SOURCE);
   renameSync(half, program);
   return program;
 }

@@ -12,7 +12,7 @@ import { planExec } from './plan.ts';
 import { entryProgram } from './program.ts';
 import { findUser } from './users.ts';
 
-const HELPER = fileURLToPath(new URL('helper.ts', import.meta.url));
+const HELPER = fileURLToPath(new URL('keeper.ts', import.meta.url));
 /** For what is left to the helper after its guest's end. */
 const HELPER_MS = 5000;
 
@@ -29,9 +29,15 @@ function start(
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', HELPER, JSON.stringify(request)],
-    { detached: true, cwd: '/', env: {}, stdio: stdioFor(stdio, isTerminal) },
+    { detached: true, cwd: '/', env: keptSources(), stdio: stdioFor(stdio, isTerminal) },
   );
   return follow(child, stdio);
+}
+
+/** Nothing of the caller's environment but where Node keeps stripped sources. */
+function keptSources(): NodeJS.ProcessEnv {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 }
 
 /** The HOME that a container's folder lies in. */
@@ -47,7 +53,7 @@ async function exec(
   stdio: Stdio,
 ): Promise<RunningProcess> {
   const { init } = container.running;
-  const user = findUser(rootOf(container), process.user, process.supplementalGroups);
+  const user = findUser([rootOf(container)], process.user, process.supplementalGroups);
   const isWithoutNetfilter = faultsNamed(settings, 'no-netfilter').length > 0;
   const capabilities = capabilitiesOf(container, settings);
   const steps = planExec(init.pid, process, user, capabilities, isWithoutNetfilter, stdio.isInteractive);

@@ -1,5 +1,5 @@
 /** Finds whom a process runs as in the guest's own passwd and group files, as the tool's guest agent does. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { User } from '../../containers.ts';
 import { Failure } from '../../failure.ts';
@@ -12,8 +12,13 @@ export interface Credentials {
   readonly home: string | null;
 }
 
-export function findUser(root: string, user: User, supplementalGroups: readonly number[]): Credentials {
-  const passwd = linesOf(join(root, 'etc/passwd'));
+/** Of several folders over each other the top one that has the file counts. */
+export function findUser(
+  roots: readonly string[],
+  user: User,
+  supplementalGroups: readonly number[],
+): Credentials {
+  const passwd = linesOf(roots, 'etc/passwd');
   if ('id' in user) {
     const { uid, gid } = user.id;
     const line = passwd.find((fields) => fields[2] === String(uid));
@@ -26,7 +31,7 @@ export function findUser(root: string, user: User, supplementalGroups: readonly 
   if (line === undefined && !isNumber && name !== '') {
     throw new Failure(`unable to find user ${userString}: no matching entries in passwd file`);
   }
-  const groupLines = linesOf(join(root, 'etc/group'));
+  const groupLines = linesOf(roots, 'etc/group');
   const uid = isNumber ? Number(name) : Number(line?.[2] ?? 0);
   const gid = group === undefined ? Number(line?.[3] ?? 0) : findGroup(groupLines, group);
   const member = groupLines.filter(
@@ -44,12 +49,10 @@ function findGroup(lines: readonly (readonly string[])[], group: string): number
   return Number(line[2]);
 }
 
-function linesOf(path: string): readonly (readonly string[])[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return [];
-  }
-  return text.split('\n').map((line) => line.split(':'));
+function linesOf(roots: readonly string[], name: string): readonly (readonly string[])[] {
+  const path = roots.map((root) => join(root, name)).find((candidate) => existsSync(candidate));
+  if (path === undefined) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
 }

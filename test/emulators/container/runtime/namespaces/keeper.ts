@@ -55,8 +55,8 @@ async function run(request: Request): Promise<void> {
   const child = spawn(entryProgram(), steps, {
     stdio: [request.isInteractive ? 0 : 'ignore', 'pipe', 'pipe', 'pipe', hasWindow ? RESIZE : 'ignore'],
   });
-  keepOutput(child, join(container.folder, 'stdio.log'), request.isAttached);
-  await followGuest(home, settings, container, child);
+  const output = keepOutput(child, join(container.folder, 'stdio.log'), request.isAttached);
+  await followGuest(home, settings, container, child, output);
 }
 
 async function followGuest(
@@ -64,8 +64,8 @@ async function followGuest(
   settings: Settings,
   container: Container,
   child: ChildProcess,
+  output: Promise<unknown>,
 ): Promise<void> {
-  const outputEnds = new Promise((resolve) => child.once('close', resolve));
   await readReport(child, (word, rest) => {
     if (word === 'started') begin(home, settings, container, Number(rest));
     // The state is told before the end, so that whoever hears of it finds it true.
@@ -73,7 +73,7 @@ async function followGuest(
     const failure = failureOf(word, rest);
     report(failure === null ? `${word} ${rest}` : `failed ${failure.message}`);
   });
-  await outputEnds;
+  await output;
   rmSync(join(container.folder, 'state.json'), { force: true });
   if (container.isRemovedAtEnd) removeContainer(home, container.id);
   forgetProcess(home, process.pid);
@@ -95,19 +95,17 @@ function begin(home: Home, settings: Settings, container: Container, pid: number
   if (killed !== undefined) setTimeout(() => process.kill(process.pid, 'SIGKILL'), killed.ms ?? 0);
 }
 
-/** Both outputs go into one file, emptied at each start, and to whoever is attached. */
-function keepOutput(child: ChildProcess, file: string, isAttached: boolean): void {
+/** Both outputs go into one file, emptied at each start, and to whoever is attached; resolves when all has been passed on. */
+function keepOutput(child: ChildProcess, file: string, isAttached: boolean): Promise<unknown> {
   writeFileSync(file, '');
   const log = openSync(file, 'a');
-  for (const [fd, stream] of [
-    [1, child.stdout],
-    [2, child.stderr],
-  ] as const) {
-    if (stream !== null) tee(stream, log, isAttached ? fd : null);
-  }
+  const outputs = [child.stdout, child.stderr].map((stream, at) =>
+    stream === null ? null : tee(stream, log, isAttached ? at + 1 : null),
+  );
+  return Promise.all(outputs);
 }
 
-function tee(stream: Readable, log: number, fd: number | null): void {
+function tee(stream: Readable, log: number, fd: number | null): Promise<void> {
   // Not `process.stdout`: a reader that is slow would stop the relays as well.
   const attached = fd === null ? null : new Socket({ fd, readable: false, writable: true });
   attached?.on('error', () => stream.resume());
@@ -116,7 +114,13 @@ function tee(stream: Readable, log: number, fd: number | null): void {
     writeSync(log, chunk);
     if (attached !== null && !attached.destroyed && !attached.write(chunk)) stream.pause();
   });
-  stream.on('end', () => attached?.end());
+  return new Promise((resolve) => {
+    attached?.on('close', () => resolve());
+    stream.on('close', () => {
+      if (attached === null || attached.destroyed) resolve();
+      else attached.end(() => attached.destroy());
+    });
+  });
 }
 
 // What a terminal or a caller's group is sent is none of this process's.
