@@ -32,7 +32,8 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
+  ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'ethernet/kernel', 'ethernet/rough', 'ethernet/softnet'],
+  ...['guest-commands', 'guests', 'gvisor'],
   ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
   ...[
     'project-file',

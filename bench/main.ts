@@ -7,13 +7,25 @@ import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
 import * as ci from './ci.ts';
 import * as dns from './dns.ts';
+import * as ethernet from './ethernet.ts';
 import * as page from './page.ts';
 import * as policy from './policy.ts';
 import * as proxy from './proxy.ts';
 import * as refusal from './refusal.ts';
 import * as startup from './startup.ts';
 
-const BENCHES: readonly Bench[] = [startup, ci, refusal, audit, page, attribution, proxy, dns, policy];
+const BENCHES: readonly Bench[] = [
+  startup,
+  ci,
+  refusal,
+  audit,
+  page,
+  attribution,
+  proxy,
+  dns,
+  ethernet,
+  policy,
+];
 
 function list(): string {
   const width = Math.max(...BENCHES.map(({ name }) => name.length));

@@ -2,7 +2,7 @@
  * DNS over TCP for one origin: framing, pipelining and every bound on what a client may hold. What a message
  * says is for the responder it is given; dns2's own TCP server is not used.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type DnsLimits, MAX_QUERY_BYTES } from './limits.ts';
 import { frameMessage } from './wire.ts';
 
@@ -12,13 +12,13 @@ export type StreamResponder = (message: Buffer) => Promise<Buffer | null>;
 /** The connections of one listener, or of one handed-over place. */
 export interface StreamClients {
   /** Serves the connection; past the connection limit it is destroyed at once. */
-  accept(socket: Socket): void;
+  accept(socket: Duplex): void;
   /** Destroys every connection. */
   close(): void;
 }
 
 export function createStreamClients(respond: StreamResponder, limits: DnsLimits): StreamClients {
-  const open = new Set<Socket>();
+  const open = new Set<Duplex>();
   return {
     accept(socket) {
       socket.on('error', () => socket.destroy());
@@ -37,7 +37,7 @@ export function createStreamClients(respond: StreamResponder, limits: DnsLimits)
 }
 
 /** RFC 7766: several queries on one connection, answers in any order, a client may half-close and still be answered. */
-function serveStream(socket: Socket, respond: StreamResponder, limits: DnsLimits): void {
+function serveStream(socket: Duplex, respond: StreamResponder, limits: DnsLimits): void {
   let received: Buffer = Buffer.alloc(0);
   let inFlight = 0;
   let ended = false;

@@ -83,6 +83,7 @@ const programs = await build({
     planter: 'controller/links/namespace/planter.ts',
     prober: 'controller/links/namespace/prober.ts',
     dialer: 'controller/links/namespace/dialer.ts',
+    softnet: 'controller/links/ethernet/softnet/softnet.ts',
   },
   outdir: DIST,
   splitting: true,

@@ -26,6 +26,7 @@ import { readResponse } from '../dns/messages.ts';
 import { name, policy, rule, world } from '../dns/world.ts';
 import { compileText } from '../policies/reader.ts';
 import { Rig } from '../proxy/rig.ts';
+import { startEthernetFrame, startEthernetSegment } from './ethernet-targets.ts';
 
 export interface Target {
   /** Its folders of the corpus. */
@@ -48,6 +49,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   'client-hello': { corpus: ['client-hello'], start: () => pure(takeHello) },
   'proxy-port': { corpus: ['http-head', 'http-body', 'socks', 'client-hello'], start: startProxyPort },
   'policy-file': { corpus: ['policy-file'], start: () => pure(takePolicy) },
+  'ethernet-frame': { corpus: ['ethernet-frame'], start: startEthernetFrame },
+  'ethernet-segment': { corpus: ['ethernet-segment'], start: startEthernetSegment },
   'audit-line': { corpus: ['audit-line'], start: () => pure(takeLine) },
 };
 

@@ -120,8 +120,9 @@ const NODE_FORBIDDEN: Readonly<Record<SourceArea, readonly string[]>> = {
   controller: [],
 };
 
-/** Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, which needs no more. */
+/** Hands over handles, or is the program that does: execa can do neither. A supervisor is left to itself, and softnet blocks in a thread. */
 const SPAWNERS: readonly string[] = [
+  'controller/links/ethernet/softnet/softnet.ts',
   'controller/links/namespace/dialling.ts',
   'controller/links/namespace/link.ts',
   'controller/links/namespace/planter.ts',

@@ -59,7 +59,8 @@ function parseRequest(line: string): ControlRequest | null {
   } catch {
     return null;
   }
-  if (typeof read !== 'object' || read === null) return { id: null, method: undefined, params: undefined };
+  if (typeof read !== 'object' || read === null || Array.isArray(read))
+    return { id: null, method: undefined, params: undefined };
   const { id, method, params } = read as Record<string, unknown>;
   const isId = id === undefined || id === null || typeof id === 'string' || typeof id === 'number';
   return { id: isId ? id : null, method, params };

@@ -22,13 +22,18 @@ const MAX_FAILURES = 64;
 
 type Part =
   | { readonly kind: 'reader'; readonly memory: RingMemory }
-  | { readonly kind: 'carrier'; readonly memory: RingMemory; readonly path: string };
+  | {
+      readonly kind: 'carrier';
+      readonly memory: RingMemory;
+      readonly path: string;
+      readonly isControlled: boolean;
+    };
 
 if (isMainThread) main(process.argv.slice(2));
 else work(workerData as Part);
 
 /**
- * Signals, the control socket and the parent. The cable is read in a thread that blocks: Node has no events for such a
+ * Signals and the parent. The cable is read in a thread that blocks: Node has no events for such a
  * socket.
  */
 function main(argv: readonly string[]): void {
@@ -41,15 +46,22 @@ function main(argv: readonly string[]): void {
   // Tart ends it so, and expects 0.
   process.on('SIGINT', () => leave(0));
   process.on('SIGTERM', () => leave(0));
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`softnet: ${error.message}\n`);
+    leave(1);
+  });
   const parent = process.ppid;
   setInterval(() => {
     if (process.ppid !== parent) leave(0);
   }, PARENT_POLL_MS);
-  // By default its standard output is tart's own, which is nobody's control socket.
-  if (argv[argv.indexOf('--control-fd') + 1] === String(CONTROL)) serveControl();
   const memory = createRingMemory();
-  for (const part of [{ kind: 'reader', memory } as const, { kind: 'carrier', memory, path } as const]) {
-    const worker = new Worker(new URL(import.meta.url), { workerData: part, stdin: false });
+  // By default its standard output is tart's own, which is nobody's control socket.
+  const isControlled = argv[argv.indexOf('--control-fd') + 1] === String(CONTROL);
+  for (const part of [
+    { kind: 'reader', memory } as const,
+    { kind: 'carrier', memory, path, isControlled } as const,
+  ]) {
+    const worker = new Worker(new URL(import.meta.url), { workerData: part });
     worker.on('message', (reason: string) => {
       process.stderr.write(`softnet: ${reason}\n`);
       leave(1);
@@ -61,6 +73,7 @@ function main(argv: readonly string[]): void {
   }
 }
 
+/** Beside the frames: in the first thread Node itself has the descriptor open, as standard output. */
 function serveControl(): void {
   let policy = FIRST_POLICY;
   let begun = '';
@@ -90,8 +103,12 @@ function leave(code: number): void {
 }
 
 function work(part: Part): void {
-  if (part.kind === 'reader') readCable(part.memory);
-  else carry(part.path, part.memory);
+  if (part.kind === 'reader') {
+    readCable(part.memory);
+    return;
+  }
+  if (part.isControlled) serveControl();
+  carry(part.path, part.memory);
 }
 
 /** Never returns while the cable is there. */

@@ -35,7 +35,9 @@ describe('frames in a stream', () => {
           expect(isFine).toBe(true);
           at += size;
         }
-        expect(got.map((frame) => frame.toString('hex'))).toEqual(sent.map((one) => Buffer.from(one).toString('hex')));
+        expect(got.map((frame) => frame.toString('hex'))).toEqual(
+          sent.map((one) => Buffer.from(one).toString('hex')),
+        );
       }),
     );
   });
@@ -65,7 +67,9 @@ describe('frames in a stream', () => {
         if (last === null) stream.end();
         else stream.write(last);
       });
-      expect(lost).toEqual([last === null ? 'its other end was closed' : 'something that is no frame came on it']);
+      expect(lost).toEqual([
+        last === null ? 'its other end was closed' : 'something that is no frame came on it',
+      ]);
     }
   });
 });
@@ -73,18 +77,21 @@ describe('frames in a stream', () => {
 describe('a batch of frames', () => {
   it('holds them in order over any number of slabs, up to its bound', () => {
     fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 60_000, size: 'max' }), { maxLength: 40 }), (frames) => {
-        const batch = new FrameBatch(1024 * 1024);
-        const kept: string[] = [];
-        for (const frame of frames) {
-          const at = batch.reserve(frame.length);
-          if (at < 0) continue;
-          batch.bytes.set(frame, at);
-          kept.push(Buffer.from(frame).toString('latin1'));
-        }
-        expect(framesOf(batch.take()).map((frame) => frame.toString('latin1'))).toEqual(kept);
-        expect(batch.length).toBe(0);
-      }),
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 60_000, size: 'max' }), { maxLength: 40 }),
+        (frames) => {
+          const batch = new FrameBatch(1024 * 1024);
+          const kept: string[] = [];
+          for (const frame of frames) {
+            const at = batch.reserve(frame.length);
+            if (at < 0) continue;
+            batch.bytes.set(frame, at);
+            kept.push(Buffer.from(frame).toString('latin1'));
+          }
+          expect(framesOf(batch.take()).map((frame) => frame.toString('latin1'))).toEqual(kept);
+          expect(batch.length).toBe(0);
+        },
+      ),
       { numRuns: 30 },
     );
   });

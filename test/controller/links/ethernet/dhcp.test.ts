@@ -13,7 +13,14 @@ interface Asked {
 const GATEWAY = [198, 18, 0, 1];
 const GUEST = [198, 18, 0, 2];
 
-function dhcp({ type, mac = GUEST_MAC, flags = 0, clientAddress = '0.0.0.0', options = [], destination }: Asked): Buffer {
+function dhcp({
+  type,
+  mac = GUEST_MAC,
+  flags = 0,
+  clientAddress = '0.0.0.0',
+  options = [],
+  destination,
+}: Asked): Buffer {
   const fixed = Buffer.alloc(240);
   fixed.set([1, 1, 6, 0, 0xde, 0xad, 0xbe, 0xef]);
   fixed.writeUInt16BE(flags, 10);
@@ -54,7 +61,17 @@ function readAnswer(frame: Buffer | undefined) {
 
 describe('DHCP', () => {
   it('offers the one address, with all that a guest has to know', () => {
-    const answer = readAnswer(new Bench().send(dhcp({ type: 1, options: [[55, [1, 3, 6, 252]], [61, [1, 2, 3]]] }))[0]);
+    const answer = readAnswer(
+      new Bench().send(
+        dhcp({
+          type: 1,
+          options: [
+            [55, [1, 3, 6, 252]],
+            [61, [1, 2, 3]],
+          ],
+        }),
+      )[0],
+    );
     expect(answer).toMatchObject({ type: 2, yours: GUEST, mac: GUEST_MAC, destination: '198.18.0.2' });
     const { options } = answer ?? { options: new Map<number, number[]>() };
     expect(options.get(1)).toEqual([255, 255, 255, 252]);
@@ -78,17 +95,41 @@ describe('DHCP', () => {
 
   it('gives the address, and again when it is renewed', () => {
     const bench = new Bench();
-    const chosen = dhcp({ type: 3, options: [[50, GUEST], [54, GATEWAY]] });
+    const chosen = dhcp({
+      type: 3,
+      options: [
+        [50, GUEST],
+        [54, GATEWAY],
+      ],
+    });
     expect(readAnswer(bench.send(chosen)[0])).toMatchObject({ type: 5, yours: GUEST });
     const renewed = dhcp({ type: 3, clientAddress: '198.18.0.2', destination: '198.18.0.1' });
-    expect(readAnswer(bench.send(renewed)[0])).toMatchObject({ type: 5, yours: GUEST, destination: '198.18.0.2' });
+    expect(readAnswer(bench.send(renewed)[0])).toMatchObject({
+      type: 5,
+      yours: GUEST,
+      destination: '198.18.0.2',
+    });
   });
 
   it('refuses an address of another network, and leaves another server its client', () => {
     const bench = new Bench();
     const remembered = dhcp({ type: 3, options: [[50, [192, 168, 1, 5]]] });
-    expect(readAnswer(bench.send(remembered)[0])).toMatchObject({ type: 6, yours: [0, 0, 0, 0], mac: 'ffffffffffff' });
-    expect(bench.send(dhcp({ type: 3, options: [[50, GUEST], [54, [192, 168, 1, 1]]] }))).toEqual([]);
+    expect(readAnswer(bench.send(remembered)[0])).toMatchObject({
+      type: 6,
+      yours: [0, 0, 0, 0],
+      mac: 'ffffffffffff',
+    });
+    expect(
+      bench.send(
+        dhcp({
+          type: 3,
+          options: [
+            [50, GUEST],
+            [54, [192, 168, 1, 1]],
+          ],
+        }),
+      ),
+    ).toEqual([]);
   });
 
   it('has one lease: another station gets it only once it is given back, or over', () => {
@@ -114,7 +155,13 @@ describe('DHCP', () => {
   it('says nothing to what is none of it', () => {
     const bench = new Bench();
     const cut = dhcp({ type: 1, options: [[55, [1]]] });
-    const short = udpFrame({ from: 68, to: 67, destination: '198.18.0.1', source: '0.0.0.0', payload: Buffer.alloc(30) });
+    const short = udpFrame({
+      from: 68,
+      to: 67,
+      destination: '198.18.0.1',
+      source: '0.0.0.0',
+      payload: Buffer.alloc(30),
+    });
     const stray = dhcp({ type: 1, destination: '203.0.113.67' });
     expect(bench.send(short, stray, dhcp({ type: 4 }), dhcp({ type: 99 }))).toEqual([]);
     expect(bench.stack.drops().get('bad-dhcp')).toBe(1);

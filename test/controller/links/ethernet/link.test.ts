@@ -2,11 +2,11 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { SandError } from '../../../../controller/errors.ts';
 import type { Cable, CableEnd } from '../../../../controller/links/ethernet/cable.ts';
 import type { GuestStream } from '../../../../controller/links/ethernet/guest-stream.ts';
 import type { EthernetLimits } from '../../../../controller/links/ethernet/limits.ts';
 import { createEthernetLink } from '../../../../controller/links/ethernet/link.ts';
-import type { SandError } from '../../../../controller/errors.ts';
 import { framesOf, readTcp, readUdp, synOptions, tcpFrame, udpFrame } from './wire.ts';
 
 /** A cable whose guest is a script. */
@@ -68,7 +68,9 @@ class Script {
 
   async open(to = 80, destination = '203.0.113.7') {
     const spec = { from: 40_000 + this.streams.length, to, destination };
-    const [syn] = (await this.say(tcpFrame({ ...spec, flags: 'S', seq: 99, options: synOptions(1_460, 7) }))).map(readTcp);
+    const [syn] = (
+      await this.say(tcpFrame({ ...spec, flags: 'S', seq: 99, options: synOptions(1_460, 7) }))
+    ).map(readTcp);
     const other = (syn?.seq ?? 0) + 1;
     await this.say(tcpFrame({ ...spec, flags: 'A', seq: 100, ack: other }));
     const say = (flags: string, seq: number, ack: number, payload = Buffer.alloc(0)) =>
@@ -104,9 +106,11 @@ describe('a stream of the guest', () => {
     await say('PA', 0, 0, Buffer.from('question'));
     await say('FA', 8, 0);
     expect(got).toEqual(['question', 'end']);
-    stream.end('answer');
-    expect((await script.heard()).map(readTcp)).toMatchObject([{ flags: 'FPA', payload: Buffer.from('answer') }]);
     const closed = once(stream, 'close');
+    stream.end('answer');
+    expect((await script.heard()).map(readTcp)).toMatchObject([
+      { flags: 'FPA', payload: Buffer.from('answer') },
+    ]);
     await say('A', 9, 7);
     await closed;
     expect(stream.errored).toBeNull();
@@ -137,7 +141,8 @@ describe('a stream of the guest', () => {
     let window = 1;
     let seq = 0;
     for (; window > 0 && seq < 400_000; seq += 1_000) {
-      for (const { window: told } of (await say('PA', seq, 0, Buffer.alloc(1_000))).map(readTcp)) window = told;
+      for (const { window: told } of (await say('PA', seq, 0, Buffer.alloc(1_000))).map(readTcp))
+        window = told;
     }
     expect(window).toBe(0);
     expect(stream.unread).toBeGreaterThan(190_000);
@@ -175,9 +180,18 @@ describe('the link', () => {
     const script = new Script();
     script.dns?.on('message', (message, from) => {
       expect(from).toMatchObject({ address: '198.18.0.2', port: 5_353 });
-      script.dns?.send(Buffer.concat([message.subarray(0, 2), Buffer.from('answer')]), from.port, from.address);
+      script.dns?.send(
+        Buffer.concat([message.subarray(0, 2), Buffer.from('answer')]),
+        from.port,
+        from.address,
+      );
     });
-    const asked = { destination: '203.0.113.53', from: 5_353, to: 53, payload: Buffer.from('\x12\x34question') };
+    const asked = {
+      destination: '203.0.113.53',
+      from: 5_353,
+      to: 53,
+      payload: Buffer.from('\x12\x34question'),
+    };
     const [answer] = (await script.say(udpFrame(asked))).map(readUdp);
     expect(answer?.ip.source).toBe('203.0.113.53');
     expect(answer?.payload.toString()).toBe('\x12\x34answer');
@@ -217,7 +231,13 @@ describe('the link', () => {
     await script.open();
     const dialled = dial(8_080);
     const [syn] = (await script.heard()).map(readTcp);
-    const spec = { from: 8_080, to: syn?.from ?? 0, destination: '198.18.0.1', seq: 5, ack: (syn?.seq ?? 0) + 1 };
+    const spec = {
+      from: 8_080,
+      to: syn?.from ?? 0,
+      destination: '198.18.0.1',
+      seq: 5,
+      ack: (syn?.seq ?? 0) + 1,
+    };
     await script.say(tcpFrame({ ...spec, flags: 'SA', options: synOptions(1_460) }));
     const answer = await dialled;
     if (!answer.ok) throw new Error(answer.detail);

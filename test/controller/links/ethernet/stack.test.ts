@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { Bench, ethernet, GUEST_MAC, ipFrame, Peer, readIp, readUdp, sumOf, synOptions, tcpFrame, udpFrame } from './wire.ts';
+import {
+  Bench,
+  ethernet,
+  GUEST_MAC,
+  ipFrame,
+  Peer,
+  readIp,
+  readUdp,
+  sumOf,
+  synOptions,
+  tcpFrame,
+  udpFrame,
+} from './wire.ts';
 
 function arp(operation: number, target: string): Buffer {
   const head = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
@@ -18,7 +30,10 @@ describe('ARP', () => {
   it('tells where the gateway is', () => {
     const [answer] = new Bench().send(arp(1, '198.18.0.1'));
     expect(answer?.toString('hex')).toBe(
-      `${GUEST_MAC}020073616e640806000108000604000202007361 6e64c6120001${GUEST_MAC}c6120002`.replace(' ', ''),
+      `${GUEST_MAC}020073616e640806000108000604000202007361 6e64c6120001${GUEST_MAC}c6120002`.replace(
+        ' ',
+        '',
+      ),
     );
   });
 
@@ -95,7 +110,8 @@ describe('UDP', () => {
 
 describe('what is dropped', () => {
   const segment = { from: 1, to: 80, flags: 'S', seq: 1, options: synOptions(1_460) };
-  const raw = (spec: Partial<Parameters<typeof ipFrame>[0]>) => ipFrame({ protocol: 6, payload: Buffer.alloc(20), ...spec });
+  const raw = (spec: Partial<Parameters<typeof ipFrame>[0]>) =>
+    ipFrame({ protocol: 6, payload: Buffer.alloc(20), ...spec });
 
   it.each([
     ['short-frame', Buffer.alloc(13)],
@@ -143,7 +159,9 @@ describe('what is dropped', () => {
     const solicitation = Buffer.from(packet);
     solicitation[6] = 58;
     const bench = new Bench();
-    expect(bench.send(ethernet(0x86dd, packet), ethernet(0x86dd, solicitation), ethernet(0x86dd, Buffer.alloc(3)))).toEqual([]);
+    expect(
+      bench.send(ethernet(0x86dd, packet), ethernet(0x86dd, solicitation), ethernet(0x86dd, Buffer.alloc(3))),
+    ).toEqual([]);
     expect(bench.stack.drops().get('ipv6')).toBe(3);
     expect(bench.stack.tried()).toEqual([{ transport: 'tcp', address: '2001:db8::7', port: 443, count: 1 }]);
   });

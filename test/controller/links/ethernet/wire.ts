@@ -6,7 +6,11 @@ import { expect } from 'vitest';
 import type { Slab } from '../../../../controller/links/ethernet/frame-batch.ts';
 import { ETHERNET_LIMITS, type EthernetLimits } from '../../../../controller/links/ethernet/limits.ts';
 import { EthernetStack, type Query } from '../../../../controller/links/ethernet/stack.ts';
-import type { Application, Connection, Ending } from '../../../../controller/links/ethernet/tcp/connection.ts';
+import type {
+  Application,
+  Connection,
+  Ending,
+} from '../../../../controller/links/ethernet/tcp/connection.ts';
 
 export const GATEWAY_MAC = '020073616e64';
 export const GUEST_MAC = '0a1b2c3d4e5f';
@@ -78,7 +82,13 @@ export function udpFrame({ source = GUEST, destination = GATEWAY, from, to, payl
   datagram.writeUInt16BE(datagram.length, 4);
   const pseudo = pseudoOf(source, destination, 17, datagram.length);
   datagram.writeUInt16BE(sumOf(Buffer.concat([pseudo, datagram])) ^ 0xffff, 6);
-  return ipFrame({ source, destination, protocol: 17, payload: datagram, ...(mac === undefined ? {} : { mac }) });
+  return ipFrame({
+    source,
+    destination,
+    protocol: 17,
+    payload: datagram,
+    ...(mac === undefined ? {} : { mac }),
+  });
 }
 
 const FLAGS = { F: 1, S: 2, R: 4, P: 8, A: 16 } as const;
@@ -298,7 +308,10 @@ export class Peer {
   other = 0;
   readonly options: Buffer;
 
-  constructor(bench: Bench, { from = 40_000, to = 80, first = 0xffff_ff00, options = synOptions(1_460, 7) } = {}) {
+  constructor(
+    bench: Bench,
+    { from = 40_000, to = 80, first = 0xffff_ff00, options = synOptions(1_460, 7) } = {},
+  ) {
     this.bench = bench;
     this.from = from;
     this.to = to;

@@ -136,10 +136,15 @@ describe('what the guest sends', () => {
     const peer = new Peer(bench, { options: synOptions(1_460) });
     const reader = peer.open();
     reader.isReading = false;
-    const filled = bench.send(peer.frame('PA', 1, 1, 'x'.repeat(1_460)), peer.frame('PA', 1_461, 1, 'y'.repeat(1_460)));
+    const filled = bench.send(
+      peer.frame('PA', 1, 1, 'x'.repeat(1_460)),
+      peer.frame('PA', 1_461, 1, 'y'.repeat(1_460)),
+    );
     expect(filled.map((frame) => readTcp(frame).window)).toEqual([1_080]);
     const over = bench.send(peer.frame('PA', 2_921, 1, 'z'.repeat(1_460)));
-    expect(over.map((frame) => readTcp(frame))).toMatchObject([{ window: 0, ack: (peer.first + 4_001) >>> 0 }]);
+    expect(over.map((frame) => readTcp(frame))).toMatchObject([
+      { window: 0, ack: (peer.first + 4_001) >>> 0 },
+    ]);
     expect(reader.bytes.length).toBe(4_000);
     // A probe of a byte is refused with the same answer.
     expect(peer.say('A', 4_001, 1, 'p')).toEqual(['A 1 4001']);
@@ -280,7 +285,12 @@ describe('what the guest is sent', () => {
     const { connection } = peer.open();
     expect(peer.other).toBeGreaterThan(0xffff_f000);
     connection.write(Buffer.alloc(5_000, 'x'));
-    expect(peer.read(bench.settle())).toEqual(['A 1 1 [1460]', 'A 1461 1 [1460]', 'A 2921 1 [1460]', 'PA 4381 1 [620]']);
+    expect(peer.read(bench.settle())).toEqual([
+      'A 1 1 [1460]',
+      'A 1461 1 [1460]',
+      'A 2921 1 [1460]',
+      'PA 4381 1 [620]',
+    ]);
     expect(peer.say('A', 1, 5_001)).toEqual([]);
     expect(connection.pendingBytes).toBe(0);
   });
@@ -476,7 +486,9 @@ describe('towards the guest', () => {
     if (syn === undefined || connection === null) throw new Error('no SYN');
     expect(syn).toMatchObject({ source: '198.18.0.1', destination: '198.18.0.2', to: 8_080, flags: 'S' });
     const answer = { from: 8_080, to: syn.from, destination: '198.18.0.1', ack: syn.seq + 1, seq: 9_000 };
-    const [ack] = bench.send(tcpFrame({ ...answer, flags: 'SA', options: synOptions(1_460, 7) })).map(readTcp);
+    const [ack] = bench
+      .send(tcpFrame({ ...answer, flags: 'SA', options: synOptions(1_460, 7) }))
+      .map(readTcp);
     expect(ack).toMatchObject({ flags: 'A', seq: syn.seq + 1, ack: 9_001 });
     connection.write(Buffer.from('hi'));
     expect(bench.settle().map((frame) => readTcp(frame).payload.toString())).toEqual(['hi']);
@@ -489,7 +501,16 @@ describe('towards the guest', () => {
     const connection = bench.stack.connect(8_080, bench.nowMs);
     const [syn] = bench.settle().map(readTcp);
     if (syn === undefined || connection === null) throw new Error('no SYN');
-    bench.send(tcpFrame({ from: 8_080, to: syn.from, destination: '198.18.0.1', flags: 'RA', seq: 0, ack: syn.seq + 1 }));
+    bench.send(
+      tcpFrame({
+        from: 8_080,
+        to: syn.from,
+        destination: '198.18.0.1',
+        flags: 'RA',
+        seq: 0,
+        ack: syn.seq + 1,
+      }),
+    );
     expect(connection.phase).toBe('closed');
     const silent = bench.stack.connect(8_081, bench.nowMs);
     bench.settle();

@@ -10,7 +10,9 @@ describe('the send queue', () => {
     const step = fc.oneof(
       fc.record({ push: fc.integer({ min: 0, max: 3_000 }) }),
       fc.record({ drop: fc.double({ min: 0, max: 1, noNaN: true }) }),
-      fc.record({ copy: fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4_000 })) }),
+      fc.record({
+        copy: fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4_000 })),
+      }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -51,39 +53,43 @@ describe('reassembly', () => {
     const whole = Buffer.from(Array.from({ length: 400 }, (_, at) => at & 255));
     const piece = fc.tuple(fc.integer({ min: 0, max: 399 }), fc.integer({ min: 1, max: 60 }));
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 80 }), fc.integer({ min: 0, max: 0xffff_ffff }), (pieces, first) => {
-        const budget = { segments: 1_000 };
-        const held = new Reassembly(1_000, budget);
-        const got: Buffer[] = [];
-        const has = new Set<number>();
-        let next = 0;
-        const take = () => {
-          for (;;) {
-            const bytes = held.take(add(first, next));
-            if (bytes === null) return;
-            got.push(bytes);
-            next += bytes.length;
+      fc.property(
+        fc.array(piece, { maxLength: 80 }),
+        fc.integer({ min: 0, max: 0xffff_ffff }),
+        (pieces, first) => {
+          const budget = { segments: 1_000 };
+          const held = new Reassembly(1_000, budget);
+          const got: Buffer[] = [];
+          const has = new Set<number>();
+          let next = 0;
+          const take = () => {
+            for (;;) {
+              const bytes = held.take(add(first, next));
+              if (bytes === null) return;
+              got.push(bytes);
+              next += bytes.length;
+            }
+          };
+          for (const [at, length] of pieces) {
+            const end = Math.min(at + length, whole.length);
+            for (let byte = at; byte < end; byte += 1) has.add(byte);
+            if (end <= next) continue;
+            const start = Math.max(at, next);
+            if (start > next) held.hold(add(first, start), whole, start, end);
+            else {
+              got.push(whole.subarray(start, end));
+              next = end;
+            }
+            take();
           }
-        };
-        for (const [at, length] of pieces) {
-          const end = Math.min(at + length, whole.length);
-          for (let byte = at; byte < end; byte += 1) has.add(byte);
-          if (end <= next) continue;
-          const start = Math.max(at, next);
-          if (start > next) held.hold(add(first, start), whole, start, end);
-          else {
-            got.push(whole.subarray(start, end));
-            next = end;
-          }
-          take();
-        }
-        let expected = 0;
-        while (has.has(expected)) expected += 1;
-        expect(next).toBe(expected);
-        expect(Buffer.concat(got).equals(whole.subarray(0, expected))).toBe(true);
-        held.clear();
-        expect(budget.segments).toBe(1_000);
-      }),
+          let expected = 0;
+          while (has.has(expected)) expected += 1;
+          expect(next).toBe(expected);
+          expect(Buffer.concat(got).equals(whole.subarray(0, expected))).toBe(true);
+          held.clear();
+          expect(budget.segments).toBe(1_000);
+        },
+      ),
     );
   });
 });
