@@ -12,10 +12,15 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
-/** Units whose guests take their time: each call of an emulated tool is a process of its own. */
-const SLOW_UNITS = ['build', 'guest-faults', 'life', 'run', 'sockets'].map(
-  (name) => `test/emulators/container-${name}.test.ts`,
-);
+/** Units whose guests take their time: each call of an emulated tool is a process of its own, and a dead host is waited for. */
+const SLOW_UNITS = [
+  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map(
+    (name) => `test/emulators/container-${name}.test.ts`,
+  ),
+  ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
+    (name) => `test/controller/links/relay/${name}.test.ts`,
+  ),
+];
 
 const units = {
   plugins: [withoutGuard(removed)],
@@ -65,6 +70,7 @@ const long = {
     name: 'long',
     include: [...LONG, ...SLOW_UNITS],
     exclude: [],
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup],
     sequence: { groupOrder: 2 },
   },
 };

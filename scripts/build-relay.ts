@@ -42,6 +42,7 @@ own update
 own download musl-dev linux-libc-dev
 for package in *.deb; do dpkg-deb -x "$package" .; done
 rm -rf apt ./*.deb
+[ -e ../../MUSL-COPYRIGHT ] || cp usr/share/doc/musl-dev/copyright ../../MUSL-COPYRIGHT
 touch .complete
 `;
 

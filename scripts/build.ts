@@ -117,11 +117,17 @@ writeSchema('baseline', baselineJsonSchema());
 packRelay();
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
-  licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))),
+  licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))) + relayLicence(),
 );
 
 function writeSchema(name: string, schema: unknown): void {
   writeFileSync(join(DIST, 'schemas', `${name}.schema.json`), `${JSON.stringify(schema, null, 2)}\n`);
+}
+
+/** Of the C library that the guest's relay is linked with. */
+function relayLicence(): string {
+  const file = join(ROOT, 'controller/links/relay/guest/build/MUSL-COPYRIGHT');
+  return existsSync(file) ? `\nmusl (in relay/)\n${'-'.repeat(40)}\n${readFileSync(file, 'utf8')}` : '';
 }
 
 /** The guest's relay, where `npm run build:relay` has built it; a package to publish always has it. */

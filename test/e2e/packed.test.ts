@@ -1,6 +1,16 @@
-/** The packed package, installed elsewhere: one package, no native binary, and it runs. */
+/** The packed package, installed elsewhere: one package, no native binary but the guest's relay, and it runs. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
@@ -45,15 +55,37 @@ it('installs nothing but itself', () => {
   expect(readdirSync(join(installed, '..')).filter((name) => !name.startsWith('.'))).toEqual(['sand-egress']);
 });
 
-it('holds no native binary, no source map and no path of the machine that built it', () => {
+/** Of Mach-O for one architecture in either order of bytes, and for several: a Mac runs those alone. */
+const MACH_O: readonly string[] = ['feedface', 'feedfacf', 'cefaedfe', 'cffaedfe', 'cafebabe', 'cafebabf'];
+
+it('holds no native binary but the relay of guests, no source map and no path of the machine that built it', () => {
   const files = filesBelow(installed);
   expect(files.length).toBeGreaterThan(20);
   for (const file of files) {
     const bytes = readFileSync(file);
-    expect([file, bytes.subarray(0, 4).toString('latin1')]).not.toEqual([file, '\x7fELF']);
-    expect(file).not.toMatch(/\.(node|so|map)$/);
+    const isRelay = /\/dist\/relay\/(x64|arm64)\/sand-relay$/.test(file);
+    expect([file, bytes.subarray(0, 4).toString('latin1') === '\x7fELF']).toEqual([file, isRelay]);
+    // Nothing of it needs to be signed, or an entitlement.
+    expect([file, MACH_O.includes(bytes.subarray(0, 4).toString('hex'))]).toEqual([file, false]);
+    expect(file).not.toMatch(/\.(node|so|dylib|map)$/);
     expect(bytes.includes(join(import.meta.dirname, '..', '..'))).toBe(false);
   }
+});
+
+it('brings the relay of guests with its digests, and each under 100 KB', (context) => {
+  const relay = join(installed, 'dist/relay');
+  if (!existsSync(relay)) context.skip('the guest relay is not built: npm run build:relay');
+  const digests = JSON.parse(readFileSync(join(relay, 'digests.json'), 'utf8')) as Record<
+    string,
+    { readonly sha256: string; readonly size: number }
+  >;
+  expect(Object.keys(digests).sort()).toEqual(['arm64', 'x64']);
+  for (const [architecture, { sha256, size }] of Object.entries(digests)) {
+    const bytes = readFileSync(join(relay, architecture, 'sand-relay'));
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
+    expect([bytes.length, size < 100_000]).toEqual([size, true]);
+  }
+  expect(readFileSync(join(installed, 'dist/THIRD-PARTY-LICENSES.txt'), 'utf8')).toContain('musl');
 });
 
 it('brings the schemas, the policy data, the declarations and the licences', () => {

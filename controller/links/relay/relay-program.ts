@@ -17,7 +17,7 @@ export const RELAY_PROXY = { address: '127.0.0.1', port: 3128 } as const;
 /** Bounds that the program holds too (guest/relay.h); beyond them it refuses its arguments. */
 export const RELAY_LIMITS = {
   /** Ports planted at a time. */
-  ports: 64,
+  ports: 544,
   /** Paths held or protected. */
   paths: 256,
   /** Attempts of one `probe`. */
@@ -282,6 +282,8 @@ export type RelayObservation =
   | {
       readonly kind: 'try';
       readonly name: string;
+      /** As it was asked for; null where it takes none. */
+      readonly argument: string | null;
       /** `worked` is the finding; an errno says how it was refused. */
       readonly outcome: 'worked' | 'failed' | 'timeout' | 'died';
       readonly errno: number;
@@ -336,11 +338,11 @@ function parseAsk(line: string): RelayObservation | null {
 }
 
 function parseTry(line: string): RelayObservation | null {
-  const match = /^try ([a-z0-9-]+)(?: \S+)? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
+  const match = /^try ([a-z0-9-]+)(?: (\S+))? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
   if (match === null) return null;
-  const name = match[1] ?? '';
-  if (match[2] !== undefined) return { kind: 'try', name, outcome: 'worked', errno: 0 };
-  if (match[4] !== undefined) return { kind: 'try', name, outcome: match[4] as 'timeout' | 'died', errno: 0 };
-  const errno = parseNumber(match[3], 4_095);
-  return errno === null || errno === 0 ? null : { kind: 'try', name, outcome: 'failed', errno };
+  const what = { kind: 'try', name: match[1] ?? '', argument: match[2] ?? null } as const;
+  if (match[3] !== undefined) return { ...what, outcome: 'worked', errno: 0 };
+  if (match[5] !== undefined) return { ...what, outcome: match[5] as 'timeout' | 'died', errno: 0 };
+  const errno = parseNumber(match[4], 4_095);
+  return errno === null || errno === 0 ? null : { ...what, outcome: 'failed', errno };
 }

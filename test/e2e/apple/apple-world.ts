@@ -1,5 +1,10 @@
 /** A world whose `container` is the emulator, with an image that is this host's own system. */
-import { EMULATOR_BIN, endEmulator, registerImage, setEmulator } from '../../emulators/container/emulation.ts';
+import {
+  EMULATOR_BIN,
+  endEmulator,
+  registerImage,
+  setEmulator,
+} from '../../emulators/container/emulation.ts';
 import type { Settings } from '../../emulators/container/settings.ts';
 import { createWorld, type RunOutput, type StartOptions, type World } from '../sand.ts';
 

@@ -256,12 +256,14 @@ static void mounts(struct answer *answer) {
 }
 
 static bool try_attack(int count, char **words, struct answer *answer) {
-  char line[ANSWER_TEXT];
+  char line[PROBE_LINE];
   if (count < 2) return false;
   int problem = attack(words[1], count > 2 ? words[2] : NULL);
   if (problem < 0) return false;
-  if (problem == 0) format(line, sizeof line, "try %s ok", words[1]);
-  else format(line, sizeof line, "try %s errno %d", words[1], problem);
+  const char *space = count > 2 ? " " : "";
+  const char *argument = count > 2 ? words[2] : "";
+  if (problem == 0) format(line, sizeof line, "try %s%s%s ok", words[1], space, argument);
+  else format(line, sizeof line, "try %s%s%s errno %d", words[1], space, argument, problem);
   add(answer, "", line);
   return true;
 }

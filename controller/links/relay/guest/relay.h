@@ -36,8 +36,8 @@ enum {
   ANSWER_BYTES = 2 + 65535,
   /* Bytes moved at a time; one buffer for all connections. */
   CHUNK = 65536,
-  /* Ports of `tcp` rules, beside 80 and 443. */
-  PORTS = 64,
+  /* All that a policy may name (512), and what is planted besides to be seen. */
+  PORTS = 544,
   /* Listeners: two families at each port, the proxy, the redirected and the resolver's, and control. */
   LISTENERS = 2 * PORTS + 16,
   /* Accepted of one listener before others have their turn. */

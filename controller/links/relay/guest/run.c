@@ -140,10 +140,12 @@ int run(int argc, char **argv) {
   }
   if (!find_user(plan.user, &user)) return EXIT_NOT_RUN;
   /* Fail closed: this process gives up what the command must not have, since the command may be its equal. */
-  if (!keep_workload_capabilities() || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+  if (!keep_workload_capabilities()) {
     complain("cannot give up capabilities: %s", strerror(errno));
     return EXIT_FAILED;
   }
+  /* What the command leaves stays below this process, so that a KILL of it finds all; without, it finds the group. */
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   if (!build_environment(&user)) {
     complain("more than %d variables", ENVIRONMENT);
     return EXIT_FAILED;

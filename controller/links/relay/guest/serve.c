@@ -16,8 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Beside the tables: listeners, control, packets, epoll, signals, and one connection to hand over. */
-enum { OTHER_DESCRIPTORS = LISTENERS + CONTROLS + 32 };
+/* Beside the tables: control, packets, epoll, signals, the life, and one connection to hand over. */
+enum { OTHER_DESCRIPTORS = CONTROLS + 48 };
+/* Ports that come later take what is left of the tables' share; most guests get none. */
+enum { LATER_PORTS = 32 };
 
 static struct source signals;
 /* When the guest was told to end; 0 is not yet. */
@@ -108,13 +110,14 @@ static bool size_tables(void) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  rlim_t most = OTHER_DESCRIPTORS + QUERIES + 2 * CONNECTIONS;
+  rlim_t others = OTHER_DESCRIPTORS + 2 * (plan.ports + LATER_PORTS);
+  rlim_t most = others + QUERIES + 2 * CONNECTIONS;
   rlim_t free = (limit.rlim_cur < most ? limit.rlim_cur : most);
-  if (free <= OTHER_DESCRIPTORS + 64) {
+  if (free <= others + 64) {
     complain("%lu open files are too few", (unsigned long)limit.rlim_cur);
     return false;
   }
-  free -= OTHER_DESCRIPTORS;
+  free -= others;
   unsigned queries = (unsigned)(free / 8 < QUERIES ? free / 8 : QUERIES);
   dns_open(queries);
   tcp_open((unsigned)((free - queries) / 2));

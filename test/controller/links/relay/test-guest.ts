@@ -30,7 +30,7 @@ nobody:x:65534:65534:nobody:/nonexistent:/bin/sh
 `;
 const GROUP = 'root:x:0:\nbuilder:x:1000:\nwheel:x:10:other,builder\ndocker:x:99:builder\nnogroup:x:65534:\n';
 
-/** Words: folder of the test, folder of Node, capabilities, wrapper, then the program's arguments. */
+/** Words: folder of the test, folder of Node, capabilities, wrapper, then the program and its arguments. */
 const SETUP = `
 set -eu
 folder=$1 node=$2 capabilities=$3 wrapper=$4
@@ -42,7 +42,7 @@ for name in usr bin sbin lib lib64; do
   if [ -L "/$name" ]; then ln -s "$(readlink "/$name")" "$root/$name"
   elif [ -d "/$name" ]; then mkdir "$root/$name" && mount --rbind "/$name" "$root/$name"; fi
 done
-mkdir "$root/proc" "$root/dev" "$root/etc" "$root/tmp" "$root/work" "$root/node" "$root/.sand" "$root/root"
+mkdir "$root/old" "$root/proc" "$root/dev" "$root/etc" "$root/tmp" "$root/work" "$root/node" "$root/.sand" "$root/root"
 chmod 1777 "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -54,7 +54,9 @@ mount -o remount,bind,ro "$root/.sand/bin"
 mount --bind "$node" "$root/node"
 ip link set lo up
 cd "$root"
-exec $wrapper setpriv --bounding-set="$capabilities" chroot . /.sand/bin/sand-relay "$@"
+# A root that was only changed to would forbid user namespaces.
+exec $wrapper sh -euc 'pivot_root . old; cd /; umount -l /old; rmdir /old; capabilities=$1; shift
+  exec setpriv --bounding-set="$capabilities" "$@"' sh "$capabilities" "$@"
 `;
 
 export interface Finished {
@@ -96,6 +98,8 @@ export interface GuestPlan {
   /** A command that starts the rest of its line. */
   readonly wrapper?: string;
   readonly architecture?: 'x64' | 'arm64';
+  /** What runs the program of another architecture; no test says this of its own. */
+  readonly emulator?: string;
   /** Done in the folder before the guest starts. */
   readonly prepare?: (folder: string) => void;
   readonly withoutReady?: boolean;
@@ -168,11 +172,12 @@ export async function startGuest(plan: GuestPlan = {}): Promise<TestGuest> {
   const extra = plan.capabilities ?? ['net_admin', 'net_raw', 'sys_admin'];
   const capabilities = `-all,${[...KEPT.split(','), ...extra].map((name) => `+${name}`).join(',')}`;
   const args = plan.args ?? ['serve', '--port', '80', '--port', '443'];
+  const command = [...(plan.emulator === undefined ? [] : [plan.emulator]), '/.sand/bin/sand-relay'];
   const outer = spawn(
     'unshare',
     [
       ...['--net', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', SETUP, 'sh'],
-      ...[folder, dirname(process.execPath), capabilities, plan.wrapper ?? '', ...args],
+      ...[folder, dirname(process.execPath), capabilities, plan.wrapper ?? '', ...command, ...args],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
@@ -182,7 +187,7 @@ export async function startGuest(plan: GuestPlan = {}): Promise<TestGuest> {
       'nsenter',
       [
         ...['-t', String(pid), '-n', '-m', '-p', '-r', '-w', 'setpriv', `--bounding-set=${capabilities}`],
-        ...['/.sand/bin/sand-relay', ...args],
+        ...[...command, ...args],
       ],
       { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env } },
     );
@@ -232,7 +237,7 @@ async function readyWhenThere(guest: TestGuest, outer: ChildProcess): Promise<Fi
     if (outer.exitCode !== null) return true;
     try {
       const line = readFileSync(`/proc/${guest.pid}/cmdline`, 'latin1');
-      return line.includes('sand-relay\0serve') && !line.includes('chroot\0');
+      return line.includes('sand-relay\0serve') && !line.includes('bounding-set');
     } catch {
       return false;
     }
