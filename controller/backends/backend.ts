@@ -3,11 +3,11 @@
  * field of `capabilities`; there is no ninth method.
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ProbeResult, ProcessFact } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { Isolation } from '../../policies/requirements.ts';
+import type { GuestSocket } from '../../proxy/reader.ts';
 import type { JournalEntry } from '../guests/journal.ts';
 import type { Dial } from '../links/dial.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
@@ -30,6 +30,11 @@ export interface Capabilities {
   readonly processAttribution: readonly Isolation[];
   /** Whether the link has a way in, so that the host reaches servers of the guest. */
   readonly publishedPorts: boolean;
+  /**
+   * How files that the host would run or trust are kept from a guest that may write their folder: `held`, no write reaches
+   * them; `restored`, what was changed is put back when the guest has ended.
+   */
+  readonly protection: 'held' | 'restored';
 }
 
 /** One doctor check and what it found. */
@@ -109,6 +114,8 @@ export interface GuestSpec {
   readonly resources?: ResourceLimits;
   /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
   readonly readOnly?: boolean;
+  /** Whether its screen is shown, where it has one; absent: no. */
+  readonly showsScreen?: boolean;
   /** Absent: the guest sees the host's system, read-only. */
   readonly image?: GuestImage;
   /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
@@ -221,11 +228,14 @@ export interface GatewayPort {
   /** Called once the link is up, where ports are published, with its way in. */
   onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
-  acceptProxy(socket: Socket): void;
+  acceptProxy(socket: GuestSocket): void;
   /** A connection whose original destination is known. */
-  acceptStream(socket: Socket, destination: { readonly address: IpAddress; readonly port: number }): void;
+  acceptStream(
+    socket: GuestSocket,
+    destination: { readonly address: IpAddress; readonly port: number },
+  ): void;
   /** DNS of the guest, framed as over TCP; `udp` where a link carries a datagram so, and the answer has to fit one. Absent: `tcp`. */
-  acceptDnsStream(socket: Socket, transport?: 'tcp' | 'udp'): void;
+  acceptDnsStream(socket: GuestSocket, transport?: 'tcp' | 'udp'): void;
   acceptDnsDatagrams(socket: DatagramSocket): void;
   /** Called by a backend that says it can tell, before anything of the guest's runs; with null where it turns out that it cannot. */
   attributeBy(attribute: Attribute | null): void;

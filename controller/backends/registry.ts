@@ -4,10 +4,12 @@ import type { BackendImages } from '../images/prepared.ts';
 import { createAppleContainerBackend } from './apple-container/backend.ts';
 import type { SandboxBackend } from './backend.ts';
 import { createLinuxBackend } from './linux/backend.ts';
+import { createTartBackend } from './tart/backend.ts';
 
 const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = {
   linux: createLinuxBackend,
   'apple-container': createAppleContainerBackend,
+  tart: createTartBackend,
 };
 
 /** Loaded where an image is asked for. */
@@ -19,6 +21,10 @@ const IMAGES: Readonly<Record<string, () => Promise<BackendImages>>> = {
   async 'apple-container'() {
     const { APPLE_IMAGES } = await import('./apple-container/images.ts');
     return APPLE_IMAGES;
+  },
+  async tart() {
+    const { TART_IMAGES } = await import('./tart/images.ts');
+    return TART_IMAGES;
   },
 };
 

@@ -118,6 +118,8 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
+    for (const detail of unheldFiles(request))
+      record({ kind: 'notice', code: 'protected-files-restored', detail });
     keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);
@@ -245,6 +247,14 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },
   };
+}
+
+/** Where no mount holds what the host would run or trust, that is told before a guest can write it. */
+function unheldFiles({ backend, mounts }: SessionRequest): readonly string[] {
+  if (backend.capabilities.protection === 'held' || !mounts.some(({ writable }) => writable)) return [];
+  return [
+    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what it changes is put back when it has ended',
+  ];
 }
 
 /** In the background, what the commands print is kept. */

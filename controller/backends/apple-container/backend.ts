@@ -54,6 +54,7 @@ export function createAppleContainerBackend(): SandboxBackend {
       // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
       processAttribution: [],
       publishedPorts: true,
+      protection: 'held',
     },
     async probe() {
       const { checkAppleContainer } = await import('./checks.ts');

@@ -55,6 +55,7 @@ export function createLinuxBackend(): SandboxBackend {
       // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
       processAttribution: ['namespaces'],
       publishedPorts: true,
+      protection: 'held',
     },
     async probe() {
       const { checkLinux } = await import('./checks.ts');

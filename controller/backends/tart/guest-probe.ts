@@ -40,7 +40,9 @@ export function probeScript(
     '  turn=$((turn + 1)); sleep 0.2',
     'done',
     'hex() { od -An -v -tx1 | tr -d " \\n"; }',
-    ...questions.map(({ id, bytes }) => `printf %s '${bytes.toString('base64')}' | base64 --decode > question-${id}`),
+    ...questions.map(
+      ({ id, bytes }) => `printf %s '${bytes.toString('base64')}' | base64 --decode > question-${id}`,
+    ),
     // What hangs is ended; its answer is what is there by then.
     `limited() { "$@" & local child=$!; (sleep ${ATTEMPT_SECONDS}; kill -9 $child) & local timer=$!; wait $child; kill -9 $timer; }`,
     'connect() {',
@@ -52,7 +54,9 @@ export function probeScript(
     `  exec 5<>"/dev/udp/$2/53" && cat question-$3 >&5 && dd bs=${MESSAGE_BYTES} count=1 <&5 | hex > "$1.bytes"`,
     '}',
     ...connect.map(({ address, port }, at) => `limited connect c${at} ${quote(address)} ${port} &`),
-    ...servers.flatMap((server, at) => questions.map(({ id }) => `limited ask a${at}-${id} ${quote(server)} ${id} &`)),
+    ...servers.flatMap((server, at) =>
+      questions.map(({ id }) => `limited ask a${at}-${id} ${quote(server)} ${id} &`),
+    ),
     'wait',
     ...connect.map(
       ({ address, port }, at) =>

@@ -99,7 +99,7 @@ function shareLines(links: SetUp['links']): readonly string[] {
     '  if [ -L "$2" ]; then root rm -f "$2" || fail taken "$2"',
     '  elif [ -d "$2" ]; then root rmdir "$2" || fail taken "$2"',
     '  elif [ -e "$2" ]; then fail taken "$2"; fi',
-    '  folder "${2%/*}/" || fail place "$2"',
+    '  folder "$(dirname "$2")" || fail place "$2"',
     '  root ln -s "$1" "$2" || fail place "$2"',
     '  [ -e "$2" ] || fail shares "$2"',
     '}',
@@ -160,7 +160,7 @@ export const RUN_SCRIPT = [
 /** The same on a terminal: in the foreground of it, where its keys reach the command. */
 export const TERMINAL_SCRIPT = [
   ...commandHead(),
-  "trap : INT QUIT HUP TSTP",
+  'trap : INT QUIT HUP TSTP',
   'exec 5>&2 2>/dev/null',
   '/bin/bash --noprofile --norc -c "$begin" sand "$id" "$folder" "$@" 2>&5 5>&-',
   'status=$?',

@@ -30,7 +30,13 @@ function parseListed(value: unknown): ListedMachine | null {
 
 /** Of `get --format json`. */
 export function parseMachine(text: string): MachineFacts | null {
-  const { OS: os, Running: running, CPU: cpus, Memory: memoryMiB, Disk: diskGB } = record(parseJson(text)) ?? {};
+  const {
+    OS: os,
+    Running: running,
+    CPU: cpus,
+    Memory: memoryMiB,
+    Disk: diskGB,
+  } = record(parseJson(text)) ?? {};
   const system = os === 'darwin' ? 'macos' : os === 'linux' ? 'linux' : null;
   if (system === null || typeof running !== 'boolean') return null;
   if (typeof cpus !== 'number' || typeof memoryMiB !== 'number' || typeof diskGB !== 'number') return null;
@@ -67,7 +73,9 @@ export function isMachineLimit(text: string): boolean {
 
 /** What macOS says where nobody has unlocked the login keychain. */
 export function isLockedKeychain(text: string): boolean {
-  return /Interaction is not allowed with the Security Server|User interaction is not allowed|-25308/.test(text);
+  return /Interaction is not allowed with the Security Server|User interaction is not allowed|-25308/.test(
+    text,
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -15,7 +15,8 @@ export interface Expectations {
 
 /** `seen` null: what the guest printed does not read. Fail closed: then nothing passed. */
 export function judgeGuestReport(seen: GuestReport | null, expected: Expectations): readonly ProbeResult[] {
-  if (seen === null) return [result('probes-complete', false, 'what the guest said of its probes does not read')];
+  if (seen === null)
+    return [result('probes-complete', false, 'what the guest said of its probes does not read')];
   const { connects, asks, interfaces } = seen;
   const { plan, greeting } = expected;
   const strange = interfaces.flatMap((one) => strangeAddresses(one, expected.address));
@@ -46,7 +47,11 @@ function judgeReached(connects: GuestReport['connects'], { proxy, greeting }: Ex
   const met = connects.find(({ address, port }) => address === proxy.address && port === proxy.port);
   const passed = met?.answer.trim() === greeting;
   const place = `${proxy.address} port ${proxy.port}`;
-  return result('proxy', passed, passed ? `${place} is the gateway\u2019s` : `nothing of the gateway\u2019s at ${place}`);
+  return result(
+    'proxy',
+    passed,
+    passed ? `${place} is the gateway\u2019s` : `nothing of the gateway\u2019s at ${place}`,
+  );
 }
 
 function result(name: string, passed: boolean, detail: string): ProbeResult {

@@ -54,7 +54,9 @@ export function tartEnvironment(): Readonly<Record<string, string>> {
 function ownEnvironment(): Readonly<Record<string, string>> {
   const passed = PASSED.flatMap((name) => {
     const value = process.env[name];
-    return value === undefined || (name === 'TART_HOME' && !isAbsolute(value)) ? [] : [[name, value] as const];
+    return value === undefined || (name === 'TART_HOME' && !isAbsolute(value))
+      ? []
+      : [[name, value] as const];
   });
   return {
     ...Object.fromEntries(passed),

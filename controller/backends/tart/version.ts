@@ -24,8 +24,7 @@ export function parseVersion(text: string): ToolVersion | null {
 }
 
 export function isBelow(version: ToolVersion, than: ToolVersion): boolean {
-  const difference =
-    version.major - than.major || version.minor - than.minor || version.patch - than.patch;
+  const difference = version.major - than.major || version.minor - than.minor || version.patch - than.patch;
   return difference < 0;
 }
 

@@ -56,6 +56,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       terminal: true,
       processAttribution: [],
       publishedPorts: true,
+      protection: 'held',
     },
     probe: async () => [],
     async create(spec) {
