@@ -3,7 +3,8 @@
  * namespaces, puts its root file system together, and runs one program there. What the steps are is decided by plan.ts.
  *
  * The process that forks stays outside as the program's waiter: it passes the program's bytes on and reports on
- * descriptor 3, one line each: `failed TEXT`, `missing FILE`, `started PID`, `exited STATUS`.
+ * descriptor 3, one line each: `failed TEXT`, `missing FILE`, `started PID`, `signalled NUMBER` where
+ * one has ended it, `exited STATUS`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -175,6 +176,7 @@ static void report_end(void) {
   while (waitpid(program.pid, &status, 0) < 0 && errno == EINTR) continue;
   program.pid = 0;
   program.fd = -1;
+  if (WIFSIGNALED(status)) dprintf(REPORT, "signalled %d\n", WTERMSIG(status));
   dprintf(REPORT, "exited %d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
@@ -372,6 +374,56 @@ static void bind_mount(const char *source, const char *target) {
   if (mount(source, target, NULL, MS_BIND, NULL)) die("bind", target);
 }
 
+/* As the shares of a virtual machine: whoever runs the tool on the host is one user of the guest, and the other way round. */
+static int swapped_users(unsigned host, unsigned guest) {
+  char path[64], text[256];
+  unsigned a = host < guest ? host : guest, b = host < guest ? guest : host;
+  int ready[2];
+  if (pipe2(ready, O_CLOEXEC)) die("share", "pipe");
+  pid_t child = fork();
+  if (child < 0) die("share", "fork");
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER)) _exit(1);
+    put(ready[1], "x", 1);
+    pause();
+    _exit(0);
+  }
+  close(ready[1]);
+  if (read(ready[0], text, 1) != 1) die("share", "user namespace");
+  close(ready[0]);
+  int size = snprintf(text, sizeof text, "%u %u 1\n%u %u 1\n", a, b, b, a);
+  if (a > 0) size += snprintf(text + size, sizeof text - (size_t)size, "0 0 %u\n", a);
+  if (b > a + 1) size += snprintf(text + size, sizeof text - (size_t)size, "%u %u %u\n", a + 1, a + 1, b - a - 1);
+  size += snprintf(text + size, sizeof text - (size_t)size, "%u %u %u\n", b + 1, b + 1, 0xfffffffeu - b);
+  static const char *const maps[] = {"uid_map", "gid_map"};
+  for (int at = 0; at < 2; at++) {
+    snprintf(path, sizeof path, "/proc/%d/%s", child, maps[at]);
+    int map = open(path, O_WRONLY | O_CLOEXEC);
+    const char *all = "0 0 4294967295\n";
+    if (map < 0 || write(map, at == 0 ? text : all, at == 0 ? (size_t)size : strlen(all)) < 0) die("share", path);
+    close(map);
+  }
+  snprintf(path, sizeof path, "/proc/%d/ns/user", child);
+  int users = open(path, O_RDONLY | O_CLOEXEC);
+  if (users < 0) die("share", path);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  return users;
+}
+
+static void share(const char *source, const char *target, unsigned host, unsigned guest) {
+  if (make_folder(target)) die("share", target);
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0) die("share", source);
+  if (host != guest) {
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)swapped_users(host, guest)};
+    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes)) die("share users of", source);
+    close((int)attributes.userns_fd);
+  }
+  if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)) die("share", target);
+  close(tree);
+}
+
 static void device(const char *path, const char *mode, const char *major_text, const char *minor_text) {
   unlink(path);
   mode_t old = umask(0);
@@ -410,6 +462,7 @@ static int step(char **words, int left) {
     return 6;
   }
   if (IS("bind", 2)) return bind_mount(words[1], words[2]), 3;
+  if (IS("share", 4)) return share(words[1], words[2], (unsigned)atoi(words[3]), (unsigned)atoi(words[4])), 5;
   if (IS("remount", 2)) {
     if (mount(NULL, words[1], NULL, MS_BIND | MS_REMOUNT | flags_of(words[2]), NULL)) die(name, words[1]);
     return 3;
@@ -428,6 +481,7 @@ static int step(char **words, int left) {
     if (symlink(words[1], words[2])) die(name, words[2]);
     return 3;
   }
+  if (IS("unlink", 1)) return unlink(words[1]), 2;
   if (IS("whiteout", 1)) return mknod(words[1], S_IFCHR, makedev(0, 0)) ? die(name, words[1]), 2 : 2;
   if (IS("opaque", 1)) {
     if (make_folder(words[1]) || setxattr(words[1], "trusted.overlay.opaque", "y", 1, 0)) die(name, words[1]);
