@@ -165,13 +165,13 @@ async function within(ended: Promise<void>, ms: number): Promise<void> {
 
 /** Idempotent: one that is not there is deleted. The name is of sand's own making, for one run. */
 async function deleteMachine(machine: string): Promise<void> {
-  const stop = planStop(machine, POWER_SECONDS);
   const args = planDelete(machine);
   for (let attempt = 1; ; attempt++) {
-    await attemptTart(stop, POWER_SECONDS * 1000 + TOOL_LIMITS.stopSlackMs);
     const output = await attemptTart(args, TOOL_LIMITS.deleteMs);
     if (output.exitCode === 0 || output.exitCode === NOT_SO) return;
     if (attempt === DELETE_ATTEMPTS) throw failure(args, output);
+    // One that runs is not deleted.
+    await attemptTart(planStop(machine, POWER_SECONDS), POWER_SECONDS * 1000 + TOOL_LIMITS.stopSlackMs);
     await new Promise((resolve) => setTimeout(resolve, DELETE_PAUSE_MS));
   }
 }

@@ -24,7 +24,7 @@ export interface GuestReport {
   readonly interfaces: readonly GuestInterface[];
 }
 
-/** For `/bin/bash -s`: a line for each attempt, in hexadecimal where the guest says something, and `end`. */
+/** A line for each attempt, in hexadecimal where the guest says something, and `end`. */
 export function probeScript(
   { connect, servers, reservedName, deniedName }: ProbePlan,
   ownAddress: string,
@@ -44,7 +44,7 @@ export function probeScript(
       ({ id, bytes }) => `printf %s '${bytes.toString('base64')}' | base64 --decode > question-${id}`,
     ),
     // What hangs is ended; its answer is what is there by then.
-    `limited() { "$@" & local child=$!; (sleep ${ATTEMPT_SECONDS}; kill -9 $child) & local timer=$!; wait $child; kill -9 $timer; }`,
+    `limited() { "$@" & local child=$!; (sleep ${ATTEMPT_SECONDS}; kill -9 $child) >/dev/null & local timer=$!; wait $child; kill -9 $timer; }`,
     'connect() {',
     '  exec 5<>"/dev/tcp/$2/$3" || { echo nobody > "$1"; return; }',
     '  echo silent > "$1"',

@@ -33,7 +33,7 @@ export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** For `/bin/bash -s`: prints one line, `ready` or `failed STEP WHAT`. */
+/** Prints one line, `ready` or `failed STEP WHAT`. */
 export function setUpScript({ environment, links, files, proxy }: SetUp): string {
   return [
     'exec 3>&1 >/dev/null 2>&1 </dev/null',

@@ -113,7 +113,7 @@ export function askGuest(
   options: Pick<CallOptions, 'signal'> & { readonly timeoutMs?: number } = {},
 ): Promise<ToolOutput> {
   const { timeoutMs = TOOL_LIMITS.scriptMs, ...rest } = options;
-  const command = ['/bin/bash', '--noprofile', '--norc', '-s'];
+  const command = ['/bin/bash', '--noprofile', '--norc', '-c', 'eval "$(cat)"'];
   const args = planExec({ name: machine, interactive: true, terminal: false, command });
   return askTart(args, timeoutMs, { ...rest, input: script });
 }
