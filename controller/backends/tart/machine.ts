@@ -4,9 +4,8 @@
  */
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SandError } from '../../errors.ts';
-import { softnetWrapper } from '../../links/ethernet/softnet/wrapper.ts';
+import { SOFTNET_PROGRAM, softnetWrapper } from '../../links/ethernet/softnet/wrapper.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import { type MachineRun, planRun } from './argv.ts';
 import { isLockedKeychain, isMachineLimit, parseComplaint } from './parse.ts';
@@ -17,13 +16,6 @@ const LIMITS = {
   logBytes: 1024 * 1024,
   tailCharacters: 4096,
 } as const;
-
-const SOFTNET = fileURLToPath(
-  new URL(
-    `../../links/ethernet/softnet/softnet.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`,
-    import.meta.url,
-  ),
-);
 
 export interface MachineProcess {
   /** Resolves when the machine is gone. Never rejects. */
@@ -73,7 +65,7 @@ function placeSoftnet(folder: string, socket: string): string {
   const programs = join(folder, 'libexec');
   mkdirSync(programs, { mode: 0o700 });
   const path = join(programs, 'softnet');
-  writeFileSync(path, softnetWrapper({ node: process.execPath, program: SOFTNET, socket }), { mode: 0o700 });
+  writeFileSync(path, softnetWrapper({ node: process.execPath, program: SOFTNET_PROGRAM, socket }), { mode: 0o700 });
   chmodSync(path, 0o700);
   return programs;
 }
