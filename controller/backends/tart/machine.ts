@@ -65,7 +65,9 @@ function placeSoftnet(folder: string, socket: string): string {
   const programs = join(folder, 'libexec');
   mkdirSync(programs, { mode: 0o700 });
   const path = join(programs, 'softnet');
-  writeFileSync(path, softnetWrapper({ node: process.execPath, program: SOFTNET_PROGRAM, socket }), { mode: 0o700 });
+  writeFileSync(path, softnetWrapper({ node: process.execPath, program: SOFTNET_PROGRAM, socket }), {
+    mode: 0o700,
+  });
   chmodSync(path, 0o700);
   return programs;
 }

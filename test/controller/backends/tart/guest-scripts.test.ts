@@ -172,7 +172,12 @@ describe('a guest\u2019s set-up', () => {
   });
 
   it('leaves out what is no name of a variable', () => {
-    const script = setUpScript({ environment: { 'A;touch x': '1', B: '2' }, links: [], files: [], proxy: null });
+    const script = setUpScript({
+      environment: { 'A;touch x': '1', B: '2' },
+      links: [],
+      files: [],
+      proxy: null,
+    });
     const [, text = ''] = /printf %s '([A-Za-z0-9+/=]+)'/.exec(script) ?? [];
     expect(Buffer.from(text, 'base64').toString()).toBe("export B='2'\n");
   });

@@ -9,7 +9,15 @@ import {
   parseMachines,
 } from '../../../../controller/backends/tart/parse.ts';
 
-const FACTS = { OS: 'darwin', CPU: 4, Memory: 8192, Disk: 50, Size: '25.123', Running: true, State: 'running' };
+const FACTS = {
+  OS: 'darwin',
+  CPU: 4,
+  Memory: 8192,
+  Disk: 50,
+  Size: '25.123',
+  Running: true,
+  State: 'running',
+};
 
 describe('what tart prints', () => {
   it('reads machines, and keys that it does not know', () => {

@@ -17,9 +17,8 @@ describe('versions of Tart', () => {
     expect(parsed === null ? null : formatVersion(parsed)).toBe(version);
   });
 
-  it.each(['', 'tart', '2.35', 'v2.35.0', 'container CLI version 1.2.2', '2.35.0.1'])(
-    'refuses %j',
-    (text) => expect(parseVersion(text)).toBeNull(),
+  it.each(['', 'tart', '2.35', 'v2.35.0', 'container CLI version 1.2.2', '2.35.0.1'])('refuses %j', (text) =>
+    expect(parseVersion(text)).toBeNull(),
   );
 
   it.each([
