@@ -37,6 +37,7 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
+  ...['conformance', 'faults', 'guest'].map((name) => `tart/${name}`),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'ethernet/kernel', 'ethernet/rough', 'ethernet/softnet'],
   ...['guest-commands', 'guests', 'gvisor'],
   ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
