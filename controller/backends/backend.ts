@@ -35,6 +35,8 @@ export interface Capabilities {
    * them; `restored`, what was changed is put back when the guest has ended.
    */
   readonly protection: 'held' | 'restored';
+  /** Whether its guests have a screen. */
+  readonly screen: boolean;
 }
 
 /** One doctor check and what it found. */
@@ -89,6 +91,13 @@ export interface UnpackedImage extends ImageOrigin {
   };
 }
 
+export interface ScreenSpec {
+  /** Whether people can look at it, by VNC. */
+  readonly isShown: boolean;
+  /** `WIDTHxHEIGHT`; null: as its image has it. */
+  readonly size: string | null;
+}
+
 export interface GuestSpec {
   /** Unique among the guests of this user; checked before it gets here. */
   readonly name: string;
@@ -114,8 +123,8 @@ export interface GuestSpec {
   readonly resources?: ResourceLimits;
   /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
   readonly readOnly?: boolean;
-  /** Whether its screen is shown, where it has one; absent: no. */
-  readonly showsScreen?: boolean;
+  /** Absent: as its image has it, and shown to nobody. */
+  readonly screen?: ScreenSpec;
   /** Absent: the guest sees the host's system, read-only. */
   readonly image?: GuestImage;
   /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
@@ -258,6 +267,8 @@ export interface StartedGuest {
 export interface SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Links that people know of its tool, and why its guests are not given them. */
+  readonly refusedLinks?: Readonly<Record<string, string>>;
   /** For doctor; changes nothing. */
   probe(): Promise<readonly Finding[]>;
   /** Idempotent for the same spec; boots nothing. */

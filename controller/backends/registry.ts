@@ -52,6 +52,15 @@ function noBackend(name: string): SandError {
   );
 }
 
+/** Installs macOS into a machine that guests are cloned of; says what it does. Raises `guest-exists` where it is there. */
+export async function installMacos(
+  source: string,
+  say: (line: string) => void,
+): Promise<{ readonly name: string; readonly diskGB: number }> {
+  const { installMacos: install } = await import('./tart/images.ts');
+  return install(source, say);
+}
+
 /** Fetches what guests with a machine of their own boot; says what it does. Idempotent. */
 export async function createMachineImage(
   say: (line: string) => void,

@@ -95,6 +95,12 @@ export function addGuestOptions(command: CommandTree): CommandTree {
       'a root of its own for the guest: a folder, an OCI or docker archive, or an image of podman\u2019s store',
     )
     .option('--read-only', 'let the guest write nothing of the host, its working directory included')
+    .option('--vnc', 'let people look at the guest\u2019s screen; `sand inspect` tells its address', false)
+    .option('--display <WIDTHxHEIGHT>', 'size of the guest\u2019s screen')
+    .option(
+      '--link <NAME>',
+      'how its traffic reaches the gateway; any other than the backend\u2019s own is refused',
+    )
     .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--cpus <N>', 'processors that the guest may use: 2, 1.5')

@@ -15,6 +15,7 @@ import {
   DEFAULT_ISOLATION,
   type GuestCommand,
   type Isolation,
+  type ScreenSpec,
   type Share,
 } from '../backends/backend.ts';
 import { createBackend, imagesOf } from '../backends/registry.ts';
@@ -83,6 +84,10 @@ export interface RunRequest {
   readonly user: string | null;
   /** Whether the guest can write no folder of the host, whatever `mounts` says. */
   readonly readOnly: boolean;
+  /** Absent: as the image has it, and shown to nobody. */
+  readonly screen?: ScreenSpec;
+  /** The name of a link; absent: the backend's own. */
+  readonly link?: string;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -198,6 +203,8 @@ export async function planRun(
     ...(file === null ? {} : { policyFile: file }),
     mounts,
     readOnly: request.readOnly,
+    ...(request.screen === undefined ? {} : { screen: request.screen }),
+    ...(request.link === undefined ? {} : { link: request.link }),
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),

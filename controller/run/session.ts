@@ -29,7 +29,14 @@ import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireOffer, requireWayIn, runStart, tellGateway } from './run-facts.ts';
+import {
+  requireLink,
+  requireOffer,
+  requireScreen,
+  requireWayIn,
+  runStart,
+  tellGateway,
+} from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller } from './state-teller.ts';
@@ -124,6 +131,8 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);
     requireWayIn(request);
+    requireScreen(request);
+    requireLink(request);
     const journal = createJournal(run);
     undo.push(asyncly(journal.close));
     let running = request.command;
@@ -240,6 +249,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     cache: request.cache,
     isolation: request.isolation,
     readOnly: request.readOnly ?? false,
+    ...(request.screen === undefined ? {} : { screen: request.screen }),
     ...(request.resources === undefined ? {} : { resources: request.resources }),
     secrets: request.secrets ?? [],
     ...(request.user === null ? {} : { user: request.user }),

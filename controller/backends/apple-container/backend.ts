@@ -55,6 +55,7 @@ export function createAppleContainerBackend(): SandboxBackend {
       processAttribution: [],
       publishedPorts: true,
       protection: 'held',
+      screen: false,
     },
     async probe() {
       const { checkAppleContainer } = await import('./checks.ts');

@@ -56,6 +56,7 @@ export function createLinuxBackend(): SandboxBackend {
       processAttribution: ['namespaces'],
       publishedPorts: true,
       protection: 'held',
+      screen: false,
     },
     async probe() {
       const { checkLinux } = await import('./checks.ts');

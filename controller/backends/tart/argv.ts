@@ -58,7 +58,8 @@ export function planSet(
 export function planRun({ name, shares, vnc }: MachineRun): readonly string[] {
   return [
     'run',
-    ...(vnc ? ['--vnc'] : ['--no-graphics']),
+    // With both, the screen's address is printed and no viewer is opened.
+    ...['--no-graphics', ...(vnc ? ['--vnc'] : [])],
     ...['--no-audio', '--no-clipboard', '--net-softnet'],
     ...shares.map(sharedFolder),
     ...['--', name],

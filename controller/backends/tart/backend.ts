@@ -13,6 +13,7 @@ import { type GuestParts, type StartedGuest, startGuest } from './guest-start.ts
 import { formatHandle, machineName, parseHandle } from './handle.ts';
 import { parseAddress } from './parse.ts';
 import { requireTool } from './readiness.ts';
+import { refuseSoftnet } from './softnet-model.ts';
 import { askGuest, attemptTart, failure, NOT_SO, TOOL_LIMITS } from './tool.ts';
 
 interface TartGuest {
@@ -52,7 +53,9 @@ export function createTartBackend(): SandboxBackend {
       processAttribution: [],
       publishedPorts: true,
       protection: 'restored',
+      screen: true,
     },
+    refusedLinks: { softnet: refuseSoftnet() },
     async probe() {
       const { checkTart } = await import('./checks.ts');
       return checkTart();

@@ -86,13 +86,13 @@ export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv): TartGuest
   };
 }
 
-function settingsOf({ resources }: GuestSpec): MachineSettings {
+function settingsOf({ resources, screen }: GuestSpec): MachineSettings {
   const { cpus = null, memoryMiB = null, diskMiB = null } = resources ?? {};
   return {
     cpus: cpus === null ? null : Math.ceil(cpus),
     memoryMiB,
     diskGB: diskMiB === null ? null : Math.ceil((diskMiB * 1024 ** 2) / 1e9),
-    display: null,
+    display: screen?.size ?? null,
   };
 }
 

@@ -71,7 +71,7 @@ export async function startGuest(
   const staged = stagedFor(plan, folder);
   parts.copies = keepCopies(plan.watched, join(folder, 'protected'));
   parts.cableSocket = await listenForCable(folder);
-  const run = { name, shares: [...plan.folders, ...staged.folders], vnc: spec.showsScreen ?? false };
+  const run = { name, shares: [...plan.folders, ...staged.folders], vnc: spec.screen?.isShown ?? false };
   const machine = await startMachine(run, folder, parts.cableSocket.path);
   parts.machine = machine;
   void machine.ended.then(() => {

@@ -195,3 +195,12 @@ export function explainLists(lists: SoftnetLists): readonly string[] {
     ),
   ).map(({ what }) => what);
 }
+
+/** Why no guest is given stock Softnet: the narrowest lists under which it can reach a proxy of the host's open all of the host. */
+export function refuseSoftnet(): string {
+  const [allow, block] = [['@host'], ['0.0.0.0/0']].map((texts) =>
+    texts.flatMap((text) => parseTarget(text) ?? []),
+  );
+  const reached = explainLists({ allow: allow ?? [], block: block ?? [] });
+  return `with nothing but the host allowed, stock Softnet lets a guest reach ${reached.join('; ')}`;
+}

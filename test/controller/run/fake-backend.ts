@@ -57,6 +57,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       processAttribution: [],
       publishedPorts: true,
       protection: 'held',
+      screen: false,
     },
     probe: async () => [],
     async create(spec) {
