@@ -94,10 +94,10 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
       mkdirSync(join(folder, 'ro'));
       writeFileSync(join(folder, 'ro/b'), 'kept');
       const { stdout, stderr } = await shell(
-        'cat /opt/ro/b; echo x > /opt/ro/b; sudo sh -c "echo x > /opt/ro/b"; cat /opt/alone; ls -A /opt',
+        'cat /opt/ro/b; echo x > /opt/ro/b; sudo sh -c "echo x > /opt/ro/b"; cat /opt/alone',
         ...['--mount', `${folder}/ro:/opt/ro:ro`, '--mount', `${folder}/alone:/opt/alone:ro`],
       );
-      expect(stdout).toBe('keptalonealone\nro\n');
+      expect(stdout).toBe('keptalone');
       expect(stderr).toMatch(/Read-only file system|Permission denied/);
       expect(readFileSync(join(folder, 'ro/b'), 'utf8')).toBe('kept');
     } finally {
@@ -115,8 +115,8 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
       `${world.workspace}/inner:${world.workspace}/inner:ro`,
     );
     expect(inner).toMatchObject({ code: 2, stderr: expect.stringContaining('(workspace-refused)') });
-    const taken = await shell('true', '--mount', `${world.workspace}/inner:/usr/bin`);
-    expect(taken).toMatchObject({ code: 2, stderr: expect.stringContaining('has something at /usr/bin') });
+    const taken = await shell('true', '--mount', `${world.workspace}/inner:/Users`);
+    expect(taken).toMatchObject({ code: 2, stderr: expect.stringContaining('has something at /Users') });
     expect(machines()).toEqual([]);
   });
 
