@@ -13,9 +13,10 @@ const common = {
 };
 
 /** Units whose guests take their time: each call of an emulated tool is a process of its own. */
-const SLOW_UNITS = ['build', 'guest-faults', 'life', 'run', 'sockets'].map(
-  (name) => `test/emulators/container-${name}.test.ts`,
-);
+const SLOW_UNITS = [
+  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `container-${name}`),
+  ...['faults', 'life', 'vms'].map((name) => `tart-${name}`),
+].map((name) => `test/emulators/${name}.test.ts`);
 
 const units = {
   plugins: [withoutGuard(removed)],

@@ -131,6 +131,7 @@ export function bootMachine(home: TartHome, vm: Vm, shares: readonly Share[]): P
     hostname: vm.name.split('.')[0] ?? vm.name,
     shares,
     hostUid: process.getuid?.() ?? 0,
+    hostGid: process.getgid?.() ?? 0,
     capabilities,
     busybox: findProgram('busybox'),
     sudo: compiledProgram(SUDO, 'sudo', ['-static']),
