@@ -103,7 +103,7 @@ describe.skipIf(WITHOUT_GUESTS)('a macOS guest of the emulated tart (needs root 
       'sleep 301 >/dev/null 2>&1 </dev/null & exec sleep 302',
     );
     const running = async (what: string) =>
-      (await shell(`/.emulator/busybox pgrep -f '^sleep ${what}'`)).stdout !== '';
+      (await shell('/.emulator/busybox ps -o args')).stdout.split('\n').includes(`sleep ${what}`);
     await eventually('both run', async () => (await running('301')) && (await running('302')));
     child.kill('SIGKILL');
     await eventually('the command is gone', async () => !(await running('302')));

@@ -484,7 +484,10 @@ static int step(char **words, int left) {
     return 3;
   }
   if (IS("unlink", 1)) return unlink(words[1]), 2;
-  if (IS("whiteout", 1)) return mknod(words[1], S_IFCHR, makedev(0, 0)) ? die(name, words[1]), 2 : 2;
+  if (IS("whiteout", 1)) {
+    if (make_parent(words[1]) || mknod(words[1], S_IFCHR, makedev(0, 0))) die(name, words[1]);
+    return 2;
+  }
   if (IS("opaque", 1)) {
     if (make_folder(words[1]) || setxattr(words[1], "trusted.overlay.opaque", "y", 1, 0)) die(name, words[1]);
     return 2;
