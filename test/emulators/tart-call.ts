@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { identify } from './container/processes.ts';
 import { eventually, type Result, resultOf } from './container-call.ts';
 import { endTart, registerTartImage, registerTartVm, TART_BIN, type TartImage } from './tart/emulation.ts';
 
@@ -53,6 +54,7 @@ export function createTart(): EmulatedTart {
     return { child, ended: resultOf(child, RUN_MS) };
   };
   const boot = async (name: string, ...options: readonly string[]) => {
+    rmSync(told, { force: true });
     const run = start(name, ['--net-softnet', ...options]);
     let gone: Result | null = null;
     run.ended.then((result) => {
@@ -60,7 +62,7 @@ export function createTart(): EmulatedTart {
     });
     await eventually(`the agent of ${name} answers`, async () => {
       if (gone !== null) throw new Error(`tart run ended: ${JSON.stringify(gone)}`);
-      return (await call('exec', name, '/usr/bin/true')).status === 0;
+      return existsSync(told) && (await call('exec', name, '/usr/bin/true')).status === 0;
     });
     return run;
   };
@@ -75,8 +77,8 @@ export function createTart(): EmulatedTart {
   };
 }
 
-/** Longer than a test. */
-const RUN_MS = 120_000;
+/** Longer than all tests of a file. */
+const RUN_MS = 600_000;
 
 /** A descriptor that is no socket. */
 export function openFile(home: string): { fd: number; close(): void } {
@@ -86,5 +88,5 @@ export function openFile(home: string): { fd: number; close(): void } {
 }
 
 export function isThere(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
+  return identify(pid) !== null;
 }
