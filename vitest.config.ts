@@ -17,6 +17,7 @@ const SLOW_UNITS = [
   ...['build', 'guest-faults', 'life', 'run', 'sockets'].map(
     (name) => `test/emulators/container-${name}.test.ts`,
   ),
+  ...['faults', 'life', 'vms'].map((name) => `test/emulators/tart-${name}.test.ts`),
   ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
     (name) => `test/controller/links/relay/${name}.test.ts`,
   ),

@@ -59,7 +59,7 @@ export function createEmulated(): Emulated {
 }
 
 /** A call that does not end in time is killed, and has no status. */
-export async function resultOf(child: ChildProcess): Promise<Result> {
+export async function resultOf(child: ChildProcess, deadlineMs = DEADLINE_MS): Promise<Result> {
   let [stdout, stderr] = ['', ''];
   child.stdout?.on('data', (chunk) => {
     stdout += chunk;
@@ -67,7 +67,7 @@ export async function resultOf(child: ChildProcess): Promise<Result> {
   child.stderr?.on('data', (chunk) => {
     stderr += chunk;
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
   clearTimeout(timer);
   return { status, stdout, stderr };

@@ -1,5 +1,5 @@
 /** Runs a command in a guest through its agent: no network, no shell, no environment of the caller's. */
-import { recordProcess } from '../../container/processes.ts';
+import { forgetProcess, recordProcess } from '../../container/processes.ts';
 import { argumentAt, type Call, complain, hasFlag, notRunning } from '../call.ts';
 import { execInGuest } from '../guest/client.ts';
 import { Trap } from '../shares.ts';
@@ -26,6 +26,7 @@ export async function exec(call: Call): Promise<number> {
     complain(`Error: ${outcome.message}`);
     return 1;
   } finally {
+    forgetProcess(call.home, process.pid);
     if (isRaw) process.stdin.setRawMode(false);
   }
 }

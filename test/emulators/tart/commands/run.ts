@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure, notEmulated } from '../../container/failure.ts';
-import { recordProcess } from '../../container/processes.ts';
+import { forgetProcess, recordProcess } from '../../container/processes.ts';
 import { argumentAt, type Call, complain, hasFlag, optionValues, print, STATE_STATUS } from '../call.ts';
 import { withStorage } from '../clones.ts';
 import { type Agent, startAgent } from '../guest/agent.ts';
@@ -51,6 +51,7 @@ export async function run(call: Call): Promise<number> {
     return await runTaken(call, vm, shares);
   } finally {
     unlockVm(vm);
+    forgetProcess(call.home, process.pid);
   }
 }
 

@@ -3,6 +3,7 @@
  * outputs' end, and kills a command, not what that has started, when whoever asked for it is gone.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, renameSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { failureOf, readReport, stdioFor } from '../../container/runtime/namespaces/child.ts';
@@ -26,7 +27,9 @@ export interface Agent {
   close(): void;
 }
 
-/** Rejects where the name is taken, as by the socket of an earlier run. `path` may be relative. */
+/**
+ * Rejects where the name is taken, as by the socket of an earlier run: none takes its own away, however it ends. `path` may be relative.
+ */
 export function startAgent(path: string, guest: AgentGuest): Promise<Agent> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -44,7 +47,13 @@ export function startAgent(path: string, guest: AgentGuest): Promise<Agent> {
   };
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => resolve({ close }));
+    if (existsSync(path))
+      return reject(new Error(`bind(descriptor:ptr:bytes:): Address already in use (${path})`));
+    // Node takes away the name that it has bound.
+    server.listen(`${path}.new`, () => {
+      renameSync(`${path}.new`, path);
+      resolve({ close });
+    });
   });
 }
 

@@ -3,12 +3,12 @@
  * the process that started it. What an end means to the caller is decided by run.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../../container/failure.ts';
-import { recordProcess } from '../../container/processes.ts';
+import { forgetProcess, recordProcess } from '../../container/processes.ts';
 import { failureOf, readReport } from '../../container/runtime/namespaces/child.ts';
 import { rootParts } from '../../container/runtime/namespaces/parts.ts';
 import { compiledProgram, entryProgram } from '../../container/runtime/namespaces/program.ts';
@@ -57,17 +57,22 @@ export function startCable(home: TartHome, vm: Vm, softnet: Softnet, cwd: string
   const tell = (line: string) => child.stdin?.write(`${line}\n`);
   child.stdin?.on('error', () => {});
   return new Promise((resolve, reject) => {
+    let pid = 0;
     const closed = readReport(child, (word, rest) => {
       if (word === 'softnet') {
-        recordProcess(home, Number(rest));
-        const plug = (pid: number) => {
-          tell(`guest ${pid}`);
+        pid = Number(rest);
+        recordProcess(home, pid);
+        const plug = (guest: number) => {
+          tell(`guest ${guest}`);
           return up;
         };
         resolve({ ended, plug, stop: () => stopCable(child, ended, tell), kill: () => tell('kill') });
       }
       if (word === 'up') goUp();
-      if (word === 'ended') end(Number(rest));
+      if (word === 'ended') {
+        forgetProcess(home, pid);
+        end(Number(rest));
+      }
       if (word === 'failed') {
         const failure = new Failure(describeFailure(rest));
         reject(failure);
@@ -76,6 +81,7 @@ export function startCable(home: TartHome, vm: Vm, softnet: Softnet, cwd: string
     });
     child.once('error', reject);
     closed.then(() => {
+      if (child.pid !== undefined) forgetProcess(home, child.pid);
       reject(new Failure('python3 holds the cable of emulated guests, and ended at once'));
       end(-1);
     });
@@ -99,7 +105,11 @@ async function stopCable(
   if ((await Promise.race([ended, late])) === 'late') tell('kill');
   clearTimeout(timer);
   await ended;
-  child.kill('SIGKILL');
+  const { promise: gone, resolve: leave } = Promise.withResolvers<void>();
+  child.once('close', () => leave());
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  else leave();
+  await gone;
 }
 
 export interface Machine {
@@ -131,6 +141,7 @@ export function bootMachine(home: TartHome, vm: Vm, shares: readonly Share[]): P
     hostname: vm.name.split('.')[0] ?? vm.name,
     shares,
     hostUid: process.getuid?.() ?? 0,
+    hostGid: process.getgid?.() ?? 0,
     capabilities,
     busybox: findProgram('busybox'),
     sudo: compiledProgram(SUDO, 'sudo', ['-static']),
@@ -155,15 +166,17 @@ function follow(home: TartHome, child: ChildProcess, planOf: ExecPlan): Promise<
   for (const output of [child.stdout, child.stderr]) discard(output);
   return new Promise((resolve, reject) => {
     let status = -1;
+    let init = 0;
     const closed = readReport(child, (word, rest) => {
       const failure = failureOf(word, rest);
       if (failure !== null) reject(failure);
       if (word === 'exited') {
         status = Number(rest);
+        forgetProcess(home, init);
         end(status);
       }
       if (word !== 'started') return;
-      const init = Number(rest);
+      init = Number(rest);
       recordProcess(home, init);
       const signal = (name: NodeJS.Signals) => () => {
         try {
@@ -209,11 +222,17 @@ function addressOf(init: number): string | null {
   return null;
 }
 
-/** Folders that programs lie in, without those that are links to others. */
+const PROGRAM_FOLDERS = ['usr/bin', 'usr/sbin', 'usr/local/bin', 'usr/local/sbin', 'bin', 'sbin'];
+
+/** Where a program lies; of folders that are links to others nothing is taken away. */
 function placesOf(root: string, name: string): readonly string[] {
-  return ['usr/bin', 'usr/sbin', 'usr/local/bin', 'usr/local/sbin', 'bin', 'sbin']
-    .filter((folder) => existsSync(join(root, folder, name)))
-    .map((folder) => join(folder, name));
+  return PROGRAM_FOLDERS.filter((folder) => !isLink(join(root, folder)))
+    .map((folder) => join(folder, name))
+    .filter((path) => isLink(join(root, path)) || existsSync(join(root, path)));
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
 }
 
 function emptyRoot(vm: Vm): string {

@@ -18,6 +18,7 @@ export interface GuestParts extends RootParts {
   readonly shares: readonly Share[];
   /** Whose files the shares are on the host: admin's in the guest. */
   readonly hostUid: number;
+  readonly hostGid: number;
   readonly capabilities: string;
   readonly busybox: string;
   readonly sudo: string;
@@ -87,12 +88,16 @@ function planFile({ path, text, mode }: GuestFile): readonly string[] {
 }
 
 /** Where shares appear: macOS mounts those of its own tag by itself; the others wait to be asked for by their tag. */
-function planShare({ os, hostUid }: GuestParts, { name, path, isReadOnly, tag }: Share): readonly string[] {
+function planShare(
+  { os, hostUid, hostGid }: GuestParts,
+  { name, path, isReadOnly, tag }: Share,
+): readonly string[] {
   const place =
     os === 'darwin' && tag === DEFAULT_TAG ? '/Volumes/My Shared Files' : `${PLACE}/shares/${tag}`;
   const target = name === null ? place : `${place}/${name}`;
+  const { uid, gid } = ACCOUNTS[os];
   return [
-    ...['share', `/.old${path}`, target, String(hostUid), String(ACCOUNTS[os].uid)],
+    ...['share', `/.old${path}`, target, ...[hostUid, uid, hostGid, gid].map(String)],
     ...(isReadOnly ? ['remount', target, 'ro'] : []),
   ];
 }
