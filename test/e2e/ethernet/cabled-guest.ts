@@ -71,7 +71,7 @@ export async function createCabledGuest(options: CabledGuestOptions): Promise<Ca
       '--net',
       'python3',
       TAP,
-      String(mtu),
+      String(Math.max(mtu, 1_500)),
       ...helper,
     ],
     { stdio: ['ignore', 'inherit', 'inherit'] },
@@ -131,8 +131,6 @@ export async function createCabledGuest(options: CabledGuestOptions): Promise<Ca
   };
   try {
     const asked = await run([
-      'env',
-      `KEEP_MTU=${mtu === 1_500 ? '' : 1}`,
       'busybox',
       'udhcpc',
       '-i',

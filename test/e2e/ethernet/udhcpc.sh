@@ -4,6 +4,6 @@
 mask=30
 [ "$subnet" = 255.255.255.252 ] || mask=0
 ip addr add "$ip/$mask" dev "$interface"
-[ -z "$KEEP_MTU" ] && [ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
+[ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
 ip route add default via "$router"
 printf 'ip=%s router=%s dns=%s mtu=%s wpad=%s lease=%s mask=%s\n' "$ip" "$router" "$dns" "$mtu" "$wpad" "$lease" "$subnet"
