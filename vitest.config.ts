@@ -12,16 +12,14 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
-/** Units whose guests take their time: each call of an emulated tool is a process of its own, and a dead host is waited for. */
-const SLOW_UNITS = [
-  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map(
-    (name) => `test/emulators/container-${name}.test.ts`,
-  ),
-  ...['faults', 'life', 'vms'].map((name) => `test/emulators/tart-${name}.test.ts`),
+/** Guests by the dozen, waits for a dead host, and emulated tools of which each call is a process of its own: a minute and more. */
+const LONG_UNITS = [
   ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
-    (name) => `test/controller/links/relay/${name}.test.ts`,
+    (name) => `controller/links/relay/${name}`,
   ),
-];
+  ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
+  ...['faults', 'life', 'vms'].map((name) => `emulators/tart-${name}`),
+].map((name) => `test/${name}.test.ts`);
 
 const units = {
   plugins: [withoutGuard(removed)],
@@ -32,16 +30,26 @@ const units = {
     // No module of sand holds state, so a file of tests can take over the worker of another.
     isolate: false,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**', ...SLOW_UNITS],
+    exclude: ['test/e2e/**', 'node_modules/**', ...LONG_UNITS],
   },
 };
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
   ...['conformance', 'faults', 'guest'].map((name) => `tart/${name}`),
-  ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'ethernet/kernel', 'ethernet/rough', 'ethernet/softnet'],
-  ...['guest-commands', 'guests', 'gvisor'],
-  ...['image', 'learning/learning', 'many-guests', 'metrics', 'page/report', 'phases'],
+  ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
+  ...[
+    'apple/builds',
+    'apple/coding-agents',
+    'apple/images',
+    'image',
+    'learning/learning',
+    'many-guests',
+    'metrics',
+    'page/report',
+    'phases',
+  ],
+  ...['kernel', 'rough', 'softnet'].map((name) => `ethernet/${name}`),
   ...[
     'project-file',
     'recipes/owner',
@@ -50,9 +58,15 @@ const LONG = [
     'resources',
     'tools',
     'unified',
+    'verify/verify',
     'vm',
+    'volumes',
   ],
   ...['attacks', 'diff', 'document', 'run', 'setup', 'shell'].map((name) => `action/${name}`),
+  ...['clients', 'conformance', 'faults', 'files', 'given', 'guests', 'life', 'network'].map(
+    (name) => `apple/${name}`,
+  ),
+  ...['port-53', 'stdio', 'teardown', 'words'].map((name) => `apple/${name}`),
 ].map((name) => `test/e2e/${name}.test.ts`);
 
 const e2e = {
@@ -70,7 +84,7 @@ const long = {
   test: {
     ...e2e.test,
     name: 'long',
-    include: [...LONG, ...SLOW_UNITS],
+    include: [...LONG, ...LONG_UNITS],
     exclude: [],
     globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup],
     sequence: { groupOrder: 2 },

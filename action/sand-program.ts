@@ -33,8 +33,8 @@ export async function createSandProgram(request: SandRequest): Promise<readonly 
 
 /** Fail closed: a guest writes the workspace, and would write the sand of the next step. */
 function outside(path: string, workspace: string): string {
-  const real = realpathSync(path);
-  if (!real.startsWith(`${realpathSync(workspace)}/`)) return real;
+  const real = realpathSync.native(path);
+  if (!real.startsWith(`${realpathSync.native(workspace)}/`)) return real;
   throw new ActionFailure(
     'usage',
     `${path} lies in the workspace, which guests can write`,
@@ -57,7 +57,7 @@ async function install({ spec, folder, environment }: SandRequest): Promise<read
   const npm = { argv: ['npm', 'install', ...flags, spec], cwd: place, environment };
   const { code, stderr } = await ask(npm, LIMITS.installMs);
   const path = join(place, 'node_modules/.bin/sand');
-  if (code === 0 && isExecutable(path)) return start(realpathSync(path));
+  if (code === 0 && isExecutable(path)) return start(realpathSync.native(path));
   throw new ActionFailure(
     'tool-failed',
     `npm did not install ${spec}: ${stderr.trim().slice(0, 1000)}`,

@@ -2,6 +2,7 @@
  * `npm run bench -- NAME...`: runs the named benchmarks one after the other; without a name it lists them.
  * What each measures, and how, is its own file's.
  */
+import * as apple from './apple.ts';
 import * as attribution from './attribution.ts';
 import * as audit from './audit.ts';
 import type { Bench } from './bench.ts';
@@ -24,6 +25,7 @@ const BENCHES: readonly Bench[] = [
   proxy,
   dns,
   ethernet,
+  apple,
   policy,
 ];
 

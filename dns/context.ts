@@ -38,8 +38,13 @@ export type DnsUpstream = PlainUpstream | TlsUpstream | HttpsUpstream;
 
 export interface ResolverContext {
   policy(): PolicyInForce;
-  /** The servers in order of preference, read anew for each question (cheap; the caller caches). */
-  upstreams(): readonly DnsUpstream[];
+  /**
+   * The servers in order of preference, read anew for each question (cheap; the caller caches). A name may have servers of its
+   * own; without one, those of every other name.
+   */
+  upstreams(name?: Hostname): readonly DnsUpstream[];
+  /** The host's own, for a server that is known by name alone; absent: those of resolv.conf. */
+  finders?(name?: Hostname): readonly PlainUpstream[];
   hostAddresses(): readonly IpAddress[];
   /** Holds a question of the guest that no rule decides until somebody has answered. Absent: nobody is asked. */
   readonly ask?: AskForConsent;

@@ -106,7 +106,13 @@ class GuestResolver implements Resolver {
     this.#context = context;
     this.#limits = limits;
     this.#upstream =
-      options.upstream ?? createUpstreamClient({ upstreams: () => context.upstreams(), limits, now });
+      options.upstream ??
+      createUpstreamClient({
+        upstreams: (name) => context.upstreams(name),
+        ...(context.finders === undefined ? {} : { finders: context.finders }),
+        limits,
+        now,
+      });
     this.#quota = createNameQuota(limits.namesPerWildcard, limits.namesUngranted);
     this.#refusals = createRefusalLog(limits.refusalBurstMs, (entry) => context.audit.record(entry));
     this.#rates = { guest: rate(), host: rate() };

@@ -27,11 +27,11 @@ export interface UpstreamClient {
 
 export interface UpstreamOptions {
   /** Read anew for each question. */
-  readonly upstreams: () => readonly DnsUpstream[];
+  readonly upstreams: (name?: Hostname) => readonly DnsUpstream[];
   readonly limits?: DnsLimits;
   readonly transport?: UpstreamTransport;
   /** Who finds a server that is known by name alone; the system's own where absent. Plain servers only. */
-  readonly finders?: () => readonly PlainUpstream[];
+  readonly finders?: (name?: Hostname) => readonly PlainUpstream[];
   /** PEM certificates to believe of encrypted servers; absent: as `upstream-trust.ts` says. */
   readonly authorities?: readonly string[];
   /** Milliseconds that do not run backwards. */
@@ -110,7 +110,7 @@ function createOwnTransport(
 }
 
 interface Ask {
-  readonly upstreams: () => readonly DnsUpstream[];
+  readonly upstreams: (name?: Hostname) => readonly DnsUpstream[];
   readonly limits: DnsLimits;
   readonly transport: UpstreamTransport;
   readonly order: ServerOrder;
@@ -236,7 +236,7 @@ async function askServers(name: Hostname, type: Family, ask: Ask): Promise<Trans
   });
   for (let round = 0; round < ask.limits.upstreamRounds; round += 1) {
     // Read anew: a machine that moved to another network is asked where it is now.
-    const servers = ask.order.order(ask.upstreams().slice(0, ask.limits.upstreamServers));
+    const servers = ask.order.order(ask.upstreams(name).slice(0, ask.limits.upstreamServers));
     for (const server of servers) {
       if (ask.signal.aborted) return failed();
       const question = { id: randomInt(0x1_0000), name, type, edns: round === 0 };

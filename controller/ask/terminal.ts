@@ -3,10 +3,11 @@
  * and its output comes through here, so that none of it is shown while a question is. Full-screen guests are asked about from
  * elsewhere (`sand ask`).
  */
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { escapeTerminal } from '../../audit/escape.ts';
 import { SandError } from '../errors.ts';
+import { processSight } from '../process/identity.ts';
 import type { AskBroker } from './broker.ts';
 import { ASK_LIMITS } from './limits.ts';
 import { formatQuestion, parseAnswer, type Question } from './question.ts';
@@ -70,7 +71,7 @@ export class ProcessTerminal implements QuestionTerminal {
   #shown: Shown | null = null;
   #busy: { readonly done: Promise<void>; readonly end: () => void } | null = null;
 
-  constructor(keys: Keys, screen: Screen, isForeground: () => boolean = isForegroundProcess) {
+  constructor(keys: Keys, screen: Screen, isForeground: () => boolean = processSight().isForeground) {
     this.#keys = keys;
     this.#screen = screen;
     this.#isForeground = isForeground;
@@ -197,15 +198,4 @@ export class ProcessTerminal implements QuestionTerminal {
 function describe(error: unknown): string {
   if (error instanceof SandError) return `${error.message}; ${error.hint}`;
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Whether this process may read its terminal; see proc(5), stat: pgrp and tpgid. */
-export function isForegroundProcess(): boolean {
-  try {
-    const stat = readFileSync('/proc/self/stat', 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[2] === fields[5];
-  } catch {
-    return true;
-  }
 }

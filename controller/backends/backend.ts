@@ -37,6 +37,8 @@ export interface Capabilities {
   readonly protection: 'held' | 'restored';
   /** Whether its guests have a screen. */
   readonly screen: boolean;
+  /** Whether folders of no host can be kept for the next guest, by name. */
+  readonly volumes: boolean;
 }
 
 /** One doctor check and what it found. */
@@ -71,6 +73,8 @@ interface ImageOrigin {
 /** One that the backend's own tool keeps under its name. */
 export interface NamedImage extends ImageOrigin {
   readonly kind: 'named';
+  /** What of it is run. */
+  readonly platform: 'linux/amd64' | 'linux/arm64' | 'macos/arm64';
   /** Who its commands are, as the caller or else the image says: `USER[:GROUP]`, names or numbers of its own; empty: root. */
   readonly user: string;
 }
@@ -119,6 +123,8 @@ export interface GuestSpec {
   readonly isolation?: Isolation;
   /** Policy files in force; read-only in the guest wherever a mount shows them. */
   readonly policyFiles: readonly string[];
+  /** Kept from guest to guest and of no folder of the host's; made where they are not there yet; absent: none. */
+  readonly volumes?: readonly GuestVolume[];
   /** What it may use of the host; absent: all of it. */
   readonly resources?: ResourceLimits;
   /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
@@ -131,6 +137,16 @@ export interface GuestSpec {
   readonly user?: GuestUser;
   /** Where the backend may keep files of this guest's on the host; each is noted before it is made. */
   readonly place: GuestPlace;
+}
+
+export interface GuestVolume {
+  /** Unique among the volumes of this user. */
+  readonly name: string;
+  /** Absolute, in the guest. */
+  readonly target: string;
+  /** As the caller calls it, and for which project, for lists of them. */
+  readonly label: string;
+  readonly project: string;
 }
 
 export interface GuestUser {

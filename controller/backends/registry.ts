@@ -1,6 +1,7 @@
 /** The one place that names concrete backends. */
 import { SandError } from '../errors.ts';
-import type { BackendImages } from '../images/prepared.ts';
+import type { BackendImages, ImageKeeper } from '../images/prepared.ts';
+import type { VolumeKeeper } from '../volumes/keeping.ts';
 import { createAppleContainerBackend } from './apple-container/backend.ts';
 import type { SandboxBackend } from './backend.ts';
 import { createLinuxBackend } from './linux/backend.ts';
@@ -16,7 +17,7 @@ const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = {
 const IMAGES: Readonly<Record<string, () => Promise<BackendImages>>> = {
   async linux() {
     const { prepareImage } = await import('../images/guest-image.ts');
-    return { usual: null, prepare: prepareImage };
+    return { usual: null, prepare: prepareImage, build: null };
   },
   async 'apple-container'() {
     const { APPLE_IMAGES } = await import('./apple-container/images.ts');
@@ -28,20 +29,63 @@ const IMAGES: Readonly<Record<string, () => Promise<BackendImages>>> = {
   },
 };
 
+const KEEPERS: Readonly<Record<string, () => Promise<ImageKeeper>>> = {
+  async linux() {
+    const { UNPACKED_IMAGES } = await import('../images/unpacked-images.ts');
+    return UNPACKED_IMAGES;
+  },
+  async 'apple-container'() {
+    const { CONTAINER_IMAGES } = await import('./apple-container/image-keeper.ts');
+    return CONTAINER_IMAGES;
+  },
+};
+
+const VOLUME_KEEPERS: Readonly<Record<string, () => Promise<VolumeKeeper>>> = {
+  async linux() {
+    const { FOLDER_VOLUMES } = await import('../volumes/volume-folders.ts');
+    return FOLDER_VOLUMES;
+  },
+  async 'apple-container'() {
+    const { CONTAINER_VOLUMES } = await import('./apple-container/volumes.ts');
+    return CONTAINER_VOLUMES;
+  },
+};
+
 export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
 
 /** Raises `usage` for a name that is no backend. */
 export function createBackend(name: string): SandboxBackend {
-  const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
-  if (create === undefined) throw noBackend(name);
-  return create();
+  return of(BACKENDS, name)();
 }
 
 /** Raises `usage` for a name that is no backend. */
 export async function imagesOf(backend: string): Promise<BackendImages> {
-  const images = Object.hasOwn(IMAGES, backend) ? IMAGES[backend] : undefined;
-  if (images === undefined) throw noBackend(backend);
-  return images();
+  return of(IMAGES, backend)();
+}
+
+/** Raises `usage` for a name that is no backend. */
+export async function imageKeeperOf(backend: string): Promise<ImageKeeper> {
+  return of(KEEPERS, backend)();
+}
+
+/** Raises `usage` for a name that is no backend. */
+export async function volumeKeeperOf(backend: string): Promise<VolumeKeeper> {
+  return of(VOLUME_KEEPERS, backend)();
+}
+
+function of<T>(table: Readonly<Record<string, T>>, name: string): T {
+  const value = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (value !== undefined) return value;
+  throw Object.hasOwn(BACKENDS, name) ? keptElsewhere(name) : noBackend(name);
+}
+
+/** A backend whose own tool looks after what is asked for. */
+function keptElsewhere(name: string): SandError {
+  return new SandError(
+    'backend-unavailable',
+    `sand keeps none of these for the ${name} backend`,
+    `use its own tool: ${name} list, ${name} pull, ${name} delete`,
+  );
 }
 
 function noBackend(name: string): SandError {

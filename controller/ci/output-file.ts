@@ -33,7 +33,7 @@ export function planOutput(flag: string, named: string, cwd: string): OutputPlac
   const folder = realFolder(dirname(written));
   if (folder === null)
     throw usage(`${flag} ${named}: there is no such folder`, `make it: mkdir -p ${dirname(named)}`);
-  const here = realpathSync(cwd);
+  const here = realpathSync.native(cwd);
   const inside = [cwd, here].find((base) => written.startsWith(`${base}${sep}`));
   if (inside !== undefined && folder !== resolve(here, dirname(written).slice(inside.length + 1)))
     throw usage(`${flag} ${named}: its folder is a symlink`, 'name the folder that is meant');
@@ -46,7 +46,7 @@ export function planOutput(flag: string, named: string, cwd: string): OutputPlac
 
 function realFolder(path: string): string | null {
   try {
-    const real = realpathSync(path);
+    const real = realpathSync.native(path);
     return statSync(real).isDirectory() ? real : null;
   } catch {
     return null;

@@ -1,6 +1,7 @@
 /**
  * Closes descriptors that a caller left open to us without meaning a guest to have them. Node's own are all
- * close-on-exec; one that is not came from outside and would pass on to every program that sand starts.
+ * close-on-exec; one that is not came from outside and would pass on to every program that sand starts. On macOS nothing is
+ * to be done: there Node starts programs so that they get no descriptor but those that they are given.
  */
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 

@@ -19,6 +19,8 @@ import { addMetrics, METRICS_HELP } from './metrics-program.ts';
 import { addPolicy } from './policy/program.ts';
 import { addRun, addSupervise, list, PARENT_HELP, UPSTREAM_HELP } from './run-program.ts';
 import { addSsh } from './ssh-program.ts';
+import { addVerify } from './verify-program.ts';
+import { addVolume } from './volume-program.ts';
 import type { WhyOptions } from './why.ts';
 
 type WhyFlags = Pick<WhyOptions, 'policy' | 'allow' | 'address' | 'phase' | 'json'>;
@@ -57,8 +59,10 @@ export function createProgram(context: ProgramContext): Command {
   addPhase(program, context);
   addAsk(program, context);
   addImage(program, context);
+  addVolume(program, context);
   addGateway(program, context);
   addDoctor(program, context);
+  addVerify(program, context);
   addCompletion(program, context);
   addSupervise(program, context);
   return program;

@@ -58,6 +58,12 @@ export function addGuestOptions(command: CommandTree): CommandTree {
     )
     .option('--allow <HOST>', 'allow one more host, as HOST or HOST:PORT', list, [])
     .option('--mount <SRC[:DST][:ro]>', 'a folder for the guest instead of the working directory', list, [])
+    .option(
+      '--volume <NAME:PATH>',
+      'keep what the guest has at PATH for the next guest of this project, in no folder of this host',
+      list,
+      [],
+    )
     .option('--env <K[=V]>', 'a variable for the guest: your own value, or V', list, [])
     .option(
       '-p, --publish <[ADDR:]HOST:GUEST>',
@@ -92,7 +98,11 @@ export function addGuestOptions(command: CommandTree): CommandTree {
     .option('--no-cache', 'keep none, whatever sand.yaml says')
     .option(
       '--image <REF>',
-      'a root of its own for the guest: a folder, an OCI or docker archive, or an image of podman\u2019s store',
+      'a root of its own for the guest; apple-container: a name, pulled if need be; linux: a folder, an archive, or an image of podman\u2019s store',
+    )
+    .option(
+      '--platform <P>',
+      'processor that the image is for: linux/arm64, linux/amd64 (default: this host\u2019s)',
     )
     .option('--read-only', 'let the guest write nothing of the host, its working directory included')
     .option('--vnc', 'let people look at the guest\u2019s screen; `sand inspect` tells its address', false)

@@ -19,6 +19,8 @@ type FileSettings = Pick<
   | 'isolation'
   | 'policies'
   | 'mounts'
+  | 'volumes'
+  | 'platform'
   | 'workdir'
   | 'environment'
   | 'shares'
@@ -59,6 +61,8 @@ export async function withProject<T extends FileSettings & Pick<RunRequest, 'tol
     isolation: asked.isolation ?? request.isolation,
     policies: asked.policies,
     mounts: asked.mounts,
+    volumes: asked.volumes,
+    platform: asked.platform,
     workdir: asked.workdir,
     environment: asked.environment,
     shares: asked.shares,
@@ -95,6 +99,8 @@ function saidBy(request: FileSettings, flags: FlagTexts): AskedSettings {
     cache: flags.cache ?? null,
     name: request.name,
     image: request.image,
+    platform: request.platform,
+    volumes: request.volumes,
     ports: flags.publish,
     secrets: flags.secret,
     resources: {

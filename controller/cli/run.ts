@@ -6,6 +6,7 @@ import { escapeTerminal } from '../../audit/escape.ts';
 import { DEFAULT_BACKEND, DEFAULT_ISOLATION } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import { parsePlatform } from '../images/platform-flag.ts';
 import { parseMetricsPlace } from '../metrics/place.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
 import { parseAuditKeyFlag } from '../run/audit-key.ts';
@@ -27,6 +28,7 @@ import { runSession } from '../run/session.ts';
 import type { SessionResult } from '../run/session-request.ts';
 import { processSignals } from '../run/signals.ts';
 import { workingFolder } from '../run/workspace.ts';
+import { parseVolumeFlag } from '../volumes/volume-flag.ts';
 import { planAsking } from './ask-front.ts';
 import { describeError, formatError } from './errors.ts';
 import { withProject } from './run-project.ts';
@@ -38,6 +40,7 @@ export interface RunFlags {
   readonly allow: readonly string[];
   readonly learn: boolean;
   readonly mount: readonly string[];
+  readonly volume: readonly string[];
   readonly env: readonly string[];
   readonly phaseAfter: readonly string[];
   readonly publish: readonly string[];
@@ -48,6 +51,7 @@ export interface RunFlags {
   readonly ask: boolean;
   readonly cache?: boolean;
   readonly image?: string;
+  readonly platform?: string;
   readonly isolation?: string;
   readonly user?: string;
   readonly readOnly?: boolean;
@@ -168,6 +172,8 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     learn: flags.learn,
     mounts: flags.mount.map(parseMountFlag),
     image: flags.image ?? null,
+    platform: flags.platform === undefined ? null : parsePlatform(flags.platform),
+    volumes: flags.volume.map(parseVolumeFlag),
     workdir: flags.workdir ?? null,
     environment: Object.fromEntries(variables.map(({ name, value }) => [name, value])),
     ports: parsePortFlags(flags.publish),
@@ -202,6 +208,7 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     told: (message) => {
       if (flags.verbose) process.stderr.write(`sand: ${message}\n`);
     },
+    say: (message) => void process.stderr.write(`sand: ${escapeTerminal(message)}\n`),
   } satisfies Partial<RunRequest>;
 }
 

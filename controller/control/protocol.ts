@@ -21,8 +21,8 @@ export const CONTROL_LIMITS = {
 /** A day: whoever wants longer does not stop the guest. */
 export const LONGEST_GRACE_MS = 86_400_000;
 
-/** Linux keeps 108 bytes for the path of a socket, the last of them zero; see unix(7). */
-export const SOCKET_PATH_BYTES = 107;
+/** Linux keeps 108 bytes for the path of a socket, macOS 104, the last of them zero; see unix(7) and unix(4). */
+export const SOCKET_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
 
 export type ControlRequest =
   /** Where the guest stands. */

@@ -5,6 +5,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { SOCKET_PATH_BYTES } from './protocol.ts';
+import { type ShortPlace, shortPlace } from './short-place.ts';
 
 const SOCKET_NAME = 'control.sock';
 
@@ -17,8 +18,12 @@ export interface SocketPlace {
   release(): void;
 }
 
-/** Of a folder that is open to its owner alone; throws for any other. */
-export function socketPlace(directory: string): SocketPlace {
+/** Of a folder that is open to its owner alone; throws for any other, and where no way is short enough. */
+export function socketPlace(
+  directory: string,
+  shorten: (directory: string, descriptor: number, name: string) => ShortPlace = shortPlace,
+  bytes: number = SOCKET_PATH_BYTES,
+): SocketPlace {
   const named = join(directory, SOCKET_NAME);
   const folder = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const { uid, mode } = fstatSync(folder);
@@ -27,11 +32,24 @@ export function socketPlace(directory: string): SocketPlace {
     closeSync(folder);
     throw new Error(`${directory} is open to others than its owner`);
   }
-  if (Buffer.byteLength(named) <= SOCKET_PATH_BYTES) {
+  if (Buffer.byteLength(named) <= bytes) {
     closeSync(folder);
     return { path: named, named, release: () => {} };
   }
-  return { path: `/proc/self/fd/${folder}/${SOCKET_NAME}`, named, release: () => closeSync(folder) };
+  try {
+    const { path, release } = shorten(directory, folder, SOCKET_NAME);
+    return {
+      path,
+      named,
+      release() {
+        release();
+        closeSync(folder);
+      },
+    };
+  } catch (error) {
+    closeSync(folder);
+    throw error;
+  }
 }
 
 /** Whether a socket is there, and of our own making. */

@@ -3,6 +3,7 @@
  * out of the copy, and what the host would run by itself. Pure; `tree-writer.ts` holds it against the file system.
  */
 import { escapeTerminal } from '../../audit/escape.ts';
+import { foldName } from '../guest/name-fold.ts';
 import { PROTECTED_NAMES } from '../guest/protected-names.ts';
 import { type ByteText, refused, type TarEntry } from './tar-reader.ts';
 
@@ -29,7 +30,7 @@ export function placeEntry({ kind, name, target }: TarEntry, root: CopyRoot): En
   const inner = root.kind === 'one' ? below : parts;
   const path = root.kind === 'one' ? [root.as, ...below] : parts;
   // What `.git` names, where it is no folder, is a repository of the guest's choosing.
-  const isElsewhere = kind !== 'folder' && inner.at(-1)?.toLowerCase() === '.git';
+  const isElsewhere = kind !== 'folder' && foldBytes(inner.at(-1) ?? '') === '.git';
   if (isElsewhere || isRunByHost(inner))
     return { ok: false, because: 'the host would run or trust it; name it itself to copy it' };
   if (kind === 'special') return { ok: false, because: 'it is no file, folder or link' };
@@ -44,13 +45,17 @@ export function show(name: ByteText): string {
   return escapeTerminal(Buffer.from(name, 'latin1').toString('utf8'));
 }
 
-/** Letters of either case: some file systems do not tell them apart. */
-const RUN_BY_HOST = PROTECTED_NAMES.map((name) => name.toLowerCase().split('/'));
+/** By every spelling: some file systems do not tell capitals apart. */
+const RUN_BY_HOST = PROTECTED_NAMES.map((name) => foldName(name).split('/'));
 
 /** At whatever depth: a folder that is copied may become a project of its own. */
 function isRunByHost(path: readonly string[]): boolean {
-  const lower = path.map((part) => part.toLowerCase());
-  return lower.some((_, at) => RUN_BY_HOST.some((name) => name.every((part, n) => lower[at + n] === part)));
+  const folded = path.map(foldBytes);
+  return folded.some((_, at) => RUN_BY_HOST.some((name) => name.every((part, n) => folded[at + n] === part)));
+}
+
+function foldBytes(part: string): string {
+  return foldName(Buffer.from(part, 'latin1').toString('utf8'));
 }
 
 /**

@@ -2,11 +2,12 @@
  * Takes a guest's archive apart and writes it to the host, as far as it may: joins what reads, what decides and what
  * writes. Bytes in; what was left out, out.
  */
-import { closeSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { SandError } from '../errors.ts';
 import { type CopyRoot, placeEntry, show } from './entry-path.ts';
-import { below, failed, type HostPlace, openFolderBelow, statBelow } from './host-place.ts';
+import { failed, type HostPlace } from './host-place.ts';
 import { COPY_LIMITS } from './limits.ts';
+import type { OpenFolder } from './open-folder.ts';
 import { type ByteText, refused, TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 
@@ -36,7 +37,7 @@ export class CopyReceiver {
   readonly #writer: TreeWriter;
   readonly #root: CopyRoot;
   readonly #options: ReceiverOptions;
-  readonly #folder: number;
+  readonly #folder: OpenFolder;
   #isSkipping = false;
   #counts = { files: 0, folders: 0, links: 0, bytes: 0, leftOutCount: 0 };
   #leftOut: string[] = [];
@@ -72,7 +73,7 @@ export class CopyReceiver {
     try {
       this.#writer.close();
     } finally {
-      closeSync(this.#folder);
+      this.#folder.close();
     }
   }
 
@@ -113,7 +114,7 @@ export class CopyReceiver {
 
 /** The folder that is written below, and by what name. The place's own folder is taken over. */
 function openRoot({ place, name, to }: ReceiverOptions): {
-  readonly folder: number;
+  readonly folder: OpenFolder;
   readonly root: CopyRoot;
 } {
   const one = (as: string): CopyRoot => ({ kind: 'one', name: bytesOf(name ?? ''), as: bytesOf(as) });
@@ -121,11 +122,11 @@ function openRoot({ place, name, to }: ReceiverOptions): {
     return { folder: place.parent, root: name === null ? { kind: 'contents' } : one(name) };
   if (name !== null) return { folder: place.parent, root: one(place.name) };
   try {
-    if (statBelow(place.parent, place.name) !== null) throw failed(to, 'it is no folder');
-    mkdirSync(below(place.parent, place.name));
-    return { folder: openFolderBelow(place.parent, place.name), root: { kind: 'contents' } };
+    if (place.parent.stat(place.name) !== null) throw failed(to, 'it is no folder');
+    place.parent.at(place.name, (path) => mkdirSync(path));
+    return { folder: place.parent.open(place.name), root: { kind: 'contents' } };
   } finally {
-    closeSync(place.parent);
+    place.parent.close();
   }
 }
 

@@ -1,22 +1,21 @@
 /**
- * A copy between the host and a guest that runs: tar at both ends, in the guest as a command that is on record, on the
- * host a reader that trusts nothing. Names and rules of places are `arguments.ts`'s.
+ * A copy between the host and a guest that runs: tar in the guest, as a command that is on record, and on the
+ * host a reader and a writer of archives that trust nothing. Names and rules of places are `arguments.ts`'s.
  */
-import { closeSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { escapeTerminal } from '../../audit/escape.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
-import { type GuestProcess, startGuestProcess } from '../process/runner.ts';
-import { toolEnvironment } from '../process/tool-path.ts';
 import { type ExecRequest, execInGuest } from '../run/exec.ts';
 import type { CopyPlan } from './arguments.ts';
-import { failed, openPlace, statBelow } from './host-place.ts';
+import { failed, openPlace } from './host-place.ts';
 import { COPY_LIMITS } from './limits.ts';
 import { CopyReceiver, type Received } from './receiver.ts';
 import { packCommand, SCRIPT_CODES, unpackCommand } from './scripts.ts';
+import { tarEnd } from './tar-header.ts';
 import { refused } from './tar-reader.ts';
+import { packTree } from './tree-packer.ts';
 
 export interface CopySurroundings {
   readonly run: RunPlace;
@@ -74,16 +73,17 @@ export async function streamOut(
 }
 
 export async function copyIn({ from, to, guest }: In, at: CopySurroundings): Promise<void> {
-  const packing = from === null ? null : await pack(from, at);
+  const packing = from === null ? null : pack(from, at);
   const what = packing === null ? null : { kind: packing.kind, name: packing.name };
   const { code, complaint } = await inGuest(at, {
     command: unpackCommand(to, what),
     input: packing === null ? 'inherit' : packing.output,
     take: () => undefined,
-  }).finally(packing?.end);
-  const packed = packing === null ? null : await packing.ended;
+  }).finally(() => packing?.output.destroy());
+  // An archive that was cut is the host's fault first, whatever the guest's tar made of it.
+  if (packing?.state.problem !== undefined) throw packing.state.problem;
   requireDone(code, complaint, `${guest}:${to}`);
-  if (packed !== null && packed.code !== 0) throw failed(from ?? '-', packed.complaint);
+  if (packing?.state.isWhole === false) throw failed(from ?? '-', 'the guest did not take all of it');
 }
 
 function unpacked(from: Out['from'], at: CopySurroundings, take: Take) {
@@ -148,47 +148,40 @@ interface Packing {
   readonly kind: 'contents' | 'folder' | 'file';
   readonly name: string;
   readonly output: Readable;
-  readonly ended: Promise<GuestEnd>;
-  /** Idempotent. */
-  end(): void;
+  readonly state: { isWhole: boolean; problem?: unknown };
 }
 
-/** The host's own tar, in an open folder: who renames folders meanwhile cannot have it read another one. */
-async function pack(path: string, { cwd, written }: CopySurroundings): Promise<Packing> {
+/** In an open folder: who renames folders meanwhile cannot have another one read. */
+function pack(path: string, { cwd, written }: CopySurroundings): Packing {
   const isContents = /(^|\/)\.\/?$/.test(path);
   const whole = resolve(cwd, path);
   const isNamed = !isContents && whole !== '/';
   const place = openPlace(isNamed ? dirname(whole) : whole, cwd, written);
   try {
     const name = isNamed ? basename(whole) : '.';
-    const stat = place.name === null ? statBelow(place.parent, name) : null;
+    const stat = place.name === null ? place.parent.stat(name) : null;
     if (stat === null) throw failed(path, 'it is not there');
     const kind = !isNamed ? 'contents' : stat.isDirectory() ? 'folder' : 'file';
-    // By this process's own descriptor, which therefore stays open until tar has ended.
-    const folder = `/proc/${process.pid}/fd/${place.parent}/.`;
-    const args = ['-c', '--hard-dereference', '-C', folder, '-f', '-', `./${name}`];
-    const tar = await startGuestProcess('tar', args, {
-      environment: toolEnvironment(process.env),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      descriptors: [],
-      sharesSession: true,
-    });
-    // What nobody has begun to read when a process ends is thrown away; and the guest's command is not there yet.
-    const output = new PassThrough();
-    tar.outputs.get(1)?.pipe(output);
-    const ended = endOf(tar).finally(() => closeSync(place.parent));
-    return { kind, name, output, ended, end: () => tar.kill('SIGKILL') };
+    const state: Packing['state'] = { isWhole: false };
+    // Begun at once, so that ending the stream always closes the folder.
+    const output = Readable.from(packed(packTree(place.parent, name, path), state), { objectMode: false });
+    output.once('close', () => place.parent.close());
+    output.on('error', () => {});
+    return { kind, name, output, state };
   } catch (error) {
-    closeSync(place.parent);
+    place.parent.close();
     throw error;
   }
 }
 
-async function endOf({ outputs, ended }: GuestProcess): Promise<GuestEnd> {
-  let complaint = '';
-  outputs.get(2)?.on('data', (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString('utf8')).slice(0, COPY_LIMITS.complaintBytes);
-  });
-  const { exitCode } = await ended;
-  return { code: exitCode ?? 137, complaint: complaint.trim() };
+/** Keeps what went wrong, which a stream tells only to whoever reads it. */
+function* packed(chunks: Generator<Buffer>, state: Packing['state']): Generator<Buffer> {
+  try {
+    yield* chunks;
+    state.isWhole = true;
+    yield tarEnd();
+  } catch (error) {
+    state.problem = error;
+    throw error;
+  }
 }

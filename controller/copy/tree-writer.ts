@@ -14,7 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { below, openFolderBelow, statBelow } from './host-place.ts';
+import type { OpenFolder } from './open-folder.ts';
 import type { ByteText, TarEntry } from './tar-reader.ts';
 
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -24,7 +24,7 @@ const FOLDER_MODE = 0o755;
 const OWNER = 0o700;
 
 interface OpenFile {
-  readonly folder: number;
+  readonly folder: OpenFolder;
   readonly descriptor: number;
   readonly draft: string;
   readonly name: Buffer;
@@ -32,11 +32,11 @@ interface OpenFile {
 }
 
 export class TreeWriter {
-  readonly #root: number;
+  readonly #root: OpenFolder;
   #file: OpenFile | null = null;
 
   /** `root` stays the caller's. */
-  constructor(root: number) {
+  constructor(root: OpenFolder) {
     this.#root = root;
   }
 
@@ -51,7 +51,7 @@ export class TreeWriter {
       else if (entry.kind === 'symlink') makeLink(folder, name, entry.target);
       else this.#file = openFile(folder, name, entry);
     } finally {
-      if (this.#file === null) closeSync(folder);
+      if (this.#file === null) folder.close();
     }
   }
 
@@ -65,7 +65,7 @@ export class TreeWriter {
     const file = this.#file;
     if (file === null) return;
     futimesSync(file.descriptor, file.mtimeSeconds, file.mtimeSeconds);
-    renameSync(below(file.folder, file.draft), below(file.folder, file.name));
+    rename(file.folder, file.draft, file.name);
     this.#file = null;
     release(file);
   }
@@ -76,22 +76,22 @@ export class TreeWriter {
     if (file === null) return;
     this.#file = null;
     try {
-      unlinkSync(below(file.folder, file.draft));
+      file.folder.at(file.draft, unlinkSync);
     } finally {
       release(file);
     }
   }
 
-  #folder(parts: readonly Buffer[]): number {
-    let at = openFolderBelow(this.#root, '.');
+  #folder(parts: readonly Buffer[]): OpenFolder {
+    let at = this.#root.open('.');
     for (const part of parts) {
       try {
-        if (statBelow(at, part) === null) mkdirSync(below(at, part), { mode: FOLDER_MODE });
-        const next = openFolderBelow(at, part);
-        closeSync(at);
+        if (at.stat(part) === null) at.at(part, (path) => mkdirSync(path, { mode: FOLDER_MODE }));
+        const next = at.open(part);
+        at.close();
         at = next;
       } catch (error) {
-        closeSync(at);
+        at.close();
         throw error;
       }
     }
@@ -99,32 +99,36 @@ export class TreeWriter {
   }
 }
 
-function makeLink(folder: number, name: Buffer, target: ByteText): void {
+function makeLink(folder: OpenFolder, name: Buffer, target: ByteText): void {
   const draft = draftName();
-  symlinkSync(Buffer.from(target, 'latin1'), below(folder, draft));
+  folder.at(draft, (path) => symlinkSync(Buffer.from(target, 'latin1'), path));
   try {
-    renameSync(below(folder, draft), below(folder, name));
+    rename(folder, draft, name);
   } catch (error) {
-    unlinkSync(below(folder, draft));
+    folder.at(draft, unlinkSync);
     throw error;
   }
 }
 
-function openFile(folder: number, name: Buffer, { mode, mtimeSeconds }: TarEntry): OpenFile {
+function openFile(folder: OpenFolder, name: Buffer, { mode, mtimeSeconds }: TarEntry): OpenFile {
   const draft = draftName();
-  const descriptor = openSync(below(folder, draft), NEW_FILE, mode);
+  const descriptor = folder.at(draft, (path) => openSync(path, NEW_FILE, mode));
   return { folder, descriptor, draft, name, mtimeSeconds };
 }
 
-function makeFolder(folder: number, name: Buffer, mode: number): void {
+function makeFolder(folder: OpenFolder, name: Buffer, mode: number): void {
   // One that is there already takes what comes; a link to one is none.
-  if (statBelow(folder, name)?.isDirectory() === true) return;
-  mkdirSync(below(folder, name), { mode });
+  if (folder.stat(name)?.isDirectory() === true) return;
+  folder.at(name, (path) => mkdirSync(path, { mode }));
+}
+
+function rename(folder: OpenFolder, from: string, to: Buffer): void {
+  folder.at(from, (source) => folder.at(to, (target) => renameSync(source, target)));
 }
 
 function release({ folder, descriptor }: OpenFile): void {
   closeSync(descriptor);
-  closeSync(folder);
+  folder.close();
 }
 
 /** In the same folder, so that taking the name is one step. */

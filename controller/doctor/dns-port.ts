@@ -1,11 +1,12 @@
 /**
- * Who holds port 53 of this host, from /proc. For information only: sand never listens on it and never needs
- * it, so this check cannot fail.
+ * Who holds port 53 of this host, from /proc or, on a Mac, as `mac-ports.ts` reads it. For information only: sand never listens
+ * on it and never needs it, so this check cannot fail.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { parseAddress } from '../../policies/address.ts';
 import type { Finding } from '../backends/backend.ts';
 import { excerpt, ok } from './finding.ts';
+import { macPorts } from './mac-ports.ts';
 
 const CHECK = 'port 53';
 const DNS_PORT = 53;
@@ -21,6 +22,10 @@ export interface Listener {
   readonly transport: 'udp' | 'tcp';
   readonly address: string;
   readonly port: number;
+}
+
+/** A row of /proc/net. */
+export interface SocketRow extends Listener {
   /** 0 where the kernel does not tell. */
   readonly inode: number;
 }
@@ -31,31 +36,37 @@ export interface Holder {
 }
 
 export interface PortWorld {
-  /** Text of `/proc/net/<table>`; empty where it cannot be read. */
-  readonly readTable: (table: string) => string;
-  /** By inode; those that cannot be seen are left out. */
-  readonly findHolders: (inodes: ReadonlySet<number>) => ReadonlyMap<number, Holder>;
+  /** Null where nobody tells. */
+  readonly readListeners: (port: number) => readonly Listener[] | null;
+  /** Those that cannot be seen are left out. */
+  readonly findHolders: (listeners: readonly Listener[]) => ReadonlyMap<Listener, Holder>;
 }
 
-export function checkDnsPort(world: PortWorld = PROC): Finding {
-  const tables = ['udp', 'udp6', 'tcp', 'tcp6'].map((name) => ({ name, text: world.readTable(name) }));
-  if (tables.every(({ text }) => text === '')) {
-    return ok(CHECK, 'cannot be looked up here; sand never needs it');
-  }
-  const listeners = tables
-    .flatMap(({ name, text }) => parseSocketTable(name.startsWith('udp') ? 'udp' : 'tcp', text))
-    .filter(({ port }) => port === DNS_PORT);
+/** Who is known to listen there, and why: nothing that has to be ended. */
+const KNOWN: Readonly<Record<string, string>> = {
+  mDNSResponder: 'macOS, for virtual machines or Internet Sharing',
+  'warp-svc': 'Cloudflare WARP',
+  CloudflareWARP: 'Cloudflare WARP',
+};
+
+export function checkDnsPort(world: PortWorld = portsOfThisHost()): Finding {
+  const listeners = world.readListeners(DNS_PORT);
+  if (listeners === null) return ok(CHECK, 'cannot be looked up here; sand never needs it');
   if (listeners.length === 0) return ok(CHECK, 'is free; sand never needs it');
-  const holders = world.findHolders(new Set(listeners.map(({ inode }) => inode)));
+  const holders = world.findHolders(listeners);
   return ok(CHECK, `is held by ${describeListeners(listeners, holders)}; sand never needs it`);
 }
 
-function describeListeners(listeners: readonly Listener[], holders: ReadonlyMap<number, Holder>): string {
+function portsOfThisHost(): PortWorld {
+  return process.platform === 'darwin' ? macPorts() : procPorts();
+}
+
+function describeListeners(listeners: readonly Listener[], holders: ReadonlyMap<Listener, Holder>): string {
   const places = new Map<string, Set<string>>();
-  for (const { transport, address, inode } of listeners) {
-    const holder = holders.get(inode);
-    const who =
-      holder === undefined ? 'a process that is not visible' : `${excerpt(holder.name)} (pid ${holder.pid})`;
+  for (const listener of listeners) {
+    const { transport, address } = listener;
+    const holder = holders.get(listener);
+    const who = holder === undefined ? 'a process that is not visible' : describeHolder(holder);
     places.set(who, (places.get(who) ?? new Set()).add(`${transport} ${address}`));
   }
   const told = [...places]
@@ -64,12 +75,17 @@ function describeListeners(listeners: readonly Listener[], holders: ReadonlyMap<
   return told.join(' and ') + (places.size > SHOWN ? ` and ${places.size - SHOWN} more` : '');
 }
 
+function describeHolder({ name, pid }: Holder): string {
+  const known = Object.hasOwn(KNOWN, name) ? `, ${KNOWN[name]}` : '';
+  return `${excerpt(name)} (pid ${pid}${known})`;
+}
+
 /** A row whose socket listens: TCP state 0A (LISTEN), UDP state 07 (not connected). */
 const LISTENING = { tcp: '0A', udp: '07' } as const;
 
 /** /proc/net/tcp and its kin (proc(5)): hexadecimal, addresses in host byte order. Other rows are passed over. */
-export function parseSocketTable(transport: 'udp' | 'tcp', text: string): readonly Listener[] {
-  return text.split('\n').flatMap((row): readonly Listener[] => {
+export function parseSocketTable(transport: 'udp' | 'tcp', text: string): readonly SocketRow[] {
+  return text.split('\n').flatMap((row): readonly SocketRow[] => {
     const cells = row.trim().split(/\s+/);
     const local = /^(?<address>[0-9A-F]{8}|[0-9A-F]{32}):(?<port>[0-9A-F]{4})$/.exec(cells[1] ?? '')?.groups;
     if (local?.address === undefined || local.port === undefined || cells[3] !== LISTENING[transport])
@@ -96,7 +112,41 @@ function decodeAddress(hex: string): string {
   return parsed.ok ? parsed.value : groups.join(':');
 }
 
-const PROC: PortWorld = {
+export interface ProcWorld {
+  /** Text of `/proc/net/<table>`; empty where it cannot be read. */
+  readonly readTable: (table: string) => string;
+  /** By inode; those that cannot be seen are left out. */
+  readonly findInodes: (inodes: ReadonlySet<number>) => ReadonlyMap<number, Holder>;
+}
+
+export function procPorts(world: ProcWorld = PROC): PortWorld {
+  const rows = new Map<Listener, number>();
+  return {
+    readListeners(port) {
+      const tables = ['udp', 'udp6', 'tcp', 'tcp6'].map((name) => ({ name, text: world.readTable(name) }));
+      if (tables.every(({ text }) => text === '')) return null;
+      return tables
+        .flatMap(({ name, text }) => parseSocketTable(name.startsWith('udp') ? 'udp' : 'tcp', text))
+        .filter((row) => row.port === port)
+        .map(({ inode, ...listener }) => {
+          rows.set(listener, inode);
+          return listener;
+        });
+    },
+    findHolders(listeners) {
+      const inodeOf = (listener: Listener) => rows.get(listener) ?? 0;
+      const holders = world.findInodes(new Set(listeners.map(inodeOf)));
+      return new Map(
+        listeners.flatMap((listener) => {
+          const holder = holders.get(inodeOf(listener));
+          return holder === undefined ? [] : [[listener, holder] as const];
+        }),
+      );
+    },
+  };
+}
+
+const PROC: ProcWorld = {
   readTable(table) {
     try {
       return readFileSync(`/proc/net/${table}`, 'utf8');
@@ -104,7 +154,7 @@ const PROC: PortWorld = {
       return '';
     }
   },
-  findHolders(inodes) {
+  findInodes(inodes) {
     const found = new Map<number, Holder>();
     let budget = DESCRIPTORS;
     const pids = entriesOf('/proc').filter((name) => /^\d+$/.test(name));
@@ -148,4 +198,4 @@ function processName(pid: string): string {
 }
 
 /** Of this machine, for tests of the search itself. */
-export const findHolders = PROC.findHolders;
+export const findInodes = PROC.findInodes;

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { auditRoot } from '../../audit/runs.ts';
 import type { Finding } from '../backends/backend.ts';
+import { checkCeiling } from './ceiling.ts';
 import { checkCertificates } from './certificates.ts';
 import { judgeClock } from './clock.ts';
 import { checkDnsPort } from './dns-port.ts';
@@ -32,6 +33,7 @@ export async function checkHost(resolvers?: ResolverWorld): Promise<readonly Fin
     guard('port 53', () => [checkDnsPort()]),
     guard('loopback port', async () => [await checkLoopbackPort()]),
     guard('log directory', () => checkLogDirectory(auditRoot(process.env), process.getuid?.() ?? 0)),
+    guard('ceiling', () => [checkCeiling()]),
     guard('clock', () => [judgeClock(Date.now())]),
     guard('certificates', () => [checkCertificates(systemInstall())]),
   ]);

@@ -39,7 +39,7 @@ function judgeBind(result: BindResult): Finding {
   return failed(
     CHECK,
     `none can be had on ${LOOPBACK} for UDP and TCP: ${result.detail}`,
-    'bring the loopback interface up: sudo ip link set lo up',
+    `bring the loopback interface up: sudo ${process.platform === 'darwin' ? 'ifconfig lo0 up' : 'ip link set lo up'}`,
   );
 }
 

@@ -1,12 +1,15 @@
 /**
  * Which resolvers the gateway would ask, and whether the first of them answers. Leaves to `dns/` how
- * resolv.conf is read.
+ * resolv.conf, or what macOS tells, is read.
  */
 
 import { Resolver } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
+import type { PlainUpstream } from '../../dns/context.ts';
+import { parseMacResolvers } from '../../dns/mac-resolvers.ts';
 import { parseResolvConf } from '../../dns/system-resolvers.ts';
 import type { Finding } from '../backends/backend.ts';
+import { scutilAtOnce } from '../gateway/host-resolvers.ts';
 import { ok, warning } from './finding.ts';
 
 const CHECK = 'resolvers';
@@ -21,35 +24,56 @@ const QUESTION = 'sand-doctor.invalid';
 const SILENCE: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCELLED']);
 
 export interface ResolverWorld {
-  /** Null where it cannot be read. */
-  readonly readConf: () => string | null;
+  readonly named: () => NamedResolvers;
   /** Null where it answered, else why not. */
   readonly ask: (address: string, port: number) => Promise<string | null>;
 }
 
+export interface NamedResolvers {
+  readonly servers: readonly PlainUpstream[];
+  /** Where they stand, for a sentence. */
+  readonly place: string;
+  /** Why that place names none; null where it does. */
+  readonly lack: string | null;
+  /** How many domains have resolvers of their own. */
+  readonly domains: number;
+}
+
 export async function checkResolvers(world: ResolverWorld = SYSTEM): Promise<readonly Finding[]> {
-  const conf = world.readConf();
-  const servers = parseResolvConf(conf ?? '');
-  const listed = servers.map(({ address }) => address).join(', ');
+  const { servers, place, lack, domains } = world.named();
+  const others = domains === 0 ? '' : `, and others for ${domains} ${domains === 1 ? 'domain' : 'domains'}`;
+  const listed = `${servers.map(({ address }) => address).join(', ')}${others}`;
   const first = servers[0];
-  if (conf === null || !/^\s*nameserver\s/m.test(conf)) {
-    const message = `/etc/resolv.conf ${conf === null ? 'cannot be read' : 'names none'}: ${listed} is asked`;
-    return [warning(CHECK, message, 'name a resolver there, or with --dns-upstream')];
+  if (lack !== null) {
+    const asked = first === undefined ? 'no name can be looked up' : `${listed} is asked`;
+    return [warning(CHECK, `${place} ${lack}: ${asked}`, 'name a resolver there, or with --dns-upstream')];
   }
   const silence = first === undefined ? null : await world.ask(first.address, first.port);
   if (silence === null) return [ok(CHECK, listed)];
   const message = `${listed}: the first gave no answer (${silence})`;
-  return [
-    warning(CHECK, message, 'check the network, /etc/resolv.conf, or name another with --dns-upstream'),
-  ];
+  return [warning(CHECK, message, `check the network, ${place}, or name another with --dns-upstream`)];
+}
+
+/** Of resolv.conf; null where it cannot be read. Pure. */
+export function namedInConf(conf: string | null): NamedResolvers {
+  const lack = conf === null ? 'cannot be read' : /^\s*nameserver\s/m.test(conf) ? null : 'names none';
+  return { servers: parseResolvConf(conf ?? ''), place: '/etc/resolv.conf', lack, domains: 0 };
+}
+
+/** Of `scutil --dns`; null where it cannot be run. Pure. */
+export function namedByScutil(text: string | null): NamedResolvers {
+  const { usual, domains } = parseMacResolvers(text ?? '');
+  const lack = text === null ? 'cannot be run' : usual.length === 0 ? 'names none for every name' : null;
+  return { servers: usual, place: 'scutil --dns', lack, domains: domains.length };
 }
 
 const SYSTEM: ResolverWorld = {
-  readConf() {
+  named() {
+    if (process.platform === 'darwin') return namedByScutil(scutilAtOnce());
     try {
-      return readFileSync('/etc/resolv.conf', 'utf8');
+      return namedInConf(readFileSync('/etc/resolv.conf', 'utf8'));
     } catch {
-      return null;
+      return namedInConf(null);
     }
   },
   ask: askResolver,

@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { IpAddress } from '../../policies/model.ts';
-import { processStart } from '../run/run-state.ts';
+import { processSight } from '../process/identity.ts';
 import { leadsTo } from './own-place.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -21,12 +21,17 @@ export function announceListener(runs: string, port: number): () => void {
   const folder = listenersFolder(runs);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, String(port));
-  writeFileSync(path, `${process.pid} ${processStart(process.pid) ?? ''}\n`, { mode: 0o600 });
+  writeFileSync(path, `${process.pid} ${processSight().start(process.pid) ?? ''}\n`, { mode: 0o600 });
   return () => rmSync(path, { force: true });
 }
 
 /** Whether dialling this address and port would reach such a listener. Throws where that cannot be told: then nobody may dial it. */
-export function isHostListener(runs: string, address: IpAddress, port: number): boolean {
+export function isHostListener(
+  runs: string,
+  address: IpAddress,
+  port: number,
+  sight = processSight(),
+): boolean {
   if (!leadsTo(address, LOOPBACK)) return false;
   let text: string;
   try {
@@ -36,7 +41,9 @@ export function isHostListener(runs: string, address: IpAddress, port: number): 
     // Fail closed: what cannot be read may name a listener.
     throw error;
   }
-  const [, pid, start] = /^(\d+) (\d+)\n$/.exec(text) ?? [];
-  // Fail closed: a file that does not say whose it is counts.
-  return pid === undefined || processStart(Number(pid)) === start;
+  const [, pid, start] = /^(\d+) ([0-9A-Za-z: ]+)\n$/.exec(text) ?? [];
+  // Fail closed: a file that does not say whose it is counts, and so does a process that nobody can be asked about.
+  if (pid === undefined || start === 'unknown') return true;
+  const now = sight.start(Number(pid));
+  return now === 'unknown' || now === start;
 }

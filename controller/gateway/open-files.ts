@@ -23,12 +23,43 @@ export function connectionsWithin(openFiles: number | null, listeners: number, w
   return Math.min(wanted, Math.max(LEAST_CONNECTIONS, Math.floor(left / DESCRIPTORS_PER_CONNECTION)));
 }
 
-/** The soft limit of this process, which Node has raised to the hard one at its start; null where nobody tells. */
-export function readOpenFiles(path = '/proc/self/limits'): number | null {
+/**
+ * The soft limit of this process, which Node has raised at its start: to the hard one, or where that is none (macOS, whose soft
+ * one is 256) as far as the kernel lets it. Null where nobody tells.
+ */
+export function readOpenFiles(path = '/proc/self/limits', reported = reportedOpenFiles): number | null {
+  let text: string;
   try {
-    const [, soft] = /^Max open files\s+(\d+)\s/m.exec(readFileSync(path, 'latin1')) ?? [];
-    return soft === undefined ? null : Number(soft);
+    text = readFileSync(path, 'latin1');
+  } catch {
+    return reported();
+  }
+  const [, soft] = /^Max open files\s+(\d+)\s/m.exec(text) ?? [];
+  return soft === undefined ? null : Number(soft);
+}
+
+/** What Node's own report of this process says of its limits: getrlimit(2), on systems without /proc. */
+export function reportedOpenFiles(report: () => unknown = readReport): number | null {
+  let at = report();
+  for (const key of ['userLimits', 'open_files', 'soft'])
+    at = typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined;
+  // `unlimited` is a word.
+  return typeof at === 'number' && Number.isSafeInteger(at) && at > 0 ? at : null;
+}
+
+/** Node's types do not have it yet. */
+const WITHOUT_NETWORK = 'excludeNetwork';
+
+function readReport(): unknown {
+  const { report } = process;
+  const before: unknown = Reflect.get(report, WITHOUT_NETWORK);
+  try {
+    // Else it looks up the names of every address that is connected.
+    Reflect.set(report, WITHOUT_NETWORK, true);
+    return report.getReport();
   } catch {
     return null;
+  } finally {
+    Reflect.set(report, WITHOUT_NETWORK, before);
   }
 }

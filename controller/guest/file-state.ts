@@ -1,5 +1,6 @@
 /** What stands at a path of the host, as far as protecting it wants to know. Reads only. */
 import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
 
 export type FileState = 'absent' | 'file' | 'folder' | 'symlink';
 
@@ -7,7 +8,7 @@ export type FileState = 'absent' | 'file' | 'folder' | 'symlink';
 export function stateOf(path: string): FileState {
   const stat = statOf(path);
   if (stat === null) return 'absent';
-  if (stat.isSymbolicLink() || realPath(path) !== path) return 'symlink';
+  if (stat.isSymbolicLink() || isBehindLink(path)) return 'symlink';
   return stat.isDirectory() ? 'folder' : 'file';
 }
 
@@ -17,9 +18,17 @@ export function identityOf(path: string): string | null {
   return stat === null ? null : `${stat.dev}:${stat.ino}`;
 }
 
+/** By what lies on the way: its real path may differ by the spelling alone, where a file system tells no capitals apart. */
+function isBehindLink(path: string): boolean {
+  for (let at = dirname(path); dirname(at) !== at; at = dirname(at))
+    if (statOf(at)?.isSymbolicLink() === true) return true;
+  return false;
+}
+
+/** As it is written on the disk, capitals and all. */
 export function realPath(path: string): string | null {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return null;
   }

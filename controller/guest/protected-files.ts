@@ -19,6 +19,11 @@ export interface ProtectedFile {
   readonly state: FileState;
   /** Device and number of the file or folder: another one at the same path has others. Absent where nothing is there. */
   readonly identity?: string;
+  /**
+   * A digest of what it holds, where the host's file system finds it by other capitals as well, so that a mount at the one spelling
+   * does not hold the others; null: not known. Absent where mounts hold.
+   */
+  readonly content?: string | null;
   /** A policy file in force: no `--mount` makes it writable. */
   readonly always: boolean;
 }

@@ -1,14 +1,19 @@
 /** Finds what is to be protected in a guest's workspaces, with what stands there now. What is done about it is `protected-files.ts`'s. */
 import { dirname, join } from 'node:path';
 import type { MountSpec } from '../backends/backend.ts';
+import { contentOf } from './file-content.ts';
 import { identityOf, isWithin, realPath, stateOf } from './file-state.ts';
 import type { ProtectedFile } from './protected-files.ts';
 import { PROTECTED_NAMES } from './protected-names.ts';
 
-/** The protected names of each workspace and the policy files in force, with what stands there now. */
+/**
+ * The protected names of each workspace and the policy files in force, with what stands there now. `foldsCase`: whether the file
+ * systems may find a name by other capitals too, as macOS's usual ones do.
+ */
 export function readProtectedFiles(
   workspaces: readonly MountSpec[],
   policyFiles: readonly string[],
+  foldsCase: boolean = process.platform === 'darwin',
 ): readonly ProtectedFile[] {
   const policies = new Set(policyFiles.flatMap((path) => [path, realPath(path) ?? path]));
   const rootOf = (path: string) =>
@@ -18,8 +23,8 @@ export function readProtectedFiles(
   return [
     ...others
       .filter(({ path }) => !policies.has(path))
-      .map((file) => ({ ...file, ...lookAt(file.path), always: false })),
-    ...[...policies].map((path) => ({ path, root: rootOf(path), ...lookAt(path), always: true })),
+      .map((file) => ({ ...file, ...lookAt(file.path, foldsCase), always: false })),
+    ...[...policies].map((path) => ({ path, root: rootOf(path), ...lookAt(path, foldsCase), always: true })),
   ];
 }
 
@@ -33,7 +38,12 @@ function protectedBelow(root: string): readonly string[] {
   return hasFolder ? names : [repository, ...names];
 }
 
-function lookAt(path: string): Pick<ProtectedFile, 'state' | 'identity'> {
-  const identity = identityOf(path);
-  return { state: stateOf(path), ...(identity === null ? {} : { identity }) };
+function lookAt(path: string, foldsCase: boolean): Pick<ProtectedFile, 'state' | 'identity' | 'content'> {
+  const [state, identity] = [stateOf(path), identityOf(path)];
+  const isThere = state === 'file' || state === 'folder';
+  return {
+    state,
+    ...(identity === null ? {} : { identity }),
+    ...(foldsCase && isThere ? { content: contentOf(path) } : {}),
+  };
 }

@@ -5,6 +5,7 @@
  */
 import { lstatSync, renameSync } from 'node:fs';
 import type { Observation } from '../backends/backend.ts';
+import { contentOf } from './file-content.ts';
 import { identityOf, stateOf } from './file-state.ts';
 import type { ProtectedFile } from './protected-files.ts';
 
@@ -12,11 +13,11 @@ import type { ProtectedFile } from './protected-files.ts';
 export const ASIDE_SUFFIX = '.made-by-guest';
 
 export function compareWatched(watched: readonly ProtectedFile[]): readonly Observation[] {
-  return watched.flatMap(({ path, root, state, identity }): readonly Observation[] => {
+  return watched.flatMap(({ path, root, state, identity, content }): readonly Observation[] => {
     const now = stateOf(path);
     const isReplaced = identity !== undefined && identityOf(path) !== identity;
     if (now === state && isReplaced) return [state === 'symlink' ? relinked(path) : replaced(path)];
-    if (now === state) return [];
+    if (now === state) return content === undefined || isSameContent(content, path) ? [] : [respelled(path)];
     if (state !== 'absent')
       return [{ code: 'protected-file-changed', detail: `${path} is no longer the ${state} that it was` }];
     // Never through a link that the guest put above it: what lies behind one is not the guest's.
@@ -47,6 +48,17 @@ function replaced(path: string): Observation {
 /** No mount holds a symlink, so this may have been the guest. */
 function relinked(path: string): Observation {
   return { code: 'protected-file-changed', detail: `${path} is another symlink than it was` };
+}
+
+/** Fail closed: what could not be read whole, before or now, counts as another. */
+function isSameContent(before: string | null, path: string): boolean {
+  return before !== null && contentOf(path) === before;
+}
+
+/** Told, and left where it is: it may have been the host, which goes on using it. */
+function respelled(path: string): Observation {
+  const detail = `${path} holds something else than it did, or too much to tell; on this file system a guest can reach it by other capitals, which no mount holds; look at it before the host uses it`;
+  return { code: 'protected-file-changed', detail };
 }
 
 /** The outermost symlink below `root` that the way to `path` goes through, `path` itself apart. */

@@ -13,7 +13,11 @@ export type JournalEntry =
   /** A control group, and with it whatever is left in it. */
   | { readonly kind: 'cgroup'; readonly path: string }
   /** What a backend keeps of a guest outside of sand's processes, by the guest's name there. */
-  | { readonly kind: 'guest'; readonly backend: string; readonly name: string };
+  | { readonly kind: 'guest'; readonly backend: string; readonly name: string }
+  /** Of a guest before: the backend has removed what it kept. */
+  | { readonly kind: 'guest-gone'; readonly backend: string; readonly name: string };
+
+type GuestEntry = Extract<JournalEntry, { kind: 'guest' }>;
 
 export interface Journal {
   /** On the disk when it returns. */
@@ -61,7 +65,9 @@ export async function removeJournalled(run: RunPlace): Promise<readonly string[]
   const pathsOf = (wanted: 'folder' | 'cgroup') =>
     entries.flatMap((entry) => (entry.kind === wanted ? [entry.path] : []));
   const groups = pathsOf('cgroup');
-  const guests = entries.filter((entry) => entry.kind === 'guest');
+  const isGone = ({ backend, name }: GuestEntry) =>
+    entries.some((entry) => entry.kind === 'guest-gone' && entry.backend === backend && entry.name === name);
+  const guests = entries.filter((entry) => entry.kind === 'guest').filter((entry) => !isGone(entry));
   const kept = (await Promise.all(guests.map((guest) => failureOf(() => removeGuest(guest))))).flat();
   const left = groups.length === 0 ? [] : await failureOf(() => removeGroups(groups));
   const folders = pathsOf('folder').reverse();
@@ -79,7 +85,7 @@ async function removeGroups(paths: readonly string[]): Promise<void> {
 }
 
 /** Loaded where there are any: guests of the linux backend end with their supervisor. */
-async function removeGuest({ backend, name }: Extract<JournalEntry, { kind: 'guest' }>): Promise<void> {
+async function removeGuest({ backend, name }: GuestEntry): Promise<void> {
   const { createBackend } = await import('../backends/registry.ts');
   await createBackend(backend).destroy({ name });
 }
@@ -102,8 +108,8 @@ function isWithin(run: RunPlace, path: string): boolean {
   if (resolve(path) !== path || !path.startsWith(`${run.directory}/`)) return false;
   const parent = dirname(path);
   if (!existsSync(parent)) return false;
-  const own = realpathSync(run.directory);
-  return realpathSync(parent) === `${own}${parent.slice(run.directory.length)}`;
+  const own = realpathSync.native(run.directory);
+  return realpathSync.native(parent) === `${own}${parent.slice(run.directory.length)}`;
 }
 
 function parseEntry(line: string): JournalEntry | null {
@@ -111,7 +117,11 @@ function parseEntry(line: string): JournalEntry | null {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return null;
     const { kind, path, backend, name }: Partial<Record<string, unknown>> = { ...value };
-    if (kind === 'guest' && typeof backend === 'string' && typeof name === 'string')
+    if (
+      (kind === 'guest' || kind === 'guest-gone') &&
+      typeof backend === 'string' &&
+      typeof name === 'string'
+    )
       return { kind, backend, name };
     const isKnown = kind === 'folder' || kind === 'cgroup';
     return isKnown && typeof path === 'string' ? { kind, path } : null;

@@ -22,4 +22,6 @@ export const IMAGE_LIMITS = {
   authorityBytes: 8 * 1024 * 1024,
   /** Files and folders of one image that are looked at when it is unpacked. */
   entries: 5_000_000,
+  /** Files of a build's context: a large repository with its dependencies, looked through in seconds. */
+  contextFiles: 500_000,
 } as const;

@@ -74,23 +74,6 @@ export function listStoredImages(folder: string): readonly StoredImage[] {
     .sort((a, b) => a.unpackedAt.localeCompare(b.unpackedAt));
 }
 
-/** By name or by the beginning of its digest (six digits or more). Raises `image-missing`, also where several are meant. */
-export function findStoredImage(folder: string, text: string): StoredImage {
-  const images = listStoredImages(folder);
-  const wanted = text.replace(/^sha256:/, '');
-  const isPart = /^[0-9a-f]{6,64}$/.test(wanted);
-  const found = images.filter(({ name, digest }) => name === text || (isPart && digest.startsWith(wanted)));
-  const [image] = found;
-  if (image !== undefined && found.length === 1) return image;
-  throw new SandError(
-    'image-missing',
-    found.length > 1
-      ? `${text} means ${found.length} unpacked images`
-      : `no unpacked image is called ${text}`,
-    'see `sand image ls`, and give the digest',
-  );
-}
-
 /** A folder of the caller's own, to unpack into; `keep` gives it its name. */
 export interface Unpacking {
   readonly place: string;

@@ -43,7 +43,13 @@ export async function openImage(request: ImageRequest): Promise<StoredImage> {
   const { reference, folder, text } = request;
   if (reference.kind === 'directory') {
     // It is used where it lies.
-    return { digest: '', name: text, unpackedAt: '', config: NO_CONFIG, root: realpathSync(reference.path) };
+    return {
+      digest: '',
+      name: text,
+      unpackedAt: '',
+      config: NO_CONFIG,
+      root: realpathSync.native(reference.path),
+    };
   }
   const source = await sourceOf(reference, request);
   const known = readSource(folder, source);

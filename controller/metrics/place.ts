@@ -2,23 +2,23 @@
 import { resolve } from 'node:path';
 import { parseAuthority } from '../../policies/hostname.ts';
 import type { IpAddress } from '../../policies/model.ts';
+import { SOCKET_PATH_BYTES } from '../control/protocol.ts';
 import { SandError } from '../errors.ts';
+import { isAtOrBelow, spelled } from '../run/spelling.ts';
 
 export type MetricsPlace =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'port'; readonly address: IpAddress; readonly port: number };
 
 const UNIX = 'unix:';
-/** See unix(7): 108 with a zero at the end. */
-const PATH_BYTES = 107;
 
 /** Raises `usage`. Port 0 takes a free one; `cwd` is what a relative path is of. */
 export function parseMetricsPlace(text: string, cwd: string): MetricsPlace {
   if (text.startsWith(UNIX)) {
     const path = resolve(cwd, text.slice(UNIX.length));
     if (text.length === UNIX.length || text.includes('\0')) throw refused(text, 'it names no path');
-    if (Buffer.byteLength(path) > PATH_BYTES)
-      throw refused(text, `the path is longer than ${PATH_BYTES} bytes`);
+    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES)
+      throw refused(text, `the path is longer than ${SOCKET_PATH_BYTES} bytes`);
     return { kind: 'unix', path };
   }
   const isAnyPort = text.endsWith(':0');
@@ -43,8 +43,13 @@ function refused(text: string, why: string): SandError {
 }
 
 /** Fail closed: what the guest could see and connect to is no place for what is told of it. */
-export function refuseGuestPlace(place: MetricsPlace, sources: readonly string[]): void {
+export function refuseGuestPlace(
+  place: MetricsPlace,
+  sources: readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): void {
   if (place.kind !== 'unix') return;
-  const inside = sources.find((source) => place.path.startsWith(source === '/' ? '/' : `${source}/`));
+  const at = spelled(place.path, platform);
+  const inside = sources.find((source) => isAtOrBelow(at, spelled(source, platform)));
   if (inside !== undefined) throw refused(formatMetricsPlace(place), `the guest sees ${inside}`);
 }

@@ -5,7 +5,7 @@ import { viewGuests } from '../guests/guests.ts';
 
 /** `runs` is the folder of the runs; the folder of `path` exists. */
 export function isHeld(runs: string, path: string): boolean {
-  const real = join(realpathSync(dirname(path)), basename(path));
+  const real = join(realpathSync.native(dirname(path)), basename(path));
   return viewGuests(runs).some(({ standing, state }) => {
     if (standing === 'ended' || standing === 'broken') return false;
     // A guest that comes up has told nothing yet: its mounts may be anywhere.

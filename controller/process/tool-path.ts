@@ -5,11 +5,17 @@
 
 const SYSTEM_PATH =
   '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/run/wrappers/bin';
+/** Homebrew's folder belongs to the person at the computer, so what the system itself has comes first. */
+const MAC_PATH = '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:/opt/homebrew/bin';
 
 /** `SAND_TOOL_PATH` replaces it, for systems that keep their programs elsewhere. Pure. */
-export function toolPath(environ: Readonly<Record<string, string | undefined>>): string {
+export function toolPath(
+  environ: Readonly<Record<string, string | undefined>>,
+  platform: NodeJS.Platform = process.platform,
+): string {
   const named = environ.SAND_TOOL_PATH ?? '';
-  return named === '' ? SYSTEM_PATH : named;
+  if (named !== '') return named;
+  return platform === 'darwin' ? MAC_PATH : SYSTEM_PATH;
 }
 
 /** The whole environment of such a program. */

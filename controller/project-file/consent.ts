@@ -41,7 +41,7 @@ export async function requireProjectConsent(request: ConsentRequest): Promise<vo
 
 /** Of the file and of what it names: where its paths lead, and what its policies and authorities say. */
 function consentDigest({ bytes, file, facts }: ConsentRequest, because: readonly string[]): string {
-  const { sources, authorities, secrets, image, policy } = facts;
+  const { sources, authorities, secrets, image, build, policy } = facts;
   const mounts = file.mounts.map(({ value }, at) => ({ ...value, source: sources[at] ?? null }));
   const text = createHash('sha256').update(bytes).digest('hex');
   const named = {
@@ -52,6 +52,7 @@ function consentDigest({ bytes, file, facts }: ConsentRequest, because: readonly
     authorities,
     secrets,
     image,
+    build: build === null ? null : { path: build.path, digest: build.digest, context: build.context },
     policy: policy?.digest ?? null,
   };
   return `sha256:${createHash('sha256').update(JSON.stringify(named)).digest('hex')}`;

@@ -18,10 +18,11 @@ import {
 } from '../../policies/node-reading.ts';
 import { ISOLATIONS, SHARES } from '../backends/backend.ts';
 import { isVariableName, type MountFlag, parseDuration, parseMount } from '../run/options.ts';
+import { readBuild, readPlatform, readVolume, refuseBoth } from './guest-root.ts';
 import { PROJECT_LIMITS } from './limits.ts';
 import { type Placed, PROJECT_FILE_NAME, type ProjectFile, RESOURCES, type Variable } from './model.ts';
 import { readSecretText } from './paths.ts';
-import { isExpandable, parsed, readItems, readLine, readSwitch, readWritten } from './values.ts';
+import { isExpandable, parsed, readItems, readLine, readPath, readSwitch, readWritten } from './values.ts';
 
 export const PROJECT_KEYS: KeyTable = {
   place: PROJECT_FILE_NAME,
@@ -31,11 +32,13 @@ export const PROJECT_KEYS: KeyTable = {
     'backend',
     'image',
     'build',
+    'platform',
     'isolation',
     'user',
     'readOnly',
     'policy',
     'mounts',
+    'volumes',
     'workdir',
     'environment',
     'shares',
@@ -71,7 +74,7 @@ function decodeTree(tree: PolicyNode, issues: IssueList): ProjectFile | null {
   const entries = readMap(tree, PROJECT_KEYS, issues);
   if (entries === null) return null;
   readVersion(tree, entries.get('version'), issues);
-  refuseBuild(entries.get('build'), issues);
+  refuseBoth(entries.get('image'), entries.get('build'), issues);
   const line = (key: string): Placed<string> | null => {
     const entry = entries.get(key);
     return entry === undefined ? null : readLine(key, entry.value, issues);
@@ -88,11 +91,14 @@ function decodeTree(tree: PolicyNode, issues: IssueList): ProjectFile | null {
     name: readName(entries.get('name'), issues),
     backend: line('backend'),
     image: readImage(entries.get('image'), issues),
+    build: readBuild(entries.get('build'), issues),
+    platform: readPlatform(entries.get('platform'), issues),
     isolation: readIsolation(entries.get('isolation'), issues),
     user: line('user'),
     readOnly: toggle('readOnly'),
     policy: paths('policy'),
     mounts: readItems(entries.get('mounts'), issues, (node) => readMount(node, issues)),
+    volumes: readItems(entries.get('volumes'), issues, (node) => readVolume(node, issues)),
     workdir: readWorkdir(entries.get('workdir'), issues),
     environment: readEnvironment(entries.get('environment'), issues),
     shares: readItems(entries.get('shares'), issues, (node) => {
@@ -120,13 +126,6 @@ function readVersion(tree: PolicyNode, entry: MapEntry | undefined, issues: Issu
   }
 }
 
-/** Fail closed: a guest without what was to be built in would not be the one that was reviewed. */
-function refuseBuild(entry: MapEntry | undefined, issues: IssueList): void {
-  if (entry === undefined) return;
-  const hint = 'Build the image by its own tool, and name what came of it: "image: …".';
-  issues.error(entry.at, 'no backend of this version builds an image', hint);
-}
-
 function readName(entry: MapEntry | undefined, issues: IssueList): Placed<string> | null {
   if (entry === undefined) return null;
   const name = readText('name', entry.value, issues);
@@ -146,17 +145,6 @@ function readName(entry: MapEntry | undefined, issues: IssueList): Placed<string
 function readIsolation(entry: MapEntry | undefined, issues: IssueList): ProjectFile['isolation'] {
   const value = entry === undefined ? null : readWord('isolation', entry.value, ISOLATIONS, issues);
   return entry === undefined || value === null ? null : { value, at: issues.origin(entry.value.at) };
-}
-
-function readPath(key: string, node: PolicyNode, issues: IssueList): Placed<string> | null {
-  const text = readLine(key, node, issues);
-  if (text === null || !isExpandable(text.value)) return text;
-  issues.error(
-    node.at,
-    `"${shorten(text.value)}" is not expanded, as a shell would`,
-    'Write the path out, absolute or relative to this file.',
-  );
-  return null;
 }
 
 function readImage(entry: MapEntry | undefined, issues: IssueList): Placed<string> | null {

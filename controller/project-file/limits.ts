@@ -8,6 +8,8 @@ export const PROJECT_LIMITS = {
   textCharacters: 4096,
   /** A name of a guest becomes part of commands and file names. */
   nameCharacters: 64,
+  /** A Dockerfile that a person reads before they say yes; the longest of well-known images stay below 40. */
+  dockerfileBytes: 128 * 1024,
   /** Of what a policy opens, so many sentences are shown; the rest is counted, and `sand policy show` has it. */
   policySentences: 20,
 } as const;

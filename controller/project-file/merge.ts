@@ -5,7 +5,9 @@
 import { resolve } from 'node:path';
 import type { Isolation, Share } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
+import type { ImagePlatform } from '../images/config.ts';
 import type { MountFlag } from '../run/options.ts';
+import type { VolumeFlag } from '../volumes/volume-flag.ts';
 import {
   formatPlace,
   type Placed,
@@ -21,11 +23,13 @@ export interface AskedSettings {
   readonly name: string | null;
   readonly backend: string | null;
   readonly image: string | null;
+  readonly platform: ImagePlatform | null;
   readonly isolation: Isolation | null;
   readonly user: string | null;
   readonly readOnly: boolean | null;
   readonly policies: readonly string[];
   readonly mounts: readonly MountFlag[];
+  readonly volumes: readonly VolumeFlag[];
   readonly workdir: string | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
@@ -66,11 +70,14 @@ export function remainderOf(file: ProjectFile, flags: AskedSettings): ProjectFil
     name: unless(flags.name !== null, file.name, null),
     backend: unless(flags.backend !== null, file.backend, null),
     image: unless(flags.image !== null, file.image, null),
+    build: unless(flags.image !== null, file.build, null),
+    platform: unless(flags.platform !== null, file.platform, null),
     isolation: unless(flags.isolation !== null, file.isolation, null),
     user: unless(flags.user !== null, file.user, null),
     readOnly: unless(flags.readOnly !== null, file.readOnly, null),
     policy: unless(flags.policies.length > 0, file.policy, []),
     mounts: file.mounts.filter(({ value }) => !flags.mounts.some((flag) => isSamePlace(flag, value))),
+    volumes: file.volumes.filter(({ value }) => !flags.volumes.some(({ name }) => name === value.name)),
     workdir: unless(flags.workdir !== null, file.workdir, null),
     environment: file.environment.filter(({ value }) => !Object.hasOwn(flags.environment, value.name)),
     secrets: file.secrets.filter(({ value }) => !flags.secrets.some((flag) => isSameSecret(flag, value))),
@@ -111,11 +118,13 @@ export function mergeProject(
     name: flags.name ?? rest.name?.value ?? null,
     backend: flags.backend ?? rest.backend?.value ?? null,
     image: flags.image ?? image,
+    platform: flags.platform ?? rest.platform?.value ?? null,
     isolation: flags.isolation ?? rest.isolation?.value ?? null,
     user: flags.user ?? rest.user?.value ?? null,
     readOnly: flags.readOnly ?? rest.readOnly?.value ?? null,
     policies: [...policies, ...flags.policies],
     mounts: [...mounts, ...flags.mounts],
+    volumes: [...rest.volumes.map(({ value }) => ({ ...value, folder })), ...flags.volumes],
     workdir: flags.workdir ?? rest.workdir?.value ?? null,
     environment: {
       ...Object.fromEntries(rest.environment.map((one) => [one.value.name, valueFor(one, caller)])),
@@ -177,11 +186,13 @@ const FLAGS: Readonly<Record<Exclude<keyof AskedSettings, 'environment' | 'resou
   name: '--name',
   backend: '--backend',
   image: '--image',
+  platform: '--platform',
   isolation: '--isolation',
   user: '--user',
   readOnly: '--read-only',
   policies: '--policy',
   mounts: '--mount',
+  volumes: '--volume',
   workdir: '--workdir',
   shares: '--share',
   secrets: '--secret',

@@ -4,7 +4,9 @@
  */
 import type { Origin } from '../../policies/model.ts';
 import type { Isolation, Share } from '../backends/backend.ts';
+import type { ImagePlatform } from '../images/config.ts';
 import type { MountFlag } from '../run/options.ts';
+import type { VolumeFlag } from '../volumes/volume-flag.ts';
 
 export const PROJECT_FILE_NAME = 'sand.yaml';
 
@@ -22,17 +24,26 @@ export interface Variable {
   readonly value: string | null;
 }
 
+/** A Dockerfile and the folder that its COPY sees; null: the Dockerfile's own. */
+export interface BuildText {
+  readonly file: string;
+  readonly context: string | null;
+}
+
 /** Paths are as written, relative to the file's folder. Null and empty lists: the file does not say. */
 export interface ProjectFile {
   readonly name: Placed<string> | null;
   readonly backend: Placed<string> | null;
   /** A path where it begins with `/` or `.`, else a reference. */
   readonly image: Placed<string> | null;
+  readonly platform: Placed<ImagePlatform> | null;
+  readonly build: Placed<BuildText> | null;
   readonly isolation: Placed<Isolation> | null;
   readonly user: Placed<string> | null;
   readonly readOnly: Placed<boolean> | null;
   readonly policy: readonly Placed<string>[];
   readonly mounts: readonly Placed<MountFlag>[];
+  readonly volumes: readonly Placed<VolumeFlag>[];
   readonly workdir: Placed<string> | null;
   readonly environment: readonly Placed<Variable>[];
   readonly shares: readonly Placed<Share>[];

@@ -4,7 +4,9 @@
  */
 import { dirname } from 'node:path';
 import type { PolicyReader } from '../../policies/compile.ts';
+import type { BuildPlan } from '../images/prepared.ts';
 import { configFolder } from '../run/policy-choice.ts';
+import { requireBuildConsent } from './build-consent.ts';
 import { requireProjectConsent } from './consent.ts';
 import { gatherFacts } from './facts.ts';
 import type { LocatedProject } from './locate.ts';
@@ -24,6 +26,8 @@ export interface ProjectInForce {
   readonly path: string;
   /** Gives the policies that were consented to with the file; null where the file was named, or names none. */
   readonly policies: PolicyReader | null;
+  /** The Dockerfile that was consented to; null: none is asked for, or a flag names an image. */
+  readonly build: BuildPlan | null;
 }
 
 export interface OpenedProject extends MergedSettings {
@@ -51,10 +55,12 @@ export async function openProject(
     cwd,
     reader,
   });
+  const folder = configFolder(environ, home);
   if (repository !== null) {
-    const folder = configFolder(environ, home);
     await requireProjectConsent({ path, bytes, file: rest, facts, folder, environ });
   }
+  const { build } = facts;
+  if (build !== null) await requireBuildConsent({ build, isConsented: repository !== null, folder, environ });
   const isConsented = repository !== null && policies.length > 0;
-  return { ...merged, file, inForce: { path, policies: isConsented ? reader : null } };
+  return { ...merged, file, inForce: { path, policies: isConsented ? reader : null, build } };
 }

@@ -40,6 +40,15 @@ const mount = {
   ],
 };
 
+const build = {
+  anyOf: [
+    { ...path, description: 'The Dockerfile.' },
+    map({ file: path, context: path }, { required: ['file'] }),
+  ],
+  description:
+    'The Dockerfile that the root file system is built from, outside the policy, and the folder that it copies from.',
+};
+
 const environment = {
   anyOf: [
     {
@@ -79,11 +88,17 @@ const PROPERTIES = {
   },
   backend: { ...line, description: 'What launches the guest.' },
   image: { ...path, description: 'The root file system: a path that begins with / or ., or a reference.' },
+  build,
+  platform: { ...line, description: 'The processor that the image is for: linux/arm64, linux/amd64.' },
   isolation: { enum: [...ISOLATIONS], description: 'What stands between the guest and the host.' },
   user: { ...line, description: 'UID[:GID] that the command runs as.' },
   readOnly: { type: 'boolean', description: 'Whether the root file system of the guest is read-only.' },
   policy: oneOrMore(path, 'Presets, group:NAME, or policy files; several are a union.'),
   mounts: oneOrMore(mount, 'What the guest gets instead of the working directory.'),
+  volumes: oneOrMore(
+    { ...path, pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}:[^~$:][^$:]*$' },
+    'Folders of no host that are kept for the next guest: NAME:PATH.',
+  ),
   workdir: { ...line, pattern: '^/', description: 'Working directory, as the guest sees it.' },
   environment,
   shares: oneOrMore({ enum: [...SHARES] }, 'What of the caller the guest gets by name.'),

@@ -90,3 +90,15 @@ export function parsed<T>(node: PolicyNode, issues: IssueList, parse: () => T): 
 export function isExpandable(path: string): boolean {
   return path.startsWith('~') || path.includes('$');
 }
+
+/** One line that is a path, and no shell's. */
+export function readPath(key: string, node: PolicyNode, issues: IssueList): Placed<string> | null {
+  const text = readLine(key, node, issues);
+  if (text === null || !isExpandable(text.value)) return text;
+  issues.error(
+    node.at,
+    `"${shorten(text.value)}" is not expanded, as a shell would`,
+    'Write the path out, absolute or relative to this file.',
+  );
+  return null;
+}

@@ -27,6 +27,8 @@ export interface ProjectFacts {
   readonly secrets: readonly (string | null)[];
   /** Of the image, where it is a path. */
   readonly image: string | null;
+  /** What is built, where the file asks for that: the real paths of the Dockerfile and of what it copies from. */
+  readonly build: { readonly path: string; readonly digest: string; readonly context: string } | null;
   /** The policies of the file: what they resolve to, and how that is wider than `strict`. */
   readonly policy: { readonly digest: string; readonly because: readonly string[] } | null;
   /** Of a run without the file, and with it. */
@@ -48,6 +50,7 @@ export function wideningOf(file: ProjectFile, facts: ProjectFacts): readonly str
     ...file.ports.map(({ value }) => portWidening(value)),
     ...facts.authorities.map(({ path }) => `has the guest trust the certificate authority in ${path}`),
     ...imageWidening(file, facts),
+    ...buildWidening(facts),
     ...userWidening(file, facts),
     ...strengthWidening(facts),
     ...policyWidening(facts),
@@ -107,6 +110,16 @@ function imageWidening({ image }: ProjectFile, facts: ProjectFacts): readonly st
   if (image === null) return [];
   const isOwn = isPath(image.value) && facts.image !== null && isWithin(facts.image, facts.repository);
   return isOwn ? [] : [`uses the image ${facts.image ?? image.value}, from outside the repository`];
+}
+
+/** A builder runs what the Dockerfile says, and what that fetches, on the host's own network. */
+function buildWidening({ build, repository }: ProjectFacts): readonly string[] {
+  if (build === null) return [];
+  const isOwn = isWithin(build.context, repository);
+  return [
+    `builds an image from ${build.path}, outside the policy, with a network of the builder’s own`,
+    ...(isOwn ? [] : [`has the builder read ${build.context}, outside the repository`]),
+  ];
 }
 
 /** Of a root caller any user is another than the guest would have. */

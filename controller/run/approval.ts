@@ -18,6 +18,13 @@ export function isApproved(folder: string, digest: string): boolean {
   return readApprovals(folder).some((approval) => approval.digest === digest);
 }
 
+/** Every digest that was approved of what lies at `path`. */
+export function approvedAt(folder: string, path: string): readonly string[] {
+  return readApprovals(folder)
+    .filter((approval) => approval.path === path)
+    .map(({ digest }) => digest);
+}
+
 export function rememberApproval(folder: string, path: string, digest: string): void {
   const others = readApprovals(folder).filter((approval) => approval.digest !== digest);
   const approvals = [...others, { digest, path, time: new Date().toISOString() }];

@@ -34,7 +34,8 @@ export function readAuditKey(
   surroundings: SecretSurroundings,
 ): SigningKey {
   const content = readSource('--audit-key', source, surroundings);
-  if (source.kind === 'file') requireHidden(realpathSync(resolve(surroundings.cwd, source.path)), seen);
+  if (source.kind === 'file')
+    requireHidden(realpathSync.native(resolve(surroundings.cwd, source.path)), seen);
   const key = parseSigningKey(content);
   content.fill(0);
   if (key === null) throw notAKey('--audit-key', 'an Ed25519 private key in PEM, without a passphrase');

@@ -22,7 +22,7 @@ export function findUpward(from: string, name: string): FoundFile | null {
     const path = join(folder, name);
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat !== undefined) {
-      return { path, repository: realpathSync(root), isOwn: stat.uid === process.getuid?.() };
+      return { path, repository: realpathSync.native(root), isOwn: stat.uid === process.getuid?.() };
     }
     if (folder === root) return null;
   }

@@ -5,6 +5,7 @@
 import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MountSpec } from '../backends/backend.ts';
+import { isAtOrBelow, spelled } from './spelling.ts';
 
 /** As the kernel's own bound (path_resolution(7)). */
 const MOST_LINKS = 40;
@@ -22,14 +23,19 @@ export function writableFolders(guest: {
  * `path` is absolute, `folders` are real. Where this is false, every step to the file is the host's alone, so that the
  * guest cannot make it true either. Mounts over the file do not count: a save by rename takes them away.
  */
-export function isInReach(path: string, folders: readonly string[]): boolean {
+export function isInReach(
+  path: string,
+  folders: readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): boolean {
   if (folders.length === 0) return false;
+  const spellings = folders.map((folder) => spelled(folder, platform));
   let at = '/';
   let links = 0;
   let ahead = namesOf(path);
   for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
     const next = name === '..' ? dirname(at) : join(at, name);
-    if (folders.some((folder) => isWithin(next, folder))) return true;
+    if (spellings.some((folder) => isAtOrBelow(spelled(next, platform), folder))) return true;
     const value = linkAt(next);
     if (value === 'unknown') return true;
     if (value === null) {
@@ -56,8 +62,4 @@ function linkAt(path: string): { readonly to: string } | 'unknown' | null {
 
 function namesOf(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 }

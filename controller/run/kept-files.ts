@@ -69,7 +69,7 @@ function lookAt(path: string): { readonly identity: string; readonly content: st
 
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }

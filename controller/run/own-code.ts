@@ -8,7 +8,7 @@ import type { MountSpec } from '../backends/backend.ts';
 
 /** Sentences for the log and the person; empty where all is well. */
 export function exposedCode(mounts: readonly MountSpec[]): readonly string[] {
-  const own = [realpathSync(fileURLToPath(import.meta.url)), realpathSync(process.execPath)];
+  const own = [realpathSync.native(fileURLToPath(import.meta.url)), realpathSync.native(process.execPath)];
   const writable = mounts.filter((mount) => mount.writable);
   return own
     .filter((path) => writable.some(({ source }) => path.startsWith(`${source}/`)))

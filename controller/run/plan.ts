@@ -14,20 +14,25 @@ import {
   DEFAULT_BACKEND,
   DEFAULT_ISOLATION,
   type GuestCommand,
+  type GuestVolume,
   type Isolation,
+  type MountSpec,
   type ScreenSpec,
   type Share,
 } from '../backends/backend.ts';
 import { createBackend, imagesOf } from '../backends/registry.ts';
+import { SandError } from '../errors.ts';
 import { readParentSettings } from '../gateway/parent-proxy.ts';
 import { type GuestName, parseGuestName } from '../guests/name.ts';
 import type { GuestRecord } from '../guests/registry.ts';
+import type { ImagePlatform } from '../images/config.ts';
 import { refuseImagePlace } from '../images/image-place.ts';
-import type { PreparedImage } from '../images/prepared.ts';
+import type { BackendImages, BuildPlan, ImageFlag, PreparedImage } from '../images/prepared.ts';
 import { planImageCommand } from '../images/run-words.ts';
 import { type MetricsPlace, refuseGuestPlace } from '../metrics/place.ts';
 import type { ProjectInForce } from '../project-file/open.ts';
 import { NO_RESOURCES, type ResourceLimits } from '../resources/flags.ts';
+import { planVolumes, type VolumeFlag } from '../volumes/volume-flag.ts';
 import type { AskFront } from './asking.ts';
 import { readAuditKey } from './audit-key.ts';
 import { readAuthority } from './authority.ts';
@@ -69,10 +74,14 @@ export interface RunRequest {
   readonly learn: boolean;
   /** None: the working directory, writable. */
   readonly mounts: readonly MountFlag[];
+  /** What is kept for the next guest of the project, and where. */
+  readonly volumes: readonly VolumeFlag[];
   /** As the guest sees it; null: where `cwd` is mounted. */
   readonly workdir: string | null;
   /** What `--image` names; null: the backend’s usual one, else the guest sees the host's system. */
   readonly image: string | null;
+  /** Of the image; null: that of this host. */
+  readonly platform: ImagePlatform | null;
   readonly environment: Readonly<Record<string, string>>;
   readonly shares: readonly Share[];
   /** Files with certificate authorities (PEM) that the guest's tools trust besides the system's. */
@@ -116,6 +125,8 @@ export interface RunRequest {
   readonly cwd: string;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly told: (message: string) => void;
+  /** For what a person must see as it happens, as that something is fetched or built. */
+  readonly say: (message: string) => void;
 }
 
 export const RUN_DEFAULTS = {
@@ -132,8 +143,10 @@ export const RUN_DEFAULTS = {
   allow: [],
   learn: false,
   mounts: [],
+  volumes: [],
   workdir: null,
   image: null,
+  platform: null,
   environment: {},
   shares: [],
   trustCa: [],
@@ -153,6 +166,7 @@ export const RUN_DEFAULTS = {
   terminal: false,
   signals: { listen: () => () => {} },
   told: () => {},
+  say: () => {},
 } as const satisfies Partial<RunRequest>;
 
 /** Raises every error of use, of policies and of the workspace; nothing has been made when it does. */
@@ -163,13 +177,10 @@ export async function planRun(
   const { cwd, environ, told } = request;
   const home = environ.HOME ?? homedir();
   const images = await imagesOf(request.backend);
+  const build = request.image === null ? (request.project?.build ?? null) : null;
   const named = request.image ?? images.usual;
-  if (named === null) checkCommand(request.command, request.ready !== null);
-  if (request.readOnly && request.cache)
-    throw usage(
-      '--cache keeps what the guest writes, and with --read-only it writes nothing',
-      'leave one out',
-    );
+  if (named === null && build === null) checkCommand(request.command, request.ready !== null);
+  refuseKeeping(request);
   const caller = { cwd, environ, uid: process.getuid?.() ?? null };
   const own = [dirname(auditRoot(environ)), configFolder(environ, home)];
   const workspace = planWorkspace({ mounts: request.mounts, workdir: request.workdir, cwd, home, own });
@@ -179,7 +190,8 @@ export async function planRun(
       workspace.mounts.map(({ source }) => source),
     );
   const mounts = request.readOnly ? readOnly(workspace).mounts : workspace.mounts;
-  const cache = request.cache ? cacheFolder(environ, home, realpathSync(cwd)) : null;
+  const cache = request.cache ? cacheFolder(environ, home, realpathSync.native(cwd)) : null;
+  const volumes = planRunVolumes(request, workspace.mounts, home);
   const writable = writableFolders({ mounts, cache });
   const consented = request.project?.policies ?? null;
   const choose = (policies: readonly string[], allows: readonly string[]) =>
@@ -194,14 +206,15 @@ export async function planRun(
     writable,
     ...(consented === null ? {} : { consented }),
   });
-  const image = named === null ? null : await images.prepare({ ...request, text: named, home });
+  const image = await prepareRoot(images, { ...request, home }, named, build);
   if (image?.guest.kind === 'unpacked') refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
   return {
     ...policy,
-    notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ))],
+    notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ)), ...(image?.notices ?? [])],
     ...(file === null ? {} : { policyFile: file }),
     mounts,
+    ...(volumes.length === 0 ? {} : { volumes }),
     readOnly: request.readOnly,
     ...(request.screen === undefined ? {} : { screen: request.screen }),
     ...(request.link === undefined ? {} : { link: request.link }),
@@ -209,7 +222,7 @@ export async function planRun(
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),
     ...(request.project === null ? {} : { projectFile: request.project.path }),
-    guarded: request.guarded,
+    guarded: [...request.guarded, ...(build === null ? [] : [build.path])],
     command: commandOf(request, image),
     name: request.name === null ? null : checkName(request.name),
     ready: request.ready,
@@ -251,6 +264,55 @@ export async function planRun(
   };
 }
 
+/** A Dockerfile stands before the backend's usual image. Raises every error of either. */
+async function prepareRoot(
+  images: BackendImages,
+  request: Omit<ImageFlag, 'text'> & Pick<RunRequest, 'backend'>,
+  named: string | null,
+  build: BuildPlan | null,
+): Promise<PreparedImage | null> {
+  if (build === null) return named === null ? null : images.prepare({ ...request, text: named });
+  if (images.build !== null) return images.build({ ...request, build, anew: false });
+  throw new SandError(
+    'backend-unavailable',
+    `the ${request.backend} backend builds no image (${build.path})`,
+    'build it by its own tool, outside the policy, and name it: podman build -t localhost/app ., then --image localhost/app',
+  );
+}
+
+/** Raises `backend-unavailable`, `workspace-refused`. */
+function planRunVolumes(
+  request: RunRequest,
+  mounts: readonly MountSpec[],
+  home: string,
+): readonly GuestVolume[] {
+  const { cwd, project, volumes, backend } = request;
+  if (volumes.length === 0) return [];
+  if (!createBackend(backend).capabilities.volumes) {
+    throw new SandError(
+      'backend-unavailable',
+      `the ${backend} backend keeps no volumes`,
+      'leave out --volume, or mount a folder: --mount DIR:PATH',
+    );
+  }
+  const flags = volumes.map((flag) => ({
+    ...flag,
+    folder: flag.folder === null ? null : realpathSync.native(flag.folder),
+  }));
+  return planVolumes(flags, {
+    project: realpathSync.native(project === null ? cwd : dirname(project.path)),
+    cwd: realpathSync.native(cwd),
+    mounts,
+    home,
+  });
+}
+
+function refuseKeeping({ readOnly: isReadOnly, cache, volumes }: RunRequest): void {
+  const [kept] = [...(cache ? ['--cache'] : []), ...(volumes.length > 0 ? ['--volume'] : [])];
+  if (!isReadOnly || kept === undefined) return;
+  throw usage(`${kept} keeps what the guest writes, and with --read-only it writes nothing`, 'leave one out');
+}
+
 /** Only a machine with a ceiling loads what compares policies. */
 async function tellCuts(
   inForce: PolicyInForce,
@@ -261,10 +323,10 @@ async function tellCuts(
   return ceilingNotices(ceilingCuts(inForce, ceilingPaths(environ), Date.now()));
 }
 
-/** An image may name one; a guest that stays needs none. */
+/** An image that the caller names may name one; a guest that stays needs none. */
 function commandOf(request: RunRequest, image: PreparedImage | null): readonly string[] {
   const mayBeNone = request.ready !== null;
-  if (image === null) return checkCommand(request.command, mayBeNone);
+  if (image === null || request.image === null) return checkCommand(request.command, mayBeNone);
   return checkCommand(planImageCommand(image.config, request.command, mayBeNone), mayBeNone);
 }
 

@@ -14,12 +14,12 @@ import {
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
+import { CEILING_PATH, requireKept } from './ceiling-file.ts';
 import { findUpward } from './found-file.ts';
 import { createKeptReader, type KeptReader } from './kept-reader.ts';
 import { createPolicyReader } from './policy-reader.ts';
 
 export const FOUND_NAME = 'sand.policy.yaml';
-const CEILING_PATH = '/etc/sand/ceiling.yaml';
 
 export interface PolicyChoiceRequest {
   readonly policies: readonly string[];
@@ -97,7 +97,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
   const ownPath = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
-  const file = ownPath === null ? null : realpathSync(resolve(request.cwd, ownPath));
+  const file = ownPath === null ? null : realpathSync.native(resolve(request.cwd, ownPath));
   return {
     inForce,
     layers,
@@ -166,6 +166,7 @@ async function requireConsent(
   rememberApproval(folder, path, found.digest);
 }
 
+/** Raises `policy-missing`, `policy-invalid`. */
 export function ceilingPaths(environ: Readonly<Record<string, string | undefined>>): readonly string[] {
   const added = environ.SAND_CEILING ?? '';
   if (added !== '' && !existsSync(added)) {
@@ -176,7 +177,12 @@ export function ceilingPaths(environ: Readonly<Record<string, string | undefined
       'mend or unset SAND_CEILING',
     );
   }
-  return [...(mayExist(CEILING_PATH) ? [CEILING_PATH] : []), ...(added === '' ? [] : [resolve(added)])];
+  const paths = [
+    ...(mayExist(CEILING_PATH) ? [CEILING_PATH] : []),
+    ...(added === '' ? [] : [resolve(added)]),
+  ];
+  for (const path of paths) requireKept(path);
+  return paths;
 }
 
 /** Fail closed: what cannot be looked at counts as there, and then fails to be read. */

@@ -31,7 +31,7 @@ const OUTSIDE: FileReading = {
 /** A path that does not exist leads nowhere, and may be asked for. */
 function leadsInto(path: string, folder: string): boolean {
   try {
-    return realpathSync(path).startsWith(`${folder}/`);
+    return realpathSync.native(path).startsWith(`${folder}/`);
   } catch {
     return true;
   }
@@ -41,7 +41,7 @@ function leadsInto(path: string, folder: string): boolean {
 function readPolicyFile(path: string): FileReading {
   let descriptor: number | null = null;
   try {
-    const realPath = realpathSync(path);
+    const realPath = realpathSync.native(path);
     descriptor = openSync(realPath, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     if (!fstatSync(descriptor).isFile()) return { kind: 'unreadable', detail: 'it is not a file' };
     return { kind: 'file', realPath, bytes: readBounded(descriptor) };

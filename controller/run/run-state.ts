@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import type { ImageFact, RunEnd } from '../../audit/event.ts';
 import type { RunPlace } from '../../audit/runs.ts';
 import { SandError } from '../errors.ts';
+import { processSight } from '../process/identity.ts';
 
 export interface RunState {
   readonly run: string;
@@ -26,7 +27,7 @@ export interface RunState {
   };
   /** The supervisor: the process that owns the guest and its gateway. */
   readonly pid: number;
-  /** Start of that process in clock ticks since boot (proc(5), stat field 22): a pid alone can be somebody else's. */
+  /** Start of that process as `process/identity.ts` tells it, empty where nobody told: a pid alone can be somebody else's. */
   readonly pidStart: string;
   readonly backend: string;
   readonly isolation: string;
@@ -60,7 +61,7 @@ export function writeRunState(run: RunPlace, state: Omit<RunState, 'run' | 'pid'
   const whole: RunState = {
     run: run.id,
     pid: process.pid,
-    pidStart: processStart(process.pid) ?? '',
+    pidStart: ownStart(),
     ...state,
   };
   const descriptor = openSync(`${run.statePath}.new`, 'w', 0o600);
@@ -96,8 +97,16 @@ export function readRunState(run: RunPlace): RunState | null {
 }
 
 /** Whether the run's supervisor still lives, and has not said that the run is over. */
-export function isAlive(state: RunState): boolean {
-  return state.end === undefined && state.pidStart !== '' && processStart(state.pid) === state.pidStart;
+export function isAlive(state: RunState, sight = processSight()): boolean {
+  if (state.end !== undefined || state.pidStart === '') return false;
+  const start = sight.start(state.pid);
+  // Fail closed: a process is there and nobody tells which one, and what a run that lives has left is not removed.
+  return start === 'unknown' || start === state.pidStart;
+}
+
+function ownStart(): string {
+  const start = processSight().start(process.pid);
+  return start === null || start === 'unknown' ? '' : start;
 }
 
 /** For followers of a log: a run that has not come up yet counts as alive. */
@@ -136,17 +145,4 @@ function isRunState(value: unknown): value is RunState {
 
 function isEnd(value: unknown): boolean {
   return value === undefined || (typeof value === 'object' && value !== null && 'exitCode' in value);
-}
-
-/** Start of a process in clock ticks since boot; null: there is none. */
-export function processStart(pid: number): string | null {
-  try {
-    // The second field is a name that may hold spaces and parentheses; the fields after it are counted.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // One that nobody has asked for its end yet is still listed, and does nothing any more.
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
-  } catch {
-    return null;
-  }
 }

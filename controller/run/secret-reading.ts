@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } fro
 import { resolve } from 'node:path';
 import { SandError } from '../errors.ts';
 import type { SecretFlag } from './secret-flag.ts';
+import { isAtOrBelow, spelled } from './spelling.ts';
 
 /** Of one secret. Keys, tokens and certificate chains stay under it; and one fits into a pipe while bubblewrap starts. */
 export const SECRET_BYTES = 64 * 1024;
@@ -94,8 +95,8 @@ function readBounded(flag: string, named: string, descriptor: number): Buffer {
 
 /** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
 function refuseLinkOut(flag: string, named: string, real: string, cwd: string): void {
-  const isBelow = named.startsWith(`${resolve(cwd)}/`);
-  if (!isBelow || real.startsWith(`${realpathSync(cwd)}/`)) return;
+  const isBelow = isAtOrBelow(spelled(named), spelled(resolve(cwd)));
+  if (!isBelow || real.startsWith(`${realpathSync.native(cwd)}/`)) return;
   throw unavailable(
     flag,
     `${named} is a link that leads out of the working directory, to ${real}`,
@@ -105,7 +106,7 @@ function refuseLinkOut(flag: string, named: string, real: string, cwd: string): 
 
 function realOrRefuse(flag: string, path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch (error) {
     throw unreadable(flag, path, error);
   }

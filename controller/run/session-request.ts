@@ -9,6 +9,7 @@ import type {
   GuestCommand,
   GuestImage,
   GuestUser,
+  GuestVolume,
   Isolation,
   MountSpec,
   SandboxBackend,
@@ -46,6 +47,8 @@ export interface SessionRequest {
   /** Further files that the guest must not write; absent: none. */
   readonly guarded?: readonly string[];
   readonly mounts: readonly MountSpec[];
+  /** Absent: none. */
+  readonly volumes?: readonly GuestVolume[];
   readonly workdir: string;
   /** Absent: the guest sees the host's system. */
   readonly image?: GuestImage;

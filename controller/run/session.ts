@@ -77,7 +77,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     teardown,
   );
   const durationMs = Math.round(performance.now() - startedAt);
-  for (const left of await removeJournalled(run)) teardown.push(leftBehind(left));
+  const left = await removeJournalled(run);
+  teardown.push(...left.map(leftBehind));
   const folded = summary.rows();
   const totals = totalsOf(folded);
   try {
@@ -91,8 +92,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     });
     log.close();
     state.ended(ending);
-    // One that never came up keeps no name from the next try.
-    if (!isKept) releaseGuest(runs, guest);
+    // One that is not kept holds no name back from the next try, but that by which `sand prune` finds what is left of it.
+    if (!isKept && left.length === 0) releaseGuest(runs, guest);
   } catch (error) {
     teardown.push(toSandError(error));
   }
@@ -241,6 +242,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
   return {
     name: guest.run.id,
     mounts: request.mounts,
+    ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     workdir: request.workdir,
     ...(request.image === undefined ? {} : { image: request.image }),
     environment: request.environment,

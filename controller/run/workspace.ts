@@ -3,10 +3,14 @@
  * path is resolved once, here; what would give away the caller's home or sand's own state is refused.
  */
 import { realpathSync, statSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import type { MountSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
+import { identityOf } from '../guest/file-state.ts';
+import { hostPlaces } from './host-places.ts';
 import type { MountFlag } from './options.ts';
+import { refuseReserved } from './reserved-targets.ts';
+import { isAtOrBelow, spelled } from './spelling.ts';
 
 export interface WorkspaceRequest {
   readonly mounts: readonly MountFlag[];
@@ -22,72 +26,6 @@ export interface WorkspacePlan {
   readonly workdir: string;
 }
 
-/** Places in the guest that sand itself makes; a mount over them would undo it. */
-const RESERVED_TARGETS: readonly string[] = [
-  '/',
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-  '/var',
-  '/tmp',
-  '/home',
-  '/root',
-];
-/** Below these as well. */
-const RESERVED_TREES: readonly string[] = [
-  '/proc',
-  '/dev',
-  '/run',
-  '/etc',
-  '/usr',
-  '/bin',
-  '/sbin',
-  '/lib',
-  '/lib64',
-  '/sys',
-];
-/** Folders of the host that hold more than a project; nobody means them. */
-const REFUSED_SOURCES: readonly string[] = [
-  '/',
-  '/home',
-  '/root',
-  '/etc',
-  '/usr',
-  '/var',
-  '/opt',
-  '/srv',
-  '/mnt',
-  '/media',
-  '/proc',
-  '/sys',
-  '/dev',
-  '/run',
-  '/boot',
-  '/tmp',
-  '/Users',
-];
-/** Of a home, these hold credentials. */
-const REFUSED_IN_HOME: readonly string[] = [
-  '.ssh',
-  '.gnupg',
-  '.aws',
-  '.azure',
-  '.config',
-  '.docker',
-  '.kube',
-  '.local/share/keyrings',
-  '.password-store',
-  '.mozilla',
-  '.netrc',
-];
-
 /** Raises `workspace-refused` where the folder that sand was started in has been removed. */
 export function workingFolder(): string {
   try {
@@ -97,11 +35,14 @@ export function workingFolder(): string {
   }
 }
 
-export function planWorkspace(request: WorkspaceRequest): WorkspacePlan {
+export function planWorkspace(
+  request: WorkspaceRequest,
+  platform: NodeJS.Platform = process.platform,
+): WorkspacePlan {
   const flags =
     request.mounts.length > 0 ? request.mounts : [{ source: request.cwd, target: null, writable: true }];
   const mounts = flags
-    .map((flag) => planMount(flag, request))
+    .map((flag) => planMount(flag, request, platform))
     .sort((a, b) => a.target.length - b.target.length);
   const twice = mounts.find(({ target }, at) => mounts.findIndex((other) => other.target === target) < at);
   if (twice !== undefined)
@@ -114,30 +55,21 @@ export function readOnly({ mounts, workdir }: WorkspacePlan): WorkspacePlan {
   return { mounts: mounts.map((mount) => ({ ...mount, writable: false })), workdir };
 }
 
-function planMount(flag: MountFlag, request: WorkspaceRequest): MountSpec {
+function planMount(flag: MountFlag, request: WorkspaceRequest, platform: NodeJS.Platform): MountSpec {
   const named = resolve(request.cwd, flag.source);
   const source = realOrRefuse(named);
-  refuseLinkOut(named, source, request.cwd);
-  refuseSource(source, request);
+  refuseLinkOut(named, source, request.cwd, platform);
+  refuseSource(source, flag, request, platform);
   const target = flag.target === null ? source : resolve('/', flag.target);
-  if (
-    RESERVED_TARGETS.includes(target) ||
-    RESERVED_TREES.some((tree) => target.startsWith(`${tree}/`)) ||
-    target === request.home
-  ) {
-    throw refused(
-      `${target} in the guest is sand's own`,
-      'mount it somewhere else, for example below /project',
-    );
-  }
+  refuseReserved(target, request.home);
   return { source, target, writable: flag.writable };
 }
 
 /** A link inside the project may be a guest's work of an earlier run: what it leads to is not what was named. */
-function refuseLinkOut(named: string, source: string, cwd: string): void {
+function refuseLinkOut(named: string, source: string, cwd: string, platform: NodeJS.Platform): void {
   const here = realOr(cwd);
-  const isBelow = named.startsWith(`${resolve(cwd)}/`);
-  if (!isBelow || source === here || source.startsWith(`${here}/`)) return;
+  const isBelow = isAtOrBelow(spelled(named, platform), spelled(resolve(cwd), platform));
+  if (!isBelow || isAtOrBelow(source, here)) return;
   throw refused(
     `${named} is a link that leads out of ${here}, to ${source}`,
     `if that is what you mean, name the place itself: --mount ${source}`,
@@ -146,32 +78,52 @@ function refuseLinkOut(named: string, source: string, cwd: string): void {
 
 function realOrRefuse(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     throw refused(`${path} does not exist`, 'name a file or folder that exists');
   }
 }
 
-function refuseSource(source: string, { home, own }: WorkspaceRequest): void {
-  const realHome = realOr(home);
-  if (source === realHome || realHome.startsWith(`${source}/`) || REFUSED_SOURCES.includes(source)) {
+function refuseSource(
+  source: string,
+  flag: MountFlag,
+  { home, own }: WorkspaceRequest,
+  platform: NodeJS.Platform,
+): void {
+  const places = hostPlaces(platform);
+  const spell = (path: string) => spelled(path, platform);
+  const [at, realHome] = [spell(source), realOr(home)];
+  const holds = (folder: string) =>
+    isAtOrBelow(spell(folder), at) || isThereIn(identitiesAbove(folder), source);
+  if (holds(realHome) || places.crowded.some((path) => spell(path) === at)) {
     throw refused(
       `${source} holds more than a project, so a guest does not get it`,
       'change to the project\u2019s own folder, or name one with --mount DIR',
     );
   }
-  const secret = REFUSED_IN_HOME.map((name) => `${realHome}/${name}`).find(
-    (path) => source === path || source.startsWith(`${path}/`),
-  );
+  const above = identitiesAbove(source);
+  const secret = places.credentials
+    .map((name) => `${realHome}/${name}`)
+    .find(
+      (path) =>
+        isAtOrBelow(at, spell(path)) || isThereIn(above, path) || (identityOf(path) !== null && holds(path)),
+    );
   if (secret !== undefined) {
     throw refused(
       `${source} is where credentials are kept`,
       'copy what the guest needs into the project, or use --share',
     );
   }
-  const state = own.find(
-    (folder) => source === folder || folder.startsWith(`${source}/`) || source.startsWith(`${folder}/`),
-  );
+  const program = places.programs.find((path) => flag.writable && isAtOrBelow(at, spell(path)));
+  if (program !== undefined) {
+    throw refused(
+      `${source} is where this host keeps programs that it runs`,
+      'mount it read-only: --mount DIR:/place:ro',
+    );
+  }
+  const state = own
+    .flatMap((folder) => [folder, realOr(folder)])
+    .find((folder) => holds(folder) || isAtOrBelow(at, spell(folder)) || isThereIn(above, folder));
   if (state !== undefined) {
     throw refused(
       `${source} holds ${state}, where sand keeps its audit logs and approvals`,
@@ -181,6 +133,21 @@ function refuseSource(source: string, { home, own }: WorkspaceRequest): void {
   const stat = statSync(source);
   if (!stat.isDirectory() && !stat.isFile())
     throw refused(`${source} is no file or folder`, 'name a file or folder');
+}
+
+/** Of the folder and all above it: the same place by whatever other way is the same place. */
+function identitiesAbove(source: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (let at = source; ; at = dirname(at)) {
+    const identity = identityOf(at);
+    if (identity !== null) found.add(identity);
+    if (dirname(at) === at) return found;
+  }
+}
+
+function isThereIn(identities: ReadonlySet<string>, path: string): boolean {
+  const identity = identityOf(path);
+  return identity !== null && identities.has(identity);
 }
 
 function planWorkdir(request: WorkspaceRequest, mounts: readonly MountSpec[]): string {
@@ -200,7 +167,7 @@ function planWorkdir(request: WorkspaceRequest, mounts: readonly MountSpec[]): s
 
 function realOr(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     return path;
   }

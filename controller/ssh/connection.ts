@@ -62,7 +62,7 @@ function unavailable(code: number): SandError {
   if (code === SERVER_CODES.isRoot)
     return new SandError(
       'ssh-unavailable',
-      'the guest\u2019s processes are uid 0 in its eyes, and sshd would try to become another user',
+      'the guest\u2019s processes are uid 0 in its eyes and have no such rights, and sshd would try to become another user',
       'start the guest without --user 0, or use sand shell',
     );
   return new SandError(

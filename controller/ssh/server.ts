@@ -9,7 +9,7 @@ const FOLDER = '/run/user/$(id -u)/sand-ssh';
 /** Codes that say what is amiss. */
 export const SERVER_CODES = { noServer: 97, isRoot: 98, noFolder: 96 } as const;
 
-/** Neither passwords nor agents, and ports of the guest alone. As an ordinary user sshd can change no user, so PAM is of no use. */
+/** Neither passwords nor agents, and ports of the guest alone. As an ordinary user sshd can change no user, and root of a machine of its own stays who it is, so PAM is of no use. */
 const SETTINGS = [
   'HostKey %FOLDER%/host',
   'AuthorizedKeysFile %FOLDER%/user.pub',
@@ -35,12 +35,20 @@ const SETTINGS = [
 
 const FIND = `sshd=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v sshd) || exit ${SERVER_CODES.noServer}`;
 
+/** What sshd as root needs before it serves anybody: SETGID, SETUID and SYS_CHROOT, and every user to become. */
+const ROOT_CAPABILITIES = '0x400c0';
+const ROOT = `if [ "$(id -u)" = 0 ]; then
+  held=$(sed -n 's/^CapEff:[[:space:]]*/0x/p' /proc/self/status)
+  [ $((held & ${ROOT_CAPABILITIES})) = $((${ROOT_CAPABILITIES})) ] && grep -q ' 4294967295$' /proc/self/uid_map || exit ${SERVER_CODES.isRoot}
+  mkdir -p /run/sshd
+fi`;
+
 /**
  * Reads the host's key to its end, an empty line, and the key that may log in; prints the name of the guest's user. Its
  * sessions get the guest's variables: sshd clears its own, and takes one line of them.
  */
 const PREPARE = `${FIND}
-[ "$(id -u)" != 0 ] || exit ${SERVER_CODES.isRoot}
+${ROOT}
 umask 077
 folder=${FOLDER}
 mkdir -p "$folder" 2>/dev/null && cd "$folder" || exit ${SERVER_CODES.noFolder}

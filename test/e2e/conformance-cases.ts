@@ -5,10 +5,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AuditEvent } from '../../audit/event.ts';
 import { type GuestCase, holds, readCatalogue } from '../conformance/catalogue.ts';
+import { endGuests } from './background.ts';
 import { ALLOWED, createOrigins, DENIED, type Origins } from './origins.ts';
 import type { RunOutput, World } from './sand.ts';
 
 const CASE_SECONDS = 15;
+/** Commands at one time in the guest; each runs its share of the cases. */
+const COMMANDS = 4;
 const CASES = readCatalogue().flatMap((topic) =>
   topic.cases.filter((test): test is GuestCase => test.needs === 'guest'),
 );
@@ -79,6 +82,34 @@ export function inOneRun(run: readonly string[], deadlineMs?: number): Pick<Way,
       return allOf(await world.sand([...run, ...flags, '--', 'sh', '-c', scripts.join('\n')], options));
     },
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  };
+}
+
+/** All by `exec` into a guest that is started without a command, with these flags before the ways' own. */
+export function byExec(run: readonly string[], deadlineMs?: number): Pick<Way, 'perform' | 'deadlineMs'> {
+  const bound = deadlineMs === undefined ? {} : { deadlineMs };
+  return {
+    ...bound,
+    async perform(world, flags, scripts) {
+      const sand = async (...args: readonly string[]): Promise<string> => {
+        const output = await world.sand(args, bound);
+        expect(output.code, `sand ${args[0]}: ${output.stderr}`).toBe(0);
+        return allOf(output);
+      };
+      try {
+        await sand('run', '-d', '--name', 'held', ...run, ...flags);
+        const shares = Array.from({ length: COMMANDS }, (_, share) =>
+          scripts.filter((_script, at) => at % COMMANDS === share).join('\n'),
+        );
+        const printed = await Promise.all(
+          shares.map((share) => sand('exec', 'held', '--', 'sh', '-c', share)),
+        );
+        await sand('stop', 'held');
+        return printed.join('');
+      } finally {
+        await endGuests(world);
+      }
+    },
   };
 }
 

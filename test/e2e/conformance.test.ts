@@ -5,21 +5,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { endGuests } from './background.ts';
-import { allOf, holdGuestCases, inOneRun } from './conformance-cases.ts';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { byExec, holdGuestCases, inOneRun } from './conformance-cases.ts';
 import { buildImageRoot } from './image-root.ts';
-import { CALLERS, createWorld, type World } from './sand.ts';
-
-/** Commands at one time in the guest; each runs its share of the cases. */
-const COMMANDS = 4;
+import { CALLERS, createWorld } from './sand.ts';
 
 describe.each(CALLERS)('from inside a guest of the %s', (who) => {
   holdGuestCases({ world: () => createWorld(who), ...inOneRun(['run']) });
 });
 
 describe.each(CALLERS)('by exec into a guest in the background of the %s', (who) => {
-  holdGuestCases({ world: () => createWorld(who), perform: byExec });
+  holdGuestCases({ world: () => createWorld(who), ...byExec([]) });
 });
 
 describe('in the root of an image', () => {
@@ -37,23 +33,3 @@ describe('in the root of an image', () => {
     });
   });
 });
-
-/** The guest is started without a command: all that runs in it came by `exec`. */
-async function byExec(world: World, flags: readonly string[], scripts: readonly string[]): Promise<string> {
-  const sand = async (...args: readonly string[]): Promise<string> => {
-    const output = await world.sand(args);
-    expect(output.code, `sand ${args[0]}: ${output.stderr}`).toBe(0);
-    return allOf(output);
-  };
-  try {
-    await sand('run', '-d', '--name', 'held', ...flags);
-    const shares = Array.from({ length: COMMANDS }, (_, share) =>
-      scripts.filter((_script, at) => at % COMMANDS === share).join('\n'),
-    );
-    const printed = await Promise.all(shares.map((share) => sand('exec', 'held', '--', 'sh', '-c', share)));
-    await sand('stop', 'held');
-    return printed.join('');
-  } finally {
-    await endGuests(world);
-  }
-}

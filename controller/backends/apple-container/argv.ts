@@ -36,6 +36,8 @@ export interface ContainerPlan {
   readonly name: string;
   readonly run: string;
   readonly image: string;
+  /** `linux/amd64`, `linux/arm64`; Rosetta translates the one that the machine's kernel is not of. */
+  readonly platform: string;
   /** Folder on the host that holds the relay and nothing else. */
   readonly programFolder: string;
   readonly proxySocket: string;
@@ -68,6 +70,7 @@ export function planCreate(plan: ContainerPlan): readonly string[] {
     ...(plan.cpus === null ? [] : ['--cpus', `${plan.cpus}`]),
     ...(plan.memoryMiB === null ? [] : ['--memory', `${plan.memoryMiB}M`]),
     ...(plan.readOnly ? ['--read-only'] : []),
+    ...['--platform', plan.platform],
     ...['--user', '0:0', '--workdir', '/', '--entrypoint', RELAY_PLACES.program],
     ...['--', plan.image, ...plan.serve],
   ];
@@ -134,11 +137,3 @@ export function planDelete(name: string): readonly string[] {
 export const LIST = ['ls', '--all', '--format', 'json'] as const;
 export const STATUS = ['system', 'status', '--format', 'json'] as const;
 export const VERSIONS = ['system', 'version', '--format', 'json'] as const;
-
-export function planImageInspect(reference: string): readonly string[] {
-  return ['image', 'inspect', '--', reference];
-}
-
-export function planImagePull(reference: string, platform: string): readonly string[] {
-  return ['image', 'pull', '--platform', platform, '--', reference];
-}

@@ -22,14 +22,20 @@ import { type StartedGuest, startGuest } from './guest-start.ts';
 import { containerName, formatHandle, parseHandle } from './handle.ts';
 import { askRelay } from './in-guest.ts';
 import { requireTool } from './readiness.ts';
-import { askContainer, failure, runContainer, TOOL_LIMITS } from './tool.ts';
+import { askContainer, failure, TOOL_LIMITS } from './tool.ts';
 import { openWayIn } from './way-in.ts';
+
+const DELETE_ATTEMPTS = 2;
 
 interface AppleGuest {
   readonly ref: GuestRef;
   readonly spec: GuestSpec;
   readonly plan: AppleGuestPlan;
+  /** Whether the tool is what it must be. */
+  readonly tool: Promise<void>;
   link: RelayLink | null;
+  /** Of this run for certain: the tool made it when it was told to. */
+  container: 'none' | 'made' | 'deleted';
   started: StartedGuest | null;
   readonly running: Set<AbortController>;
 }
@@ -56,6 +62,7 @@ export function createAppleContainerBackend(): SandboxBackend {
       publishedPorts: true,
       protection: 'held',
       screen: false,
+      volumes: true,
     },
     async probe() {
       const { checkAppleContainer } = await import('./checks.ts');
@@ -65,14 +72,23 @@ export function createAppleContainerBackend(): SandboxBackend {
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
       const plan = planGuest(spec, process.env);
-      await requireTool();
-      guests.set(spec.name, { ref, spec, plan, link: null, started: null, running: new Set() });
+      // Asked beside what the gateway needs until it is there; `start` waits for it.
+      const tool = requireTool();
+      tool.catch(() => {});
+      const before = { link: null, container: 'none', started: null } as const;
+      guests.set(spec.name, { ref, spec, plan, tool, ...before, running: new Set() });
       return ref;
     },
     async start(ref, gateway, signal) {
       const guest = known(ref);
-      const started = await startGuest(guest.spec, guest.plan, gateway, signal, (link) => {
-        guest.link = link;
+      await guest.tool;
+      const started = await startGuest(guest.spec, guest.plan, gateway, signal, {
+        opened(link) {
+          guest.link = link;
+        },
+        made() {
+          guest.container = 'made';
+        },
       });
       guest.started = started;
       const { handle, confined } = started;
@@ -92,14 +108,18 @@ export function createAppleContainerBackend(): SandboxBackend {
       return { running: true, details: { container, image: started.plan.image } };
     },
     async stop(ref, graceMs) {
-      const { running, started } = known(ref);
+      const guest = known(ref);
+      const { running, started } = guest;
       for (const command of running) command.abort();
       if (started === null) return [];
       started.ending = true;
       const { container } = started.handle;
       // What a guest that is gone has tried nobody knows any more.
       const tried = await askRelay({ container, words: triedArguments }).catch(() => null);
-      await runContainer(planStop(container, graceMs), graceMs + TOOL_LIMITS.stopSlackMs);
+      // Without a grace, stopping is what deleting begins with.
+      if (graceMs === 0) await deleteOwn(guest);
+      // One that is gone cannot be stopped; whether it is, is seen when it is deleted.
+      else await askContainer(planStop(container, graceMs), graceMs + TOOL_LIMITS.stopSlackMs);
       const seen = tried?.exitCode === 0 ? parseTried(tried.stdout) : null;
       started.gateway.refused(withoutProbes(seen === null ? [] : refusedOf(seen), started.probes));
       return compareWatched(started.plan.watched);
@@ -108,7 +128,8 @@ export function createAppleContainerBackend(): SandboxBackend {
       const guest = guests.get(ref.name);
       guests.delete(ref.name);
       try {
-        await deleteContainer(ref.name);
+        if (guest?.container === 'made') await deleteOwn(guest);
+        else if (guest?.container !== 'deleted') await deleteContainer(ref.name);
       } finally {
         await guest?.link?.close();
       }
@@ -137,6 +158,14 @@ function refusedOf({ tried, others }: RelayTriedList): readonly RefusedDestinati
   return others === 0 ? told : [...told, more];
 }
 
+/** Written down, so that whoever clears up after the run does not ask for it again. */
+async function deleteOwn(guest: AppleGuest): Promise<void> {
+  const { name, place } = guest.spec;
+  await deleteByName(containerName(name));
+  guest.container = 'deleted';
+  place.note({ kind: 'guest-gone', backend: 'apple-container', name });
+}
+
 /** Fail closed: nothing is deleted that does not bear the label of that very run. Idempotent. */
 async function deleteContainer(run: string): Promise<void> {
   const container = containerName(run);
@@ -149,10 +178,18 @@ async function deleteContainer(run: string): Promise<void> {
       `look at it: container inspect ${container}`,
     );
   }
+  await deleteByName(container);
+}
+
+/** Twice: the tool is slow to let go of a guest that has just ended. */
+async function deleteByName(container: string): Promise<void> {
   const args = planDelete(container);
-  const output = await askContainer(args, TOOL_LIMITS.stopSlackMs);
-  if (output.exitCode !== 0 && (await inspectContainer(container).catch(unlessMissing)) !== null)
-    throw failure(args, output);
+  for (let attempt = 1; ; attempt++) {
+    const output = await askContainer(args, TOOL_LIMITS.stopSlackMs);
+    if (output.exitCode === 0) return;
+    if ((await inspectContainer(container).catch(unlessMissing)) === null) return;
+    if (attempt === DELETE_ATTEMPTS) throw failure(args, output);
+  }
 }
 
 /** The tool fails for a name that it does not know. */

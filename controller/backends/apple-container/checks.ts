@@ -7,7 +7,8 @@ import { type Attempt, attemptTool, describeAttempt, succeeded } from '../../doc
 import { excerpt, failed, ok, warning } from '../../doctor/finding.ts';
 import { readRelayFile } from '../../links/relay/relay-file.ts';
 import type { Finding } from '../backend.ts';
-import { LIST, planImageInspect, STATUS, VERSIONS } from './argv.ts';
+import { LIST, STATUS, VERSIONS } from './argv.ts';
+import { planImageInspect } from './image-argv.ts';
 import { USUAL_IMAGE } from './images.ts';
 import { parseContainers, parseImages, parseSystemStatus, parseSystemVersions } from './parse.ts';
 import { START, UPGRADE } from './readiness.ts';

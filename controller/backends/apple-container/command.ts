@@ -36,8 +36,11 @@ const ENDING_MS = 15_000;
 const STATUS_ATTEMPTS = 20;
 const STATUS_PAUSE_MS = 100;
 
-/** Of the tool itself: a fault of its own, a command line that it does not take, a machine that is gone. */
-const AMBIGUOUS: ReadonlySet<number> = new Set([1, 64, 125, 255]);
+/**
+ * What the tool may say of itself as well: an end without a word from the guest, a fault of its own, a command line that it does
+ * not take, a machine that is gone.
+ */
+const AMBIGUOUS: ReadonlySet<number> = new Set([0, 1, 64, 125, 255]);
 
 /** `confined`: the start probes of the guest, which the command waits for. */
 export async function runCommand(
@@ -166,26 +169,28 @@ async function codeOf(
   isStopped: boolean,
 ): Promise<number> {
   if (exitCode !== null && !AMBIGUOUS.has(exitCode)) return exitCode;
-  let state: RelayStatus = { state: 'unknown' };
+  let state: RelayStatus | null = null;
   for (let attempt = 0; attempt < STATUS_ATTEMPTS; attempt++) {
     state = await statusOf(container, id);
-    if (state.state === 'exited') return state.code;
-    if (state.state === 'unknown') break;
+    if (state?.state === 'exited') return state.code;
+    if (state?.state === 'unknown') break;
     // The tool has given up, and the command goes on without it.
-    if (attempt === STATUS_ATTEMPTS / 2) await askRelay({ container, words: signalArguments(id, 'KILL') });
+    if (state !== null && attempt === STATUS_ATTEMPTS / 2)
+      await askRelay({ container, words: signalArguments(id, 'KILL') });
     await pause(STATUS_PAUSE_MS);
   }
   if (isStopped) return 137;
   throw new SandError(
     'guest-failed',
-    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state.state === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
+    `the command did not run to its end: container ended with ${exitCode ?? 'a signal'}, and the guest\u2019s relay ${state?.state === 'unknown' ? 'knows nothing of it' : 'has no end of it'}`,
     'read what container printed above, and run `sand doctor --backend apple-container`',
   );
 }
 
-async function statusOf(container: string, id: string): Promise<RelayStatus> {
+/** Null where the tool or the relay did not answer, which may be another time. */
+async function statusOf(container: string, id: string): Promise<RelayStatus | null> {
   const output = await askRelay({ container, words: statusArguments(id) }).catch(() => null);
-  return (output?.exitCode === 0 ? parseStatus(output.stdout) : null) ?? { state: 'unknown' };
+  return output?.exitCode === 0 ? parseStatus(output.stdout) : null;
 }
 
 function pause(ms: number): Promise<void> {

@@ -15,6 +15,7 @@ import { planShares } from '../file-shares.ts';
 
 export interface AppleGuestPlan {
   readonly image: string;
+  readonly platform: string;
   /** Folders, which the tool mounts. */
   readonly folders: readonly MountSpec[];
   /** Single files: the tool would show the guest all of their folder, so they are staged. */
@@ -45,6 +46,7 @@ export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv): AppleGues
   );
   return {
     image: image.name,
+    platform: image.platform,
     folders: [...folders, ...shares.folders],
     files: [...spec.mounts.filter(isFile).map((file) => held(file, protection.watched)), ...shares.files],
     sockets: shares.sockets,

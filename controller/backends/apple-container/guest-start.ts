@@ -36,6 +36,7 @@ import type { AppleGuestPlan } from './guest-plan.ts';
 import { type AppleHandle, containerName } from './handle.ts';
 import { callRelay } from './in-guest.ts';
 import { runContainer, TOOL_LIMITS } from './tool.ts';
+import { giveVolumes, prepareVolumes } from './volumes.ts';
 
 export interface StartedGuest {
   readonly plan: AppleGuestPlan;
@@ -48,13 +49,19 @@ export interface StartedGuest {
   ending: boolean;
 }
 
-/** `link` of a guest that did not come up is closed by who asked. */
+/** What there is of a guest as soon as there is; of one that did not come up, who asked removes it. */
+export interface StartSteps {
+  opened(link: RelayLink): void;
+  /** The container; of that name there was none before. */
+  made(): void;
+}
+
 export async function startGuest(
   spec: GuestSpec,
   plan: AppleGuestPlan,
   gateway: GatewayPort,
   signal: AbortSignal,
-  opened: (link: RelayLink) => void,
+  steps: StartSteps,
 ): Promise<StartedGuest> {
   const container = containerName(spec.name);
   const { folder } = spec.place;
@@ -66,7 +73,8 @@ export async function startGuest(
     dns: (socket, transport) => gateway.acceptDnsStream(socket, transport),
     lost: (error) => gateway.lost(error),
   });
-  opened(link);
+  steps.opened(link);
+  await prepareVolumes(spec.volumes ?? []);
   const staged = stagedFor(plan.files, folder);
   spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
   await runContainer(
@@ -74,11 +82,12 @@ export async function startGuest(
       name: container,
       run: spec.name,
       image: plan.image,
+      platform: plan.platform,
       programFolder: stageRelay(folder),
       proxySocket: link.proxySocket,
       dnsSocket: link.dnsSocket,
       mounts: [...plan.folders, ...staged.folders, ...plan.sockets],
-      volumes: [],
+      volumes: spec.volumes ?? [],
       cpus: spec.resources?.cpus == null ? null : Math.ceil(spec.resources.cpus),
       memoryMiB: spec.resources?.memoryMiB ?? null,
       readOnly: spec.readOnly ?? false,
@@ -87,10 +96,10 @@ export async function startGuest(
     TOOL_LIMITS.createMs,
     { signal },
   );
+  steps.made();
   await requireAsPlanned(container, gateway);
   await runContainer(planStart(container), TOOL_LIMITS.startMs, { signal });
-  await requireAsPlanned(container, gateway);
-  const mode = await readyMode(container, signal);
+  const [mode] = await Promise.all([readyMode(container, signal), requireAsPlanned(container, gateway)]);
   if (mode === 'loopback') gateway.synthesizeInLoopback();
   const handle = { container, user: plan.user, environment: plan.environment, workdir: spec.workdir };
   const given = placeSecrets(container, spec.secrets ?? [], plan.user).then(() =>
@@ -98,7 +107,7 @@ export async function startGuest(
   );
   const probes = planProbes(gateway, NAMESERVER);
   const confined = Promise.all([confine(container, gateway, probes, mode, arrivals, signal), given]).then(
-    () => {},
+    () => giveVolumes(container, spec.volumes ?? [], plan.user),
   );
   confined.catch(() => {});
   gateway.onMorePorts(async (ports) => void (await callRelay({ container, words: plantArguments(ports) })));

@@ -15,6 +15,8 @@ export interface ContainerFacts {
   readonly nameservers: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly imageDigest: string | null;
+  /** Names of the tool's volumes that are mounted. */
+  readonly volumes: readonly string[];
   /** `arm64` or `amd64`, of the image. */
   readonly architecture: string | null;
   /** Whether the caller's SSH agent is relayed into it. */
@@ -51,10 +53,17 @@ function parseContainer(value: unknown): ContainerFacts | null {
     nameservers: texts(record(configuration.dns)?.nameservers),
     labels: textRecord(configuration.labels),
     imageDigest: typeof digest === 'string' ? digest : null,
+    volumes: (list(configuration.mounts) ?? []).flatMap(parseVolumeName),
     architecture: typeof architecture === 'string' ? architecture : null,
     // Fail closed: anything but a plain no counts as yes.
     ssh: configuration.ssh !== undefined && configuration.ssh !== false,
   };
+}
+
+/** Its name lies below the kind of the mount. */
+function parseVolumeName(mount: unknown): readonly string[] {
+  const { name } = record(record(record(mount)?.type)?.volume) ?? {};
+  return typeof name === 'string' ? [name] : [];
 }
 
 /** Of `system status`; null where it does not read. */
@@ -86,6 +95,8 @@ export interface ImageFacts {
   readonly name: string;
   /** Of the index or manifest that the name means. */
   readonly digest: string;
+  /** When it was made, by the tool's word; empty where it says nothing. */
+  readonly date: string;
   /** For Linux; attestations and the like left out. */
   readonly variants: readonly ImageVariant[];
 }
@@ -101,9 +112,15 @@ function parseImage(value: unknown): ImageFacts | null {
   const configuration = record(whole?.configuration) ?? whole;
   const { digest } = record(configuration?.descriptor) ?? {};
   const name = configuration?.name;
+  const date = configuration?.creationDate;
   const variants = list(whole?.variants) ?? [];
   if (typeof name !== 'string' || typeof digest !== 'string') return null;
-  return { name, digest, variants: variants.map(parseVariant).filter((one) => one !== null) };
+  return {
+    name,
+    digest,
+    date: typeof date === 'string' ? date : '',
+    variants: variants.map(parseVariant).filter((one) => one !== null),
+  };
 }
 
 function parseVariant(value: unknown): ImageVariant | null {
@@ -118,6 +135,33 @@ export function parseComplaint(stderr: string): string {
   const lines = stderr.split('\n').map((line) => line.trim());
   const line = lines.find((one) => one.startsWith('Error:')) ?? lines.find((one) => one !== '') ?? '';
   return line.replace(/^Error:\s*/, '').slice(0, COMPLAINT_LENGTH);
+}
+
+/** The last of its complaints behind output of another kind; empty where there is none. */
+export function parseFinalComplaint(stderr: string): string {
+  const lines = stderr.split(/[\n\r]/).map((line) => line.trim());
+  const line = lines.findLast((one) => one.startsWith('Error:')) ?? '';
+  return line.replace(/^Error:\s*/, '').slice(0, COMPLAINT_LENGTH);
+}
+
+export interface VolumeFacts {
+  readonly name: string;
+  readonly date: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Of `volume ls`. Null where it does not read. */
+export function parseVolumes(text: string): readonly VolumeFacts[] | null {
+  const facts = parseList(text)?.map(parseVolume) ?? null;
+  return facts === null || facts.includes(null) ? null : facts.filter((one) => one !== null);
+}
+
+function parseVolume(value: unknown): VolumeFacts | null {
+  const whole = record(value);
+  const configuration = record(whole?.configuration) ?? whole;
+  const { name, creationDate, labels } = configuration ?? {};
+  if (typeof name !== 'string') return null;
+  return { name, date: typeof creationDate === 'string' ? creationDate : '', labels: textRecord(labels) };
 }
 
 const COMPLAINT_LENGTH = 500;

@@ -16,6 +16,9 @@ export const TOOL_LIMITS = {
   /** Unpacks an image where that was not done yet. */
   createMs: 300_000,
   startMs: 120_000,
+  /** Gigabytes, by whatever line this machine has. */
+  pullMs: 3_600_000,
+  buildMs: 7_200_000,
   /** Beyond the grace that the guest was given. */
   stopSlackMs: 30_000,
   commandMs: 30_000,
@@ -34,13 +37,14 @@ export async function askContainer(
 ): Promise<ToolOutput> {
   const output = await runTool(TOOL, args, {
     ...options,
-    timeoutMs,
+    // What is left of a grace is seldom whole.
+    timeoutMs: Math.ceil(timeoutMs),
     environment: { HOME: process.env.HOME ?? homedir() },
   });
   if (!output.timedOut) return output;
   throw new SandError(
     'backend-unavailable',
-    `\`container ${args[0]}\` did not answer within ${timeoutMs / 1000} seconds`,
+    `\`container ${args[0]}\` did not answer within ${Math.ceil(timeoutMs / 1000)} seconds`,
     'restart its services: container system stop, then container system start',
   );
 }

@@ -2,6 +2,7 @@
  * The linux backend: which guests there are, and what each step of the interface is made of. A guest is a sandbox in a
  * pair of network namespaces joined by the namespace link; whoever created it destroys it.
  */
+import { homedir } from 'node:os';
 import { SandError } from '../../errors.ts';
 import { compareWatched } from '../../guest/watched-files.ts';
 import { withoutProbes } from '../../links/probing.ts';
@@ -9,6 +10,7 @@ import { createCgroups, readUsage, removePlanned, requireFree } from '../../reso
 import { NO_RESOURCES } from '../../resources/flags.ts';
 import { type CgroupPlan, cgroupPaths, NO_CGROUPS } from '../../resources/plan.ts';
 import { describeEvents } from '../../resources/usage.ts';
+import { openVolumes } from '../../volumes/volume-folders.ts';
 import type {
   ExitStatus,
   Finding,
@@ -57,6 +59,7 @@ export function createLinuxBackend(): SandboxBackend {
       publishedPorts: true,
       protection: 'held',
       screen: false,
+      volumes: true,
     },
     async probe() {
       const { checkLinux } = await import('./checks.ts');
@@ -85,7 +88,7 @@ export function createLinuxBackend(): SandboxBackend {
         await createCgroups(cgroups);
         guest.limited = true;
       }
-      const started = await startGuest(spec, cgroups.procsFiles, gateway, signal);
+      const started = await startGuest(withVolumes(spec), cgroups.procsFiles, gateway, signal);
       guest.started = started;
       return { name: ref.name, handle: formatHandle(started.handle), confined: started.confined };
     },
@@ -136,6 +139,16 @@ function checkMachine(): readonly Finding[] {
   const { platform, arch } = process;
   if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) return [];
   return [judgeParts(findParts(arch, kernelCache(process.env)))];
+}
+
+/** To the guest a volume is one more folder of the host's, of sand's own there. */
+function withVolumes(spec: GuestSpec): GuestSpec {
+  const { volumes = [], mounts } = spec;
+  if (volumes.length === 0) return spec;
+  const where = { environ: process.env, home: process.env.HOME ?? homedir() };
+  const all = [...mounts, ...openVolumes(volumes, where)];
+  // What lies in another mount comes behind it.
+  return { ...spec, mounts: all.sort((a, b) => a.target.length - b.target.length) };
 }
 
 async function execIn({ started, running }: LinuxGuest, command: GuestCommand): Promise<ExitStatus> {

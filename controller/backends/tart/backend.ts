@@ -54,6 +54,7 @@ export function createTartBackend(): SandboxBackend {
       publishedPorts: true,
       protection: 'restored',
       screen: true,
+      volumes: false,
     },
     refusedLinks: { softnet: refuseSoftnet() },
     async probe() {

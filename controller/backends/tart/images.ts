@@ -9,7 +9,7 @@ import { startGuestProcess } from '../../process/runner.ts';
 import { planCreate, planFullName, planGet, planPull } from './argv.ts';
 import { USER } from './guest-plan.ts';
 import { requireFreeName } from './machines.ts';
-import { parseDigest, parseMachine } from './parse.ts';
+import { type MachineFacts, parseDigest, parseMachine } from './parse.ts';
 import { requireTool } from './readiness.ts';
 import { askTart, failure, TOOL, TOOL_LIMITS, tartEnvironment } from './tool.ts';
 
@@ -18,22 +18,23 @@ export const USUAL_IMAGE = 'ghcr.io/cirruslabs/macos-tahoe-base:latest';
 /** What `sand image create macos` makes. */
 export const INSTALLED_IMAGE = 'sand-macos';
 
-export const TART_IMAGES: BackendImages = { usual: USUAL_IMAGE, prepare: prepareImage };
+export const TART_IMAGES: BackendImages = { usual: USUAL_IMAGE, prepare: prepareImage, build: null };
 
 /** Of a Mac's own machines, as Tart counts: 50 GB hold macOS and little else. */
 const INSTALLED_GB = 80;
 
 async function prepareImage({ text, user, told }: ImageFlag): Promise<PreparedImage> {
   requireImageName(text);
-  if (!(await isThere(text))) await pullImage(text, told);
+  const facts = (await lookAt(text)) ?? (await pullImage(text, told));
   const guest = {
     kind: 'named',
     name: text,
     digest: await digestOf(text),
     user: user ?? USER,
     environment: {},
+    platform: facts.system === 'linux' ? 'linux/arm64' : 'macos/arm64',
   } as const;
-  return { guest, config: NO_CONFIG };
+  return { guest, config: NO_CONFIG, notices: [] };
 }
 
 /** A name of the tool's own, or `HOST/PATH:TAG` of a registry; never an option, a file or a URL. Raises `usage`. */
@@ -48,10 +49,10 @@ export function requireImageName(text: string): void {
   );
 }
 
-async function isThere(name: string): Promise<boolean> {
-  const args = planGet(name);
-  const output = await askTart(args, TOOL_LIMITS.queryMs);
-  return output.exitCode === 0 && parseMachine(output.stdout) !== null;
+/** Null where the tool has none of that name. */
+async function lookAt(name: string): Promise<MachineFacts | null> {
+  const { exitCode, stdout } = await askTart(planGet(name), TOOL_LIMITS.queryMs);
+  return exitCode === 0 ? parseMachine(stdout) : null;
 }
 
 /** Null for a machine of the tool's own, which changes as it likes. */
@@ -62,7 +63,7 @@ async function digestOf(name: string): Promise<string | null> {
 }
 
 /** With the tool's own progress. */
-async function pullImage(name: string, told: (message: string) => void): Promise<void> {
+async function pullImage(name: string, told: (message: string) => void): Promise<MachineFacts> {
   if (!name.includes('/')) {
     throw new SandError(
       'image-missing',
@@ -71,7 +72,8 @@ async function pullImage(name: string, told: (message: string) => void): Promise
     );
   }
   told(`pulling ${name} by the host\u2019s own network: 25 GB and more for macOS`);
-  if ((await runVisibly(planPull(name))) === 0 && (await isThere(name))) return;
+  const facts = (await runVisibly(planPull(name))) === 0 ? await lookAt(name) : null;
+  if (facts !== null) return facts;
   throw new SandError(
     'image-missing',
     `${name} is not on this machine and could not be pulled`,

@@ -25,6 +25,8 @@ const FLAG_KINDS: Readonly<Record<string, Kind>> = {
   '--output': 'files',
   '--mount': 'files',
   '--trust-ca': 'files',
+  '--project-file': 'files',
+  '--platform': '=linux/arm64 linux/amd64',
   '--guest': 'guests',
   '--kind': '=dns connection close inbound unplanted notice answer probe exec',
   '--by': '=requests bytes denied',

@@ -25,7 +25,7 @@ const ORDINARY_MODE = 0o644;
  */
 export function replaceFile(path: string, text: string, runs: string): void {
   const stat = statSync(path, { throwIfNoEntry: false });
-  const target = stat === undefined ? path : realpathSync(path);
+  const target = stat === undefined ? path : realpathSync.native(path);
   const fresh = `${target}.${process.pid}.new`;
   try {
     if (stat !== undefined && isHeld(runs, target)) {

@@ -82,7 +82,7 @@ function askOf({
 }
 
 /** Of a command of root's: what is not in its bounding set none of its children can have either. */
-function judgeCapabilities(seen: readonly RelayObservation[]): ProbeResult {
+export function judgeCapabilities(seen: readonly RelayObservation[]): ProbeResult {
   const sets = new Map(
     seen.flatMap((one) => (one.kind === 'status' ? [[one.name, one.value] as const] : [])),
   );

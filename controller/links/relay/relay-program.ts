@@ -21,7 +21,7 @@ export const RELAY_LIMITS = {
   /** Paths held or protected. */
   paths: 256,
   /** Attempts of one `probe`. */
-  attempts: 64,
+  attempts: 160,
   /** Characters of one output of the program that are read; `tried` and `probe` stay far below. */
   outputCharacters: 262_144,
   /** Lines of one output. */
@@ -134,10 +134,16 @@ export function getArguments(path: string): readonly string[] {
 
 export const probeArguments: readonly string[] = ['probe'];
 
-/** One line each: `tcp ADDRESS PORT`, `ask SERVER NAME`, `try NAME [ARGUMENT]`, or what is to be listed. */
+/**
+ * One line each: `tcp ADDRESS PORT`, `ask SERVER NAME`, `send PLACE PORT HEX`, `try NAME [ARGUMENT]`, or what is to be listed. A
+ * server or place is an address, the guest's own `resolver` or `proxy`, or `name:NAME` as that resolver has it.
+ */
 export type RelayAttempt =
   | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
   | { readonly kind: 'ask'; readonly server: string; readonly name: string }
+  /** `port` is nothing to `proxy`, which has its own. */
+  | { readonly kind: 'send'; readonly place: string; readonly port: number; readonly bytes: Uint8Array }
+  /** `argument`: one word, or two with a space between. */
   | { readonly kind: 'try'; readonly name: string; readonly argument: string | null }
   | { readonly kind: 'list'; readonly what: 'interfaces' | 'routes' | 'status' | 'mounts' };
 
@@ -145,15 +151,17 @@ export function formatAttempts(attempts: readonly RelayAttempt[]): string {
   return attempts.map((attempt) => `${formatAttempt(attempt)}\n`).join('');
 }
 
-function formatAttempt(attempt: RelayAttempt): string {
+export function formatAttempt(attempt: RelayAttempt): string {
   if (attempt.kind === 'tcp') return `tcp ${attempt.address} ${attempt.port}`;
   if (attempt.kind === 'ask') return `ask ${attempt.server} ${attempt.name}`;
+  if (attempt.kind === 'send')
+    return `send ${attempt.place} ${attempt.port} ${Buffer.from(attempt.bytes).toString('hex')}`;
   if (attempt.kind === 'list') return attempt.what;
   return attempt.argument === null ? `try ${attempt.name}` : `try ${attempt.name} ${attempt.argument}`;
 }
 
 /** Null where it is longer than the program ever prints, or does not end with its line. */
-function linesOf(output: string): readonly string[] | null {
+export function linesOf(output: string): readonly string[] | null {
   if (output.length > RELAY_LIMITS.outputCharacters) return null;
   if (output === '') return [];
   if (!output.endsWith('\n')) return null;
@@ -280,6 +288,12 @@ export type RelayObservation =
       readonly addresses: readonly string[];
     }
   | {
+      readonly kind: 'send';
+      readonly outcome: 'nobody' | 'silent' | 'answered' | 'timeout' | 'died';
+      /** As of `tcp`. */
+      readonly answer: string;
+    }
+  | {
       readonly kind: 'try';
       readonly name: string;
       /** As it was asked for; null where it takes none. */
@@ -299,11 +313,12 @@ export function parseProbe(output: string): readonly RelayObservation[] | null {
   return found.every((observation) => observation !== null) ? found : null;
 }
 
-function parseObservation(line: string): RelayObservation | null {
+export function parseObservation(line: string): RelayObservation | null {
   if (!/^[\x20-\x7e]{1,4095}$/.test(line)) return null;
   const [kind] = line.split(' ', 1);
   if (kind === 'tcp') return parseConnect(line);
   if (kind === 'ask') return parseAsk(line);
+  if (kind === 'send') return parseSend(line);
   if (kind === 'try') return parseTry(line);
   const text = line.slice((kind?.length ?? 0) + 1);
   if (text === '') return null;
@@ -337,8 +352,16 @@ function parseAsk(line: string): RelayObservation | null {
   return { kind: 'ask', server, name, outcome: found, addresses };
 }
 
+/** One that did not end by itself is told by its own line. */
+function parseSend(line: string): RelayObservation | null {
+  const match = /^send (?:(nobody|silent|answered)(?: (.*))?|\S+ \d+ [0-9a-f]* (timeout|died))$/.exec(line);
+  if (match === null || (match[1] !== 'answered' && match[2] !== undefined)) return null;
+  const outcome = (match[1] ?? match[3]) as 'nobody' | 'silent' | 'answered' | 'timeout' | 'died';
+  return { kind: 'send', outcome, answer: match[2] ?? '' };
+}
+
 function parseTry(line: string): RelayObservation | null {
-  const match = /^try ([a-z0-9-]+)(?: (\S+))? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
+  const match = /^try ([a-z0-9-]+)(?: (\S+))?(?: \S+)? (?:(ok)|errno (\d+)|(timeout|died))$/.exec(line);
   if (match === null) return null;
   const what = { kind: 'try', name: match[1] ?? '', argument: match[2] ?? null } as const;
   if (match[3] !== undefined) return { ...what, outcome: 'worked', errno: 0 };

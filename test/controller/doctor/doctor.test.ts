@@ -5,6 +5,7 @@ import { createBackend } from '../../../controller/backends/registry.ts';
 import { type DoctorOptions, formatFinding, runDoctor } from '../../../controller/cli/doctor.ts';
 import { failed, ok, warning } from '../../../controller/doctor/finding.ts';
 import { checkHost, checkRuntime } from '../../../controller/doctor/host.ts';
+import { namedInConf } from '../../../controller/doctor/resolvers.ts';
 
 async function run(probe: () => Promise<readonly Finding[]>, given: Partial<DoctorOptions> = {}) {
   const written: string[] = [];
@@ -26,7 +27,9 @@ describe('sand doctor', () => {
   it('prints one line a check, and ends with 0 when none failed', async () => {
     const { code, text } = await run(async () => [ok('bubblewrap', '0.8.0')]);
     expect(code).toBe(0);
-    expect(text).toBe('ok   Node 24.0.0\nok   bubblewrap 0.8.0\nwarn clock: is slow\n');
+    expect(text).toBe(
+      'ok   Node 24.0.0\nok   bubblewrap 0.8.0\nwarn clock: is slow\nok   confinement can be tried → sand verify --backend linux\n',
+    );
   });
 
   it('ends with 1 when any check failed, and prints its remedy', async () => {
@@ -71,7 +74,7 @@ describe('docs/doctor.md', () => {
     const documented = [
       ...readFileSync('docs/doctor.md', 'utf8').matchAll(/^\| \*\*(?<check>[^*]+)\*\* \|/gm),
     ].map((match) => match.groups?.check);
-    const resolvers = { readConf: () => 'nameserver 192.0.2.53\n', ask: async () => null };
+    const resolvers = { named: () => namedInConf('nameserver 192.0.2.53\n'), ask: async () => null };
     const findings = [
       ...(await checkRuntime()),
       ...(await createBackend('linux').probe()),

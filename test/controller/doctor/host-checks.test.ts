@@ -18,9 +18,11 @@ import { checkCertificates } from '../../../controller/doctor/certificates.ts';
 import { judgeClock } from '../../../controller/doctor/clock.ts';
 import {
   checkDnsPort,
-  findHolders,
+  findInodes,
   type PortWorld,
+  type ProcWorld,
   parseSocketTable,
+  procPorts,
 } from '../../../controller/doctor/dns-port.ts';
 import {
   checkLogDirectory,
@@ -29,7 +31,12 @@ import {
 } from '../../../controller/doctor/log-directory.ts';
 import { checkLoopbackPort } from '../../../controller/doctor/loopback-port.ts';
 import { judgeNode, NODE_FLOOR } from '../../../controller/doctor/node-version.ts';
-import { askResolver, checkResolvers } from '../../../controller/doctor/resolvers.ts';
+import {
+  askResolver,
+  checkResolvers,
+  namedByScutil,
+  namedInConf,
+} from '../../../controller/doctor/resolvers.ts';
 import type { Opened } from '../../../dns/bind.ts';
 
 describe('Node', () => {
@@ -55,7 +62,7 @@ describe('resolvers', () => {
 
   it('are those of resolv.conf', async () => {
     const readConf = () => 'nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch corp.example\n';
-    expect(await checkResolvers({ readConf, ask: answers })).toMatchObject([
+    expect(await checkResolvers({ named: () => namedInConf(readConf()), ask: answers })).toMatchObject([
       { state: 'ok', message: '192.0.2.53, 2001:db8::53' },
     ]);
   });
@@ -64,14 +71,41 @@ describe('resolvers', () => {
     ['names none', () => '# generated\n'],
     ['cannot be read', () => null],
   ])('warn where resolv.conf %s', async (what, readConf) => {
-    const [finding] = await checkResolvers({ readConf, ask: answers });
+    const [finding] = await checkResolvers({ named: () => namedInConf(readConf()), ask: answers });
     expect(finding).toMatchObject({ state: 'warning' });
     expect(finding?.message).toContain(what);
   });
 
+  it('are on a Mac those of scutil, the usual ones and those of domains', async () => {
+    const text = `DNS configuration
+
+resolver #1
+  nameserver[0] : 192.0.2.53
+  reach    : 0x00000002 (Reachable)
+  order    : 200000
+
+resolver #2
+  domain   : corp.example
+  nameserver[0] : 198.51.100.53
+  flags    : Supplemental, Request A records
+`;
+    const check = (found: string | null) =>
+      checkResolvers({ named: () => namedByScutil(found), ask: answers });
+    expect(await check(text)).toMatchObject([
+      { state: 'ok', message: '192.0.2.53, and others for 1 domain' },
+    ]);
+    expect(await check('No DNS configuration available\n')).toMatchObject([
+      { state: 'warning', message: 'scutil --dns names none for every name: no name can be looked up' },
+    ]);
+    expect(await check(null)).toMatchObject([{ state: 'warning' }]);
+  });
+
   it('warn where the first gives no answer', async () => {
     const readConf = () => 'nameserver 192.0.2.53\n';
-    const [finding] = await checkResolvers({ readConf, ask: async () => 'ETIMEOUT' });
+    const [finding] = await checkResolvers({
+      named: () => namedInConf(readConf()),
+      ask: async () => 'ETIMEOUT',
+    });
     expect(finding).toMatchObject({ state: 'warning' });
     expect(finding?.message).toContain('192.0.2.53: the first gave no answer');
   });
@@ -104,11 +138,8 @@ const TCP6 = `${HEAD}   0: 0000000000000000FFFF00003500007F:0035 000000000000000
 describe('port 53', () => {
   const world = (
     tables: Readonly<Record<string, string>>,
-    holders: PortWorld['findHolders'] = () => new Map(),
-  ): PortWorld => ({
-    readTable: (table) => tables[table] ?? '',
-    findHolders: holders,
-  });
+    findInodes: ProcWorld['findInodes'] = () => new Map(),
+  ): PortWorld => procPorts({ readTable: (table) => tables[table] ?? '', findInodes });
 
   it('is read from the kernel’s tables: listeners only, both families', () => {
     expect(parseSocketTable('udp', UDP)).toEqual([
@@ -176,7 +207,7 @@ describe('port 53', () => {
       (listener) => listener.port === port,
     );
     const inode = own?.inode ?? 0;
-    expect(findHolders(new Set([inode])).get(inode)?.pid).toBe(process.pid);
+    expect(findInodes(new Set([inode])).get(inode)?.pid).toBe(process.pid);
     server.close();
   });
 });

@@ -2,7 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { connectionsWithin, readOpenFiles } from '../../../controller/gateway/open-files.ts';
+import {
+  connectionsWithin,
+  readOpenFiles,
+  reportedOpenFiles,
+} from '../../../controller/gateway/open-files.ts';
 import { PROXY_LIMITS } from '../../../proxy/limits.ts';
 
 const WANTED = PROXY_LIMITS.connections;
@@ -33,5 +37,14 @@ it('the limit is read as the kernel tells it, and is unknown where nobody does',
   writeFileSync(path, 'Max open files            unlimited            unlimited            files\n');
   expect(readOpenFiles(path)).toBeNull();
   rmSync(folder, { recursive: true });
-  expect(readOpenFiles(path)).toBeNull();
+  expect(readOpenFiles(path, () => null)).toBeNull();
+  expect(readOpenFiles(path, () => 245_760)).toBe(245_760);
+});
+
+it('without /proc the limit is what Node reports of this process, which on Linux is the same', () => {
+  expect(reportedOpenFiles()).toBe(readOpenFiles());
+  const soft = (value: unknown) => () => ({ userLimits: { open_files: { soft: value, hard: 'unlimited' } } });
+  expect(reportedOpenFiles(soft(61_440))).toBe(61_440);
+  for (const report of [soft('unlimited'), soft(-1), () => null, () => ({ userLimits: {} })])
+    expect(reportedOpenFiles(report)).toBeNull();
 });

@@ -1,8 +1,10 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -13,6 +15,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FileState } from '../../../controller/guest/file-state.ts';
 import { identityOf } from '../../../controller/guest/file-state.ts';
+import { planProtection } from '../../../controller/guest/protected-files.ts';
+import { readProtectedFiles } from '../../../controller/guest/protected-reading.ts';
 import { ASIDE_SUFFIX, compareWatched } from '../../../controller/guest/watched-files.ts';
 
 describe('compareWatched', () => {
@@ -87,5 +91,47 @@ describe('compareWatched', () => {
     symlinkSync('/b', join(root, 'other'));
     renameSync(join(root, 'other'), join(root, '.envrc'));
     expect(compareWatched(before)).toMatchObject([{ code: 'protected-file-changed' }]);
+  });
+});
+
+describe('where a name is found by other capitals too', () => {
+  let root: string;
+  beforeEach(() => {
+    root = realpathSync(mkdtempSync(join(tmpdir(), 'watched-')));
+    mkdirSync(join(root, '.git/hooks'), { recursive: true });
+    writeFileSync(join(root, '.git/hooks/pre-commit'), 'true');
+    writeFileSync(join(root, '.envrc'), 'own');
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const workspaces = () => [{ source: root, target: '/work', writable: true }];
+  const read = (foldsCase: boolean) =>
+    planProtection(readProtectedFiles(workspaces(), [], foldsCase), workspaces()).watched;
+
+  it('what a mount at the one spelling did not hold is told, and left where it is', () => {
+    const watched = read(true);
+    expect(compareWatched(watched)).toEqual([]);
+    writeFileSync(join(root, '.envrc'), 'its');
+    writeFileSync(join(root, '.git/hooks/post-commit'), 'false');
+    expect(compareWatched(watched)).toMatchObject([
+      { code: 'protected-file-changed', detail: expect.stringContaining(join(root, '.git/hooks')) },
+      { code: 'protected-file-changed', detail: expect.stringContaining(join(root, '.envrc')) },
+    ]);
+    expect(existsSync(join(root, '.envrc'))).toBe(true);
+  });
+
+  it('a right to run is a change as well, and what lies behind a link is not read', () => {
+    const watched = read(true);
+    symlinkSync('/etc', join(root, '.git/hooks/link'));
+    expect(compareWatched(watched)).toHaveLength(1);
+    rmSync(join(root, '.git/hooks/link'));
+    chmodSync(join(root, '.git/hooks/pre-commit'), 0o777);
+    expect(compareWatched(watched)).toHaveLength(1);
+  });
+
+  it('nothing is read where mounts hold', () => {
+    const watched = read(false);
+    writeFileSync(join(root, '.envrc'), 'its');
+    expect(compareWatched(watched)).toEqual([]);
   });
 });

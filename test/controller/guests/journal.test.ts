@@ -39,6 +39,19 @@ describe('a journal', () => {
     expect(existsSync(run.directory)).toBe(true);
   });
 
+  it('has a guest removed by its backend, unless that has written down that it is gone', async () => {
+    const run = placeIn(runsFolder());
+    const journal = createJournal(run);
+    // No such backend: whoever asks for it fails, and that shows.
+    for (const name of ['one', 'other']) journal.note({ kind: 'guest', backend: 'none', name });
+    expect(await removeJournalled(run)).toHaveLength(2);
+    journal.note({ kind: 'guest-gone', backend: 'none', name: 'one' });
+    expect(await removeJournalled(run)).toHaveLength(1);
+    journal.note({ kind: 'guest-gone', backend: 'none', name: 'other' });
+    expect(await removeJournalled(run)).toEqual([]);
+    journal.close();
+  });
+
   it('that is not there, or was never written, removes nothing', async () => {
     const run = placeIn(runsFolder());
     expect(await removeJournalled(run)).toEqual([]);

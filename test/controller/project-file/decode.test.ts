@@ -56,7 +56,21 @@ describe('decodeProjectFile', () => {
     ['version: "1"\n', '1:10: error: this version of sand reads version 1'],
     ['version: 1\nmount: .\n', '2:1: error: sand.yaml has no key "mount". Did you mean "mounts"?'],
     ['version: 1\nprivileged: true\n', '2:1: error: sand.yaml has no key "privileged"'],
-    ['version: 1\nbuild: ./Dockerfile\n', '2:1: error: no backend of this version builds an image'],
+    [
+      'version: 1\nimage: ./root\nbuild: ./Dockerfile\n',
+      '3:1: error: "image" and "build" both say what the root is',
+    ],
+    ['version: 1\nbuild: {context: .}\n', '2:8: error: a build names no Dockerfile'],
+    [
+      'version: 1\nbuild: {file: ~/Dockerfile}\n',
+      '2:15: error: "~/Dockerfile" is not expanded, as a shell would',
+    ],
+    [
+      'version: 1\nplatform: windows/amd64\n',
+      '2:11: error: platform: windows/amd64: there is no such platform here',
+    ],
+    ['version: 1\nvolumes: ./node_modules\n', '2:10: error: ./node_modules does not read as NAME:PATH'],
+    ['version: 1\nvolumes: [a:/x:ro]\n', '2:11: error: a:/x:ro: "/x:ro" is no place in the guest'],
     ['version: 1\nname: -rf\n', '2:7: error: "-rf" cannot be the name of a guest'],
     ['version: 1\nname: 7\n', '2:7: error: "name" is text, and here stands the number 7'],
     ['version: 1\nisolation: none\n', '2:12: error: "isolation" cannot be none'],

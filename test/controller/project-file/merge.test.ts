@@ -11,6 +11,8 @@ describe('mergeProject', () => {
     expect(asked).toEqual({
       name: 'web',
       backend: 'linux',
+      platform: 'linux/amd64',
+      volumes: [{ name: 'node_modules', target: './node_modules', folder: '/repo' }],
       image: '/repo/images/node.tar',
       isolation: 'gvisor',
       user: '1000:1000',

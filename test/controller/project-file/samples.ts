@@ -30,6 +30,8 @@ resources: {cpus: 1.50, memory: 512MiB, pids: 256, disk: 10GiB}
 timeout: 10m
 phaseAfter: npm ci
 command: [npm, test, 1, true]
+platform: linux/amd64
+volumes: [node_modules:./node_modules]
 `;
 
 export function decode(text: string): ProjectFile {
@@ -48,6 +50,8 @@ export const NO_FLAGS: AskedSettings = {
   name: null,
   backend: null,
   image: null,
+  platform: null,
+  volumes: [],
   isolation: null,
   user: null,
   readOnly: null,

@@ -11,6 +11,7 @@ const FACTS: ProjectFacts = {
   authorities: [],
   secrets: [],
   image: null,
+  build: null,
   policy: null,
   plain: PLAIN,
   asked: PLAIN,
@@ -134,5 +135,23 @@ command: [npm, test]
     ]);
     expect(sentences.at(-1)).toBe('has a policy that is wider than strict in 5 more ways');
     expect(sentences.length).toBe(23);
+  });
+});
+
+describe('wideningOf a build', () => {
+  const build = { path: '/repo/web/Dockerfile', digest: 'x', context: '/repo/web' };
+  const sentence =
+    'builds an image from /repo/web/Dockerfile, outside the policy, with a network of the builder’s own';
+
+  it('tells of it, and of a context outside the repository', () => {
+    expect(widening('build: ./Dockerfile\n', { build })).toEqual([sentence]);
+    expect(widening('build: ./Dockerfile\n', { build: { ...build, context: '/home/a' } })).toEqual([
+      sentence,
+      'has the builder read /home/a, outside the repository',
+    ]);
+  });
+
+  it('asks nobody about a platform or a volume, which give the guest nothing of the host', () => {
+    expect(widening('platform: linux/amd64\nvolumes: [a:./a]\n')).toEqual([]);
   });
 });

@@ -58,6 +58,7 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       publishedPorts: true,
       protection: 'held',
       screen: false,
+      volumes: true,
     },
     probe: async () => [],
     async create(spec) {

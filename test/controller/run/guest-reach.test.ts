@@ -61,3 +61,9 @@ describe('writableFolders', () => {
     expect(writableFolders({ mounts, cache: '/cache' })).toEqual(['/ws', '/cache']);
   });
 });
+
+it('on a Mac a file is in reach by whatever capitals it is named', () => {
+  expect(isInReach('/Users/ME/Project/p.yaml', ['/Users/me/project'], 'darwin')).toBe(true);
+  expect(isInReach('/Users/me/other/p.yaml', ['/Users/me/project'], 'darwin')).toBe(false);
+  expect(isInReach('/Users/ME/Project/p.yaml', ['/Users/me/project'], 'linux')).toBe(false);
+});

@@ -46,6 +46,21 @@ describe('the state of a run', () => {
     expect(isAlive({ ...state, pidStart: '' })).toBe(false);
   });
 
+  it('counts as alive where nobody can say which process it is that is there', () => {
+    writeRunState(run, STATE);
+    const state = readRunState(run);
+    if (state === null) throw new Error('no state');
+    const sight = (start: string | null) => ({ start: () => start, isForeground: () => true });
+    expect(isAlive(state, sight('unknown'))).toBe(true);
+    expect(isAlive(state, sight(null))).toBe(false);
+    expect(
+      isAlive({ ...state, pidStart: 'Sat Nov 28 20:30:29 2026' }, sight('Sat Nov 28 20:30:29 2026')),
+    ).toBe(true);
+    expect(
+      isAlive({ ...state, pidStart: 'Sat Nov 28 20:30:29 2026' }, sight('Sat Nov 28 20:30:30 2026')),
+    ).toBe(false);
+  });
+
   it('that is not there yet may still come', () => {
     expect(readRunState(run)).toBeNull();
     expect(isRunAlive(run)).toBe(true);

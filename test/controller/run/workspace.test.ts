@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hostPlaces } from '../../../controller/run/host-places.ts';
 import { parseMountFlag } from '../../../controller/run/options.ts';
 import { planWorkspace, readOnly } from '../../../controller/run/workspace.ts';
 
@@ -21,14 +22,20 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-function plan(mounts: readonly string[], cwd = 'home/project', workdir: string | null = null) {
-  return planWorkspace({
+function plan(
+  mounts: readonly string[],
+  cwd = 'home/project',
+  workdir: string | null = null,
+  platform: NodeJS.Platform = 'linux',
+) {
+  const request = {
     mounts: mounts.map(parseMountFlag),
     workdir,
     cwd: join(root, cwd),
     home: join(root, 'home'),
     own: [join(root, 'home/.local/state/sand'), join(root, 'home/.config/sand')],
-  });
+  };
+  return planWorkspace(request, platform);
 }
 
 describe('planWorkspace', () => {
@@ -83,6 +90,13 @@ describe('planWorkspace', () => {
         return plan(['./out']);
       },
     ],
+    [
+      'what holds credentials',
+      () => {
+        mkdirSync(join(root, 'home/.local/share/keyrings'), { recursive: true });
+        return plan([join(root, 'home/.local/share')]);
+      },
+    ],
     ['what does not exist', () => plan(['./nothing'])],
     ['what is neither file nor folder', () => plan(['/dev/null'])],
     ['a place of sand\u2019s own', () => plan(['.:/etc/cron.d'])],
@@ -95,6 +109,64 @@ describe('planWorkspace', () => {
     expect(refused).toThrow(
       expect.objectContaining({ code: 'workspace-refused', hint: expect.stringMatching(/\S/) }),
     );
+  });
+});
+
+describe('on a Mac', () => {
+  const onMac = (source: string) => plan([source], 'home/project', null, 'darwin');
+  const refused = expect.objectContaining({ code: 'workspace-refused' });
+
+  it.each([
+    'Library/Keychains',
+    'Library/Application Support/Google/Chrome',
+    'Library/Group Containers/x',
+    'Library/LaunchAgents',
+    '.config/gcloud',
+  ])('%s of the home is refused, and so is what holds it', (name) => {
+    mkdirSync(join(root, 'home', name), { recursive: true });
+    expect(() => onMac(join(root, 'home', name))).toThrow(refused);
+    if (name.startsWith('Library')) expect(() => onMac(join(root, 'home/Library'))).toThrow(refused);
+  });
+
+  // Folders of such names stand for what a file system without capitals finds there.
+  it.each(['home/.SSH', 'HOME', 'home/.local/State/sand', 'home/library/Keychains'])(
+    '%s is refused as what it spells',
+    (name) => {
+      mkdirSync(join(root, name), { recursive: true });
+      expect(() => onMac(join(root, name))).toThrow(refused);
+      expect(() => plan([join(root, name)])).not.toThrow();
+    },
+  );
+
+  it('a link out of the project is one by whatever capitals the project is named', () => {
+    symlinkSync(join(root, 'data'), join(root, 'home/project/out'));
+    mkdirSync(join(root, 'home/PROJECT'));
+    symlinkSync(join(root, 'data'), join(root, 'home/PROJECT/out'));
+    expect(() => onMac(join(root, 'home/PROJECT/out'))).toThrow(/leads out of/);
+  });
+
+  it('a project in iCloud\u2019s folder, or among caches, is one', () => {
+    const project = join(root, 'home/Library/Mobile Documents/project');
+    mkdirSync(project, { recursive: true });
+    expect(onMac(project).mounts).toMatchObject([{ source: project }]);
+  });
+});
+
+describe('the places of a host', () => {
+  it('are on a Mac those that links and volumes lead to as well', () => {
+    const { crowded, programs } = hostPlaces('darwin');
+    for (const path of [
+      '/',
+      '/private/etc',
+      '/private/var',
+      '/private/tmp',
+      '/Volumes',
+      '/System/Volumes/Data',
+      '/Users',
+    ])
+      expect(crowded).toContain(path);
+    expect(programs).toContain('/opt/homebrew');
+    expect(hostPlaces('linux').crowded).not.toContain('/private');
   });
 });
 

@@ -25,7 +25,7 @@ export interface Followed {
   stdout(): string;
   stderr(): string;
   /** Resolves once that text has been printed on either stream. */
-  printed(text: string): Promise<void>;
+  printed(text: string, deadlineMs?: number): Promise<void>;
   /** Exit code, or 128+N for a signal; rejects at the deadline, after a kill. */
   ended(deadlineMs?: number): Promise<number>;
 }
@@ -50,10 +50,11 @@ export function follow(child: ChildProcess): Followed {
     pid: child.pid ?? 0,
     stdout: () => text.stdout,
     stderr: () => text.stderr,
-    async printed(part) {
+    async printed(part, deadlineMs) {
       await until(
         `the text ${JSON.stringify(part)}`,
         () => text.stdout.includes(part) || text.stderr.includes(part) || code !== null,
+        deadlineMs,
       );
       if (!text.stdout.includes(part) && !text.stderr.includes(part)) {
         throw new Error(`ended with ${code} before it printed ${JSON.stringify(part)}${said()}`);

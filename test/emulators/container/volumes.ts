@@ -32,6 +32,8 @@ export function createVolume(
   }
   const source = join(home.volumes, name, 'data');
   mkdirSync(source);
+  // As whatever makes an ext4 file system does.
+  mkdirSync(join(source, 'lost+found'), { mode: 0o700 });
   const volume = {
     name,
     source,

@@ -115,6 +115,9 @@ static int new_netns_route(void) {
   return connect_from_here(NOBODY4, 443);
 }
 
+/* What the relay itself did with its capabilities, done again. */
+static int own_routes(void) { return set_up_routes().permitted ? 0 : EPERM; }
+
 static int tun(void) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
   int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
@@ -195,13 +198,15 @@ static int block_device(void) {
   return problem;
 }
 
+/* The session keyring of whoever started this, where its kernel is the host's. */
+static int keyring(void) {
+  enum { DESCRIBE = 6, SESSION = -3 };
+  char text[128];
+  return syscall(SYS_keyctl, DESCRIBE, SESSION, text, sizeof text) < 0 ? errno : 0;
+}
+
 /* Whether it could; the signal itself is none. */
 static int signal_init(void) { return kill(1, 0) == 0 ? 0 : errno; }
-
-static int control_socket(void) {
-  char reply[REQUEST_BYTES];
-  return control_ask("mode", reply, sizeof reply, CONTROL_MS) > 0 ? 0 : EACCES;
-}
 
 /* 0 where anything came back. */
 static int datagram(const char *where, uint16_t port, int protocol) {
@@ -224,13 +229,37 @@ static int datagram(const char *where, uint16_t port, int protocol) {
   return problem;
 }
 
+static int datagram_to(const char *where, const char *port) {
+  unsigned long number;
+  return parse_number(port, 65535, &number) ? datagram(where, (uint16_t)number, 0) : EINVAL;
+}
+static int ping(const char *where) {
+  return datagram(where, 0, strchr(where, ':') == NULL ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+}
+
 static int icmp(void) { return datagram(NOBODY4, 0, IPPROTO_ICMP); }
 static int udp(void) { return datagram(NOBODY4, 4444, 0); }
 static int udp6(void) { return datagram(NOBODY6, 4444, 0); }
 static int quic(void) { return datagram(NOBODY4, 443, 0); }
 static int ipv6_literal(void) { return connect_from_here(NOBODY6, 4444); }
 
-int attack(const char *name, const char *argument) {
+static int attack_with(const char *name, const char *one, const char *two) {
+  static const struct {
+    const char *name;
+    int (*act)(const char *one, const char *two);
+  } ATTACKS[] = {
+      {"holds", file_holds},
+      {"udp-to", datagram_to},
+      {"proxy-socket", claim_destination},
+      {"serve", serve_here},
+  };
+  for (size_t at = 0; at < sizeof ATTACKS / sizeof *ATTACKS; at++)
+    if (strcmp(ATTACKS[at].name, name) == 0) return ATTACKS[at].act(one, two);
+  return -1;
+}
+
+int attack(const char *name, const char *argument, const char *further) {
+  if (further != NULL) return attack_with(name, argument, further);
   static const struct {
     const char *name;
     int (*act)(void);
@@ -266,6 +295,12 @@ int attack(const char *name, const char *argument) {
       {"proc-root", proc_root, NULL},
       {"signal-init", signal_init, NULL},
       {"control-socket", control_socket, NULL},
+      {"control-as-nobody", control_as_nobody, NULL},
+      {"keyring", keyring, NULL},
+      {"own-routes", own_routes, NULL},
+      {"ping", NULL, ping},
+      {"unix", NULL, unix_socket},
+      {"environment", NULL, environment_holds},
   };
   for (size_t at = 0; at < sizeof ATTACKS / sizeof *ATTACKS; at++) {
     if (strcmp(ATTACKS[at].name, name) != 0) continue;

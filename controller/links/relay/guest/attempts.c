@@ -7,13 +7,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 /* One line of an answer, and the longest name that is asked for. */
-enum { ANSWER_TEXT = 256, NAME_BYTES = 253, WORDS = 4, FILE_BYTES = 65536 };
+enum { ANSWER_TEXT = 256, NAME_BYTES = 253, WORDS = 6, FILE_BYTES = 65536 };
 enum { TYPE_A = 1, CLASS_IN = 1, RCODE_NAME_ERROR = 3, RCODE_REFUSED = 5 };
 /* Under PROBE_MS, so that what waits says so itself. */
 enum { WAIT_SECONDS = 5 };
@@ -47,17 +48,14 @@ static bool reach(int fd, const struct place *place) {
   return connect(fd, (struct sockaddr *)&address, length) == 0;
 }
 
-static bool tcp(int count, char **words, struct answer *answer) {
-  struct place place;
-  unsigned long port;
+/* The first line that is said after these bytes, escaped behind a word of what came of it. */
+static void converse(const struct place *place, const uint8_t *bytes, size_t count, char *said, size_t size) {
   uint8_t heard[ANSWER_TEXT];
   size_t length = 0;
   char text[ANSWER_TEXT * 4 + 1];
-  char line[PROBE_LINE * 2];
-  if (count != 3 || !parse_address(words[1], &place) || !parse_number(words[2], 65535, &port)) return false;
-  place.port = (uint16_t)port;
-  int fd = open_socket(&place, SOCK_STREAM);
-  const char *outcome = fd >= 0 && reach(fd, &place) ? "silent" : "nobody";
+  int fd = open_socket(place, SOCK_STREAM);
+  const char *outcome = fd >= 0 && reach(fd, place) ? "silent" : "nobody";
+  if (*outcome == 's' && count > 0) write_all(fd, bytes, count);
   while (*outcome == 's' && length < sizeof heard) {
     ssize_t got = recv(fd, heard + length, sizeof heard - length, 0);
     if (got <= 0) break;
@@ -67,8 +65,20 @@ static bool tcp(int count, char **words, struct answer *answer) {
     if (end != NULL) length = (size_t)(end - heard);
     outcome = "answered";
   }
+  if (fd >= 0) close(fd);
   escape(heard, *outcome == 'a' ? length : 0, text, sizeof text);
-  format(line, sizeof line, "tcp %s %s %s%s%s", words[1], words[2], outcome, *text == '\0' ? "" : " ", text);
+  format(said, size, "%s%s%s", outcome, *text == '\0' ? "" : " ", text);
+}
+
+static bool tcp(int count, char **words, struct answer *answer) {
+  struct place place;
+  unsigned long port;
+  char said[PROBE_LINE + 16];
+  char line[PROBE_LINE * 2];
+  if (count != 3 || !parse_address(words[1], &place) || !parse_number(words[2], 65535, &port)) return false;
+  place.port = (uint16_t)port;
+  converse(&place, NULL, 0, said, sizeof said);
+  format(line, sizeof line, "tcp %s %s %s", words[1], words[2], said);
   add(answer, "", line);
   return true;
 }
@@ -126,30 +136,120 @@ static bool read_addresses(const uint8_t *bytes, size_t length, size_t question,
   return used > 0;
 }
 
-static bool ask(int count, char **words, struct answer *answer) {
-  struct place place;
+/* What came of a question for a name's addresses, which stand in the text, each after a space; NULL where it is no name. */
+static const char *look_up(struct place server, const char *name, char *addresses, size_t size) {
   uint8_t question[NAME_BYTES + 32];
   uint8_t response[4096];
-  char addresses[ANSWER_TEXT] = "";
-  char line[PROBE_LINE];
   const char *outcome = "timeout";
-  if (count != 3 || !parse_address(words[1], &place)) return false;
-  size_t asked = encode_question(words[2], question);
-  if (asked == 0) return false;
-  place.port = DNS_PORT;
-  int fd = open_socket(&place, SOCK_DGRAM);
+  size_t asked = encode_question(name, question);
+  addresses[0] = '\0';
+  if (asked == 0) return NULL;
+  server.port = DNS_PORT;
+  int fd = open_socket(&server, SOCK_DGRAM);
   ssize_t got = -1;
-  if (fd >= 0 && reach(fd, &place) && send(fd, question, asked, 0) == (ssize_t)asked)
+  if (fd >= 0 && reach(fd, &server) && send(fd, question, asked, 0) == (ssize_t)asked)
     got = recv(fd, response, sizeof response, 0);
   if (got < 0 && (fd < 0 || (errno != EAGAIN && errno != EINTR))) outcome = "refused";
+  if (fd >= 0) close(fd);
   if (got >= (ssize_t)asked && memcmp(response, question, 2) == 0 && (response[2] & 0x80) != 0) {
     unsigned code = response[3] & 15;
     if (code == RCODE_REFUSED) outcome = "refused";
     else if (code == RCODE_NAME_ERROR) outcome = "not-found";
     else if (code == 0)
-      outcome = read_addresses(response, (size_t)got, asked, addresses, sizeof addresses) ? "answered" : "not-found";
+      outcome = read_addresses(response, (size_t)got, asked, addresses, size) ? "answered" : "not-found";
   }
-  format(line, sizeof line, "ask %s %s %s%s", words[1], words[2], outcome, addresses);
+  return outcome;
+}
+
+static char *read_file(const char *path);
+static char *next_line(char **at);
+
+/* The guest's own resolver, by its resolv.conf. */
+static bool find_resolver(struct place *place) {
+  static const char word[] = "nameserver ";
+  char *at = read_file("/etc/resolv.conf");
+  for (char *line; (line = next_line(&at)) != NULL;) {
+    if (strncmp(line, word, sizeof word - 1) != 0) continue;
+    line += sizeof word - 1;
+    line[strcspn(line, " \t\r")] = '\0';
+    return parse_address(line, place);
+  }
+  return false;
+}
+
+/* The guest's own proxy, by its variable: http://ADDRESS:PORT, an IPv6 address in brackets. */
+static bool find_proxy(struct place *place) {
+  static const char scheme[] = "http://";
+  char text[ANSWER_TEXT];
+  unsigned long port;
+  const char *value = getenv("http_proxy");
+  if (value == NULL || strncmp(value, scheme, sizeof scheme - 1) != 0) return false;
+  format(text, sizeof text, "%s", value + sizeof scheme - 1);
+  text[strcspn(text, "/")] = '\0';
+  char *colon = strrchr(text, ':');
+  if (colon == NULL || !parse_number(colon + 1, 65535, &port)) return false;
+  *colon = '\0';
+  bool bracketed = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+  if (bracketed) colon[-1] = '\0';
+  if (!parse_address(text + bracketed, place)) return false;
+  place->port = (uint16_t)port;
+  return true;
+}
+
+/* An address, `resolver`, `proxy` (whose port it brings along), or `name:NAME` as the guest's resolver has it. */
+static bool find_place(const char *word, struct place *place) {
+  char addresses[ANSWER_TEXT];
+  struct place server;
+  if (strcmp(word, "resolver") == 0) return find_resolver(place);
+  if (strcmp(word, "proxy") == 0) return find_proxy(place);
+  if (strncmp(word, "name:", 5) != 0) return parse_address(word, place);
+  const char *outcome = find_resolver(&server) ? look_up(server, word + 5, addresses, sizeof addresses) : NULL;
+  if (outcome == NULL || strcmp(outcome, "answered") != 0) return false;
+  addresses[1 + strcspn(addresses + 1, " ")] = '\0';
+  return parse_address(addresses + 1, place);
+}
+
+static bool ask(int count, char **words, struct answer *answer) {
+  struct place place;
+  char addresses[ANSWER_TEXT];
+  char server[INET6_ADDRSTRLEN] = "::";
+  char line[PROBE_LINE];
+  if (count != 3) return false;
+  bool found = find_place(words[1], &place);
+  const char *outcome = found ? look_up(place, words[2], addresses, sizeof addresses) : "refused";
+  if (outcome == NULL) return false;
+  if (found) print_place(&place, server, sizeof server);
+  format(line, sizeof line, "ask %s %s %s%s", server, words[2], outcome, found ? addresses : "");
+  add(answer, "", line);
+  return true;
+}
+
+static int hex_digit(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Bytes to somebody, and the first line that came back; where nobody is to be found, `nobody`. */
+static bool send_bytes(int count, char **words, struct answer *answer) {
+  static uint8_t bytes[PROBE_LINE];
+  struct place place = {0};
+  unsigned long port;
+  char said[PROBE_LINE + 16] = "nobody";
+  char line[PROBE_LINE * 2];
+  if (count != 4 || !parse_number(words[2], 65535, &port)) return false;
+  size_t length = strlen(words[3]) / 2;
+  if (length > sizeof bytes || strlen(words[3]) % 2 != 0) return false;
+  for (size_t at = 0; at < length; at++) {
+    int high = hex_digit(words[3][2 * at]);
+    int low = hex_digit(words[3][2 * at + 1]);
+    if (high < 0 || low < 0) return false;
+    bytes[at] = (uint8_t)(high << 4 | low);
+  }
+  if (find_place(words[1], &place)) {
+    if (place.port == 0) place.port = (uint16_t)port;
+    converse(&place, bytes, length, said, sizeof said);
+  }
+  format(line, sizeof line, "send %s", said);
   add(answer, "", line);
   return true;
 }
@@ -257,8 +357,8 @@ static void mounts(struct answer *answer) {
 
 static bool try_attack(int count, char **words, struct answer *answer) {
   char line[PROBE_LINE];
-  if (count < 2) return false;
-  int problem = attack(words[1], count > 2 ? words[2] : NULL);
+  if (count < 2 || count > 4) return false;
+  int problem = attack(words[1], count > 2 ? words[2] : NULL, count > 3 ? words[3] : NULL);
   if (problem < 0) return false;
   const char *space = count > 2 ? " " : "";
   const char *argument = count > 2 ? words[2] : "";
@@ -268,23 +368,32 @@ static bool try_attack(int count, char **words, struct answer *answer) {
   return true;
 }
 
-bool attempt(char *line, char *text, size_t size) {
+/* Puts a name before each line of an answer; of an empty list, `nothing` says that it was looked at. */
+static bool name_lines(const char *name, char *text, size_t size) {
+  static char plain[PROBE_LINE * 4];
+  struct answer named = {.text = text, .size = size};
+  char before[ANSWER_TEXT];
+  if (format(plain, sizeof plain, "%s", text) + 1 == sizeof plain || strlen(name) > ANSWER_TEXT - 8) return false;
+  format(before, sizeof before, "as %s ", name);
+  text[0] = '\0';
+  char *at = plain;
+  for (char *line; (line = next_line(&at)) != NULL;) add(&named, before, line);
+  if (text[0] == '\0') add(&named, before, "nothing");
+  return true;
+}
+
+static bool attempt_words(int count, char **words, char *text, size_t size) {
   static const struct {
     const char *name;
     void (*list)(struct answer *answer);
   } LISTS[] = {{"interfaces", interfaces}, {"routes", routes}, {"status", status}, {"mounts", mounts}};
-  char *words[WORDS];
-  int count = 0;
   struct answer answer = {.text = text, .size = size};
   text[0] = '\0';
-  for (char *at = line; at != NULL;) {
-    if (count == WORDS) return false;
-    words[count++] = at;
-    at = strchr(at, ' ');
-    if (at != NULL) *at++ = '\0';
-  }
+  if (strcmp(words[0], "as") == 0)
+    return count > 2 && attempt_words(count - 2, words + 2, text, size) && name_lines(words[1], text, size);
   if (strcmp(words[0], "tcp") == 0) return tcp(count, words, &answer);
   if (strcmp(words[0], "ask") == 0) return ask(count, words, &answer);
+  if (strcmp(words[0], "send") == 0) return send_bytes(count, words, &answer);
   if (strcmp(words[0], "try") == 0) return try_attack(count, words, &answer);
   for (size_t at = 0; count == 1 && at < sizeof LISTS / sizeof *LISTS; at++) {
     if (strcmp(LISTS[at].name, words[0]) != 0) continue;
@@ -292,4 +401,16 @@ bool attempt(char *line, char *text, size_t size) {
     return true;
   }
   return false;
+}
+
+bool attempt(char *line, char *text, size_t size) {
+  char *words[WORDS];
+  int count = 0;
+  for (char *at = line; at != NULL;) {
+    if (count == WORDS) return false;
+    words[count++] = at;
+    at = strchr(at, ' ');
+    if (at != NULL) *at++ = '\0';
+  }
+  return attempt_words(count, words, text, size);
 }

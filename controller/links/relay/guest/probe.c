@@ -7,6 +7,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,10 +39,10 @@ static void try_line(char *line) {
   _exit(answer[0] == '\0' || say(answer, "") ? EXIT_FINE : EXIT_NEGATIVE);
 }
 
-static bool read_input(void) {
+static bool read_input(int fd) {
   size_t length = 0;
   while (length < INPUT_BYTES) {
-    ssize_t got = read(STDIN_FILENO, input + length, INPUT_BYTES - length);
+    ssize_t got = read(fd, input + length, INPUT_BYTES - length);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return false;
     if (got == 0) break;
@@ -65,10 +66,10 @@ static void hear_ends(unsigned count) {
 }
 
 int probe(int argc, char **argv) {
-  (void)argv;
   unsigned count = 0;
-  if (argc != 0 || !read_input()) {
-    complain("usage: sand-relay probe, with at most %d short lines on stdin", PROBES);
+  int fd = argc == 1 ? open(argv[0], O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+  if (argc > 1 || fd < 0 || !read_input(fd)) {
+    complain("usage: sand-relay probe [FILE], with at most %d short lines in it or on stdin", PROBES);
     return EXIT_USAGE;
   }
   signal(SIGPIPE, SIG_IGN);

@@ -28,8 +28,8 @@
 enum {
   /* A browser opens about 250; each takes two descriptors and no buffer. */
   CONNECTIONS = 1024,
-  /* Datagrams under way: a resolver that asks for A and AAAA of a hundred names at once. */
-  QUERIES = 256,
+  /* Datagrams under way: resolvers that ask for A and AAAA of some three hundred names at once. */
+  QUERIES = 640,
   /* A question of one name, with EDNS options, has under 400 bytes. */
   QUERY_BYTES = 1280,
   /* An answer framed as over TCP. */
@@ -61,7 +61,8 @@ enum {
   GROUPS = 64,
   /* A passwd or group file; more is not read. */
   USERS_BYTES = 1 << 20,
-  PROBES = 64,
+  /* At the same time; `sand verify` has a hundred. */
+  PROBES = 160,
   PROBE_LINE = 1024,
 };
 
@@ -218,7 +219,15 @@ bool make_parents(char *path);
 int probe(int argc, char **argv);
 /* attempts.c: one line of `probe`, tried and answered; false where the line is none. */
 bool attempt(char *line, char *answer, size_t size);
-/* attacks.c: `try NAME`: 0 where it worked, an errno where not, -1 where there is no such attack. */
-int attack(const char *name, const char *argument);
+/* attacks.c: `try NAME [ARGUMENT [ARGUMENT]]`: 0 where it worked, an errno where not, -1 where there is no such attack. */
+int attack(const char *name, const char *argument, const char *further);
+/* evidence.c: attacks that the host sees the outcome of; 0 or an errno. */
+int file_holds(const char *path, const char *word);
+int environment_holds(const char *word);
+int unix_socket(const char *path);
+int claim_destination(const char *where, const char *port);
+int serve_here(const char *port, const char *word);
+int control_socket(void);
+int control_as_nobody(void);
 
 #endif

@@ -18,6 +18,7 @@ describe('a container, as the tool tells of it', () => {
   it('reads in the shape of 1.x', () => {
     expect(parseContainers(recorded('inspect-1.2.2.json'))).toEqual([
       {
+        volumes: [],
         id: 'sand-20261128-201500-k3f9',
         state: 'running',
         networks: 0,
@@ -128,6 +129,7 @@ describe('an image, as the tool tells of it', () => {
     ]);
     expect(parseImages(text)).toEqual([
       {
+        date: '2026-08-05T05:41:02Z',
         name: 'docker.io/library/debian:stable-slim',
         digest: 'sha256:33',
         variants: [

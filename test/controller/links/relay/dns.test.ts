@@ -105,6 +105,8 @@ describe.skipIf(reason !== null)(`dns${reason === null ? '' : ` (${reason})`}`, 
       socket.write(Buffer.concat([Buffer.from([0, question.length]), question]));
     `);
     expect(stdout).toBe('65537\n');
-    expect(seen[before]).toMatchObject({ transport: 'stream', to: '127.0.0.1:53' });
+    expect(seen.slice(before)).toContainEqual(
+      expect.objectContaining({ transport: 'stream', to: '127.0.0.1:53' }),
+    );
   });
 });

@@ -1,0 +1,28 @@
+/** `sand verify`: runs the attacks in a guest of this machine and prints what came of each. Decides the exit code alone. */
+import { processSignals } from '../run/signals.ts';
+import type { Row } from '../verify/attack.ts';
+import { exitCodeOf } from '../verify/judgement.ts';
+import { formatJson, formatTable } from '../verify/table.ts';
+import { verifyConfinement } from '../verify/verify.ts';
+
+export interface VerifyCommand {
+  readonly backend: string;
+  readonly image: string | null;
+  readonly json: boolean;
+  readonly write: (text: string) => void;
+  readonly tell: (text: string) => void;
+  readonly environ: Readonly<Record<string, string | undefined>>;
+  /** Gives the rows; the real attacks unless given. */
+  readonly attack?: () => Promise<readonly Row[]>;
+}
+
+/** 0 when everything held that has to, 1 when anything is open or could not be told. */
+export async function runVerify(command: VerifyCommand): Promise<number> {
+  const { backend, image, environ, tell } = command;
+  if (!command.json) tell(`sand: a guest of ${backend} tries to get out; this takes a minute at most\n`);
+  const attack =
+    command.attack ?? (() => verifyConfinement({ backend, image, environ, signals: processSignals(false) }));
+  const rows = await attack();
+  command.write(command.json ? formatJson(rows) : formatTable(rows, backend));
+  return exitCodeOf(rows);
+}

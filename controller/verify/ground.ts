@@ -1,0 +1,106 @@
+/**
+ * The ground of one verification on the host's disk: a workspace with files that no guest may write, secrets outside of it, the
+ * policy, and the guest's program. Tells afterwards what became of the files; removes all that it made.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { NEW_HOOK, PROTECTED } from './guest-attacks.ts';
+
+/** Where the workspace and the program are in the guest: at the top, where no image has anything. */
+export const PLACES = { workspace: '/sand-verify', program: '/sand-verify-program' } as const;
+
+export interface Ground {
+  readonly workspace: string;
+  /** Shown to the guest read-only. */
+  readonly programFolder: string;
+  readonly socketPath: string;
+  readonly secretPaths: readonly string[];
+  readonly secret: string;
+  /** Planted before the guest; the policy's path is absolute. */
+  readonly policyPath: string;
+  writePolicy(text: string): void;
+  /** See `HostEvidence.files`. */
+  look(): ReadonlyMap<string, string | null>;
+  /** Idempotent. */
+  remove(): void;
+}
+
+/** Raises what the disk raises; then nothing of it is left. */
+export function createGround(home: string): Ground {
+  const root = realpathSync.native(mkdtempSync(join(tmpdir(), 'sand-verify-')));
+  const secret = randomBytes(16).toString('hex');
+  const workspace = join(root, 'workspace');
+  const programFolder = join(root, 'program');
+  const policyPath = join(workspace, PROTECTED.policy);
+  const homeSecret = join(home, `.sand-verify-${secret.slice(0, 8)}`);
+  const secretPaths = [join(root, 'secret')];
+  const remove = () => {
+    rmSync(root, { recursive: true, force: true });
+    for (const path of secretPaths) rmSync(path, { force: true });
+  };
+  const planted = new Map<string, string>();
+  const plant = (name: string, text: string, mode = 0o644) => {
+    const path = join(workspace, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text, { mode });
+    planted.set(name, text);
+  };
+  try {
+    mkdirSync(programFolder, { recursive: true });
+    plant(PROTECTED.hook, '#!/bin/sh\nexit 0\n', 0o755);
+    plant(PROTECTED.config, '[core]\n\trepositoryformatversion = 0\n');
+    plant('.git/HEAD', 'ref: refs/heads/main\n');
+    plant(PROTECTED.project, 'version: 1\n');
+    plant(PROTECTED.policy, 'version: 1\n');
+    writeFileSync(join(root, 'secret'), `${secret}\n`, { mode: 0o600, flag: 'wx' });
+    if (isWritten(homeSecret, `${secret}\n`)) secretPaths.push(homeSecret);
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return {
+    workspace,
+    programFolder,
+    socketPath: join(root, 'host.sock'),
+    secretPaths,
+    secret,
+    policyPath,
+    writePolicy: (text) => plant(PROTECTED.policy, text),
+    look: () =>
+      new Map([
+        ...[...planted].map(([name, text]) => [name, changeOf(join(workspace, name), text)] as const),
+        [NEW_HOOK, existsSync(join(workspace, NEW_HOOK)) ? 'it was made' : null] as const,
+      ]),
+    remove,
+  };
+}
+
+/** Some homes cannot be written; then there is none to look for. */
+function isWritten(path: string, text: string): boolean {
+  try {
+    writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function changeOf(path: string, text: string): string | null {
+  try {
+    if (!lstatSync(path).isFile()) return 'it is no file any more';
+    return readFileSync(path, 'utf8') === text ? null : 'its content changed';
+  } catch {
+    return 'it is gone';
+  }
+}

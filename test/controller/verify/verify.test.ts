@@ -1,0 +1,160 @@
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GuestSpec } from '../../../controller/backends/backend.ts';
+import { SandError } from '../../../controller/errors.ts';
+import type { Row } from '../../../controller/verify/attack.ts';
+import { PLACES } from '../../../controller/verify/ground.ts';
+import { PROTECTED } from '../../../controller/verify/guest-attacks.ts';
+import { exitCodeOf } from '../../../controller/verify/judgement.ts';
+import { verifyConfinement } from '../../../controller/verify/verify.ts';
+import { createFakeBackend, type FakeOptions } from '../run/fake-backend.ts';
+import { lieOf, rawPlaces } from './liar.ts';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'verify-test-'));
+  mkdirSync(join(root, 'home'));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+interface Guest {
+  /** What is at a path of the guest's, on the host. */
+  readonly at: (path: string) => string;
+  readonly attempts: string;
+}
+
+/** A guest that lies about everything, and does `deed` meanwhile. */
+async function verifyLiar(
+  deed: (guest: Guest) => Promise<void> | void,
+  options: FakeOptions = {},
+  say: (attempts: string) => string = lieOf,
+): Promise<readonly Row[]> {
+  let spec: GuestSpec | null = null;
+  const launcher = createFakeBackend({
+    create: (given) => {
+      spec = given;
+    },
+    exec: async (command) => {
+      const at = (path: string) => {
+        const mount = spec?.mounts.find(({ target }) => path === target || path.startsWith(`${target}/`));
+        if (mount === undefined) throw new Error(`the guest has no ${path}`);
+        return mount.source + path.slice(mount.target.length);
+      };
+      const attempts = readFileSync(at(command.argv.at(-1) ?? ''), 'utf8');
+      await deed({ at, attempts });
+      await command.output?.('stdout', Buffer.from(say(attempts)));
+      return { code: 0 };
+    },
+    ...options,
+  });
+  const environ = { HOME: join(root, 'home'), XDG_STATE_HOME: join(root, 'state') };
+  return verifyConfinement({ backend: 'linux', image: null, environ, launcher });
+}
+
+function open(rows: readonly Row[]): readonly string[] {
+  return rows.filter(({ verdict }) => verdict === 'open').map(({ id }) => id);
+}
+
+function leftovers(): readonly string[] {
+  return [
+    ...readdirSync(tmpdir()).filter((name) => name.startsWith('sand-verify-')),
+    ...readdirSync(join(root, 'home')).filter((name) => name.startsWith('.sand-verify-')),
+  ];
+}
+
+describe('a guest whose program says that everything failed', () => {
+  it('holds nothing by that: the allowed name did not work', async () => {
+    const rows = await verifyLiar(() => {});
+    expect(rows.filter(({ id }) => id.startsWith('control-')).map(({ verdict }) => verdict)).toEqual([
+      'untold',
+      'untold',
+      'untold',
+      'untold',
+    ]);
+    expect(rows.find(({ id }) => id === 'start-probes')?.verdict).toBe('untold');
+    expect(exitCodeOf(rows)).toBe(1);
+    expect(leftovers()).toEqual([]);
+    expect(process.env.SAND_VERIFY_CANARY).toBeUndefined();
+  });
+
+  it('is open where it reached a listener of this host', async () => {
+    const rows = await verifyLiar(async ({ attempts }) => {
+      const place = rawPlaces(attempts).find(({ host }) => host === '127.0.0.1');
+      await once(connect(place ?? { port: 0 }).resume(), 'close');
+    });
+    expect(open(rows)).toContain('canaries');
+    expect(open(rows).filter((id) => id.startsWith('tcp-127-0-0-1-'))).toHaveLength(1);
+  });
+
+  it('is open where it dialled a Unix socket of this host', async () => {
+    const rows = await verifyLiar(async ({ attempts }) => {
+      const [, path = ''] = /^as host-socket try unix (\S+)$/m.exec(attempts) ?? [];
+      await once(connect(path).resume(), 'close');
+    });
+    expect(open(rows)).toEqual(expect.arrayContaining(['canaries', 'host-socket']));
+  });
+
+  it('is open where it wrote a hook, the policy, or a new hook', async () => {
+    const rows = await verifyLiar(({ at }) => {
+      writeFileSync(at(`${PLACES.workspace}/${PROTECTED.hook}`), 'evil');
+      rmSync(at(`${PLACES.workspace}/${PROTECTED.policy}`));
+      writeFileSync(at(`${PLACES.workspace}/.git/hooks/post-checkout`), 'evil');
+    });
+    expect(open(rows)).toEqual(expect.arrayContaining(['write-hook', 'write-policy', 'new-hook']));
+    expect(open(rows)).not.toContain('write-project');
+  });
+});
+
+describe('fail closed', () => {
+  it('holds nothing of a guest that says nothing, or half of it', async () => {
+    for (const say of [() => '', (attempts: string) => lieOf(attempts).slice(0, -4)]) {
+      const rows = await verifyLiar(() => {}, {}, say);
+      expect(rows.filter(({ verdict }) => verdict === 'held').map(({ id }) => id)).toEqual([
+        'canaries',
+        'log',
+      ]);
+      expect(exitCodeOf(rows)).toBe(1);
+    }
+  });
+
+  it('makes a row of start probes that found a way out', async () => {
+    const rows = await verifyLiar(() => {}, {
+      start: async (gateway) =>
+        gateway.record({ kind: 'probe', name: 'routes', passed: false, detail: 'eth0' }),
+      confined: async () => {
+        throw new SandError('probe-failed', 'a way out', 'report it');
+      },
+      exec: async () => {
+        throw new SandError('probe-failed', 'a way out', 'report it');
+      },
+    });
+    expect(rows.find(({ id }) => id === 'start-probes')).toMatchObject({ verdict: 'open' });
+    expect(exitCodeOf(rows)).toBe(1);
+  });
+
+  it('raises what kept the guest from starting, and leaves nothing', async () => {
+    await expect(verifyLiar(() => {}, { failing: 'create' })).rejects.toMatchObject({ code: 'tool-failed' });
+    expect(leftovers()).toEqual([]);
+    expect(existsSync(join(root, 'state', 'sand', 'runs'))).toBe(true);
+  });
+
+  it('refuses a backend whose guests it has no program for', async () => {
+    const launcher = createFakeBackend();
+    const mac = { ...launcher, capabilities: { ...launcher.capabilities, guestSystem: 'macos' as const } };
+    await expect(
+      verifyConfinement({ backend: 'fake', image: null, environ: {}, launcher: mac }),
+    ).rejects.toMatchObject({ code: 'usage' });
+  });
+});
