@@ -200,6 +200,29 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
     await world.sand(['rm', 'mac']);
   });
 
+  it('is refused as the third of macOS before that is started, and told which two run', async () => {
+    const start = (name: string) =>
+      world.sand(['run', ...TART, '--policy', 'offline', '-d', '--name', name], { deadlineMs: RUN_MS });
+    const ups = [await start('one'), await start('two')];
+    expect(ups.map(({ code }) => code)).toEqual([0, 0]);
+    const third = await shell('true');
+    expect(third).toMatchObject({ code: 125, stderr: expect.stringMatching(/two|2 guests of macOS/) });
+    for (const machine of machines()) expect(third.stderr).toContain(machine);
+    expect(machines()).toHaveLength(2);
+    await world.sand(['rm', '--force', 'one', 'two'], { deadlineMs: RUN_MS });
+    expect(machines()).toEqual([]);
+  });
+
+  it('shows its screen where that is wanted, and tells its address', async () => {
+    const flags = ['-d', '--name', 'seen', '--vnc', '--display', '1280x800'];
+    const up = await world.sand(['run', ...TART, '--policy', 'offline', ...flags], { deadlineMs: RUN_MS });
+    expect(up).toMatchObject({ code: 0 });
+    const inspected = await world.sand(['inspect', '--json']);
+    expect(JSON.parse(inspected.stdout).guest).toMatchObject({ screen: expect.stringMatching(/^vnc:/) });
+    expect(await world.sand(['ip'])).toMatchObject({ code: 0, stdout: '198.18.0.2\n' });
+    await world.sand(['rm', '--force', 'seen'], { deadlineMs: RUN_MS });
+  });
+
   it('is removed by the next sand where its supervisor was killed', async () => {
     const child = world.start([
       'run',
