@@ -18,6 +18,7 @@ const LONG_UNITS = [
     (name) => `controller/links/relay/${name}`,
   ),
   ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
+  ...['faults', 'life', 'vms'].map((name) => `emulators/tart-${name}`),
 ].map((name) => `test/${name}.test.ts`);
 
 /** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
@@ -38,6 +39,7 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
+  ...['conformance', 'faults', 'guest'].map((name) => `tart/${name}`),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
   ...[
     'apple/builds',

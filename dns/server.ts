@@ -4,7 +4,7 @@
  */
 import type { Socket as DatagramSocket, RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, Server, type Socket } from 'node:net';
+import { createServer, Server } from 'node:net';
 import { Packet, UDPServer } from 'dns2';
 import type { ProcessFact } from '../audit/event.ts';
 import type { IpAddress } from '../policies/model.ts';
@@ -14,7 +14,7 @@ import { DNS_LIMITS, type DnsLimits, MAX_DATAGRAM_BYTES } from './limits.ts';
 import { type Answer, CLASS_IN, type Question, RCODES, TYPES } from './message.ts';
 import { type Codec, createPipeline, type Pipeline } from './pipeline.ts';
 import type { QueryHandler } from './resolver.ts';
-import { createStreamClients, type StreamClients } from './stream.ts';
+import { createStreamClients, type StreamClients, type StreamSocket } from './stream.ts';
 
 /** What all queries of one place have in common. */
 export interface Place extends Omit<QueryOrigin, 'transport' | 'process'> {
@@ -38,7 +38,7 @@ export interface DnsServer {
    * Serves a listening server, or one accepted connection, that was handed over, and owns it from now on. `udp`: what comes on
    * it came as datagrams and goes back as such, so answers are cut to what one takes. Absent: `tcp`.
    */
-  attachStream(stream: Server | Socket, place: Place, transport?: 'tcp' | 'udp'): void;
+  attachStream(stream: Server | StreamSocket, place: Place, transport?: 'tcp' | 'udp'): void;
   /** Ends at once: every socket is closed or destroyed, whatever its client does. Idempotent. */
   close(): Promise<void>;
 }
@@ -143,7 +143,7 @@ class GuardedDnsServer implements DnsServer {
   readonly #limits: DnsLimits;
   readonly #onFault: (error: unknown) => void;
   /** What ends each socket or listener that is open. */
-  readonly #endings = new Map<DatagramSocket | Server | Socket, () => Promise<unknown>>();
+  readonly #endings = new Map<DatagramSocket | Server | StreamSocket, () => Promise<unknown>>();
   #closed = false;
 
   constructor({ handler, limits, onFault }: DnsServerOptions) {
@@ -172,7 +172,7 @@ class GuardedDnsServer implements DnsServer {
     this.#ownDatagram(socket);
   }
 
-  attachStream(stream: Server | Socket, place: Place, transport: 'tcp' | 'udp' = 'tcp'): void {
+  attachStream(stream: Server | StreamSocket, place: Place, transport: 'tcp' | 'udp' = 'tcp'): void {
     const end = stream instanceof Server ? null : streamEnd(stream);
     const origin = originOf(place, transport, end);
     const clients = createStreamClients((message) => this.#pipeline.respond(message, origin), this.#limits);
@@ -190,7 +190,7 @@ class GuardedDnsServer implements DnsServer {
     await Promise.all([...this.#endings.values()].map((end) => end()));
   }
 
-  #own(socket: DatagramSocket | Server | Socket, end: () => Promise<unknown>): void {
+  #own(socket: DatagramSocket | Server | StreamSocket, end: () => Promise<unknown>): void {
     socket.on('error', this.#onFault);
     socket.once('close', () => this.#endings.delete(socket));
     this.#endings.set(socket, end);
@@ -259,7 +259,7 @@ function originOf(
 }
 
 /** Null where it has ended already. */
-function streamEnd({ remoteAddress, remotePort, localAddress, localPort }: Socket): ClientEnd | null {
+function streamEnd({ remoteAddress, remotePort, localAddress, localPort }: StreamSocket): ClientEnd | null {
   if (remoteAddress === undefined || remotePort === undefined) return null;
   if (localAddress === undefined || localPort === undefined) return null;
   const destination = { address: withoutMapping(localAddress), port: localPort };

@@ -6,6 +6,14 @@ import type { Duplex } from 'node:stream';
 import { type DnsLimits, MAX_QUERY_BYTES } from './limits.ts';
 import { frameMessage } from './wire.ts';
 
+/** A connection, of the kernel's or of a link's own. */
+export interface StreamSocket extends Duplex {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
 /** Answers one message; null ends the connection without an answer. Never rejects. */
 export type StreamResponder = (message: Buffer) => Promise<Buffer | null>;
 

@@ -3,11 +3,11 @@
  * field of `capabilities`; there is no ninth method.
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
-import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ProbeResult, ProcessFact } from '../../audit/event.ts';
 import type { IpAddress } from '../../policies/model.ts';
 import type { Isolation } from '../../policies/requirements.ts';
+import type { GuestSocket } from '../../proxy/reader.ts';
 import type { JournalEntry } from '../guests/journal.ts';
 import type { Dial } from '../links/dial.ts';
 import type { ResourceLimits } from '../resources/flags.ts';
@@ -30,6 +30,13 @@ export interface Capabilities {
   readonly processAttribution: readonly Isolation[];
   /** Whether the link has a way in, so that the host reaches servers of the guest. */
   readonly publishedPorts: boolean;
+  /**
+   * How files that the host would run or trust are kept from a guest that may write their folder: `held`, no write reaches
+   * them; `restored`, what was changed is put back when the guest has ended.
+   */
+  readonly protection: 'held' | 'restored';
+  /** Whether its guests have a screen. */
+  readonly screen: boolean;
   /** Whether folders of no host can be kept for the next guest, by name. */
   readonly volumes: boolean;
 }
@@ -67,7 +74,7 @@ interface ImageOrigin {
 export interface NamedImage extends ImageOrigin {
   readonly kind: 'named';
   /** What of it is run. */
-  readonly platform: 'linux/amd64' | 'linux/arm64';
+  readonly platform: 'linux/amd64' | 'linux/arm64' | 'macos/arm64';
   /** Who its commands are, as the caller or else the image says: `USER[:GROUP]`, names or numbers of its own; empty: root. */
   readonly user: string;
 }
@@ -86,6 +93,13 @@ export interface UnpackedImage extends ImageOrigin {
     readonly home: string;
     readonly listed: boolean;
   };
+}
+
+export interface ScreenSpec {
+  /** Whether people can look at it, by VNC. */
+  readonly isShown: boolean;
+  /** `WIDTHxHEIGHT`; null: as its image has it. */
+  readonly size: string | null;
 }
 
 export interface GuestSpec {
@@ -115,6 +129,8 @@ export interface GuestSpec {
   readonly resources?: ResourceLimits;
   /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
   readonly readOnly?: boolean;
+  /** Absent: as its image has it, and shown to nobody. */
+  readonly screen?: ScreenSpec;
   /** Absent: the guest sees the host's system, read-only. */
   readonly image?: GuestImage;
   /** Who the guest's processes are in its own eyes; absent: the backend's choice. Gives no right, on the host or inside. */
@@ -237,11 +253,14 @@ export interface GatewayPort {
   /** Called once the link is up, where ports are published, with its way in. */
   onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
-  acceptProxy(socket: Socket): void;
+  acceptProxy(socket: GuestSocket): void;
   /** A connection whose original destination is known. */
-  acceptStream(socket: Socket, destination: { readonly address: IpAddress; readonly port: number }): void;
+  acceptStream(
+    socket: GuestSocket,
+    destination: { readonly address: IpAddress; readonly port: number },
+  ): void;
   /** DNS of the guest, framed as over TCP; `udp` where a link carries a datagram so, and the answer has to fit one. Absent: `tcp`. */
-  acceptDnsStream(socket: Socket, transport?: 'tcp' | 'udp'): void;
+  acceptDnsStream(socket: GuestSocket, transport?: 'tcp' | 'udp'): void;
   acceptDnsDatagrams(socket: DatagramSocket): void;
   /** Called by a backend that says it can tell, before anything of the guest's runs; with null where it turns out that it cannot. */
   attributeBy(attribute: Attribute | null): void;
@@ -264,6 +283,8 @@ export interface StartedGuest {
 export interface SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Links that people know of its tool, and why its guests are not given them. */
+  readonly refusedLinks?: Readonly<Record<string, string>>;
   /** For doctor; changes nothing. */
   probe(): Promise<readonly Finding[]>;
   /** Idempotent for the same spec; boots nothing. */

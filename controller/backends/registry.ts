@@ -5,10 +5,12 @@ import type { VolumeKeeper } from '../volumes/keeping.ts';
 import { createAppleContainerBackend } from './apple-container/backend.ts';
 import type { SandboxBackend } from './backend.ts';
 import { createLinuxBackend } from './linux/backend.ts';
+import { createTartBackend } from './tart/backend.ts';
 
 const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = {
   linux: createLinuxBackend,
   'apple-container': createAppleContainerBackend,
+  tart: createTartBackend,
 };
 
 /** Loaded where an image is asked for. */
@@ -20,6 +22,10 @@ const IMAGES: Readonly<Record<string, () => Promise<BackendImages>>> = {
   async 'apple-container'() {
     const { APPLE_IMAGES } = await import('./apple-container/images.ts');
     return APPLE_IMAGES;
+  },
+  async tart() {
+    const { TART_IMAGES } = await import('./tart/images.ts');
+    return TART_IMAGES;
   },
 };
 
@@ -69,8 +75,17 @@ export async function volumeKeeperOf(backend: string): Promise<VolumeKeeper> {
 
 function of<T>(table: Readonly<Record<string, T>>, name: string): T {
   const value = Object.hasOwn(table, name) ? table[name] : undefined;
-  if (value === undefined) throw noBackend(name);
-  return value;
+  if (value !== undefined) return value;
+  throw Object.hasOwn(BACKENDS, name) ? keptElsewhere(name) : noBackend(name);
+}
+
+/** A backend whose own tool looks after what is asked for. */
+function keptElsewhere(name: string): SandError {
+  return new SandError(
+    'backend-unavailable',
+    `sand keeps none of these for the ${name} backend`,
+    `use its own tool: ${name} list, ${name} pull, ${name} delete`,
+  );
 }
 
 function noBackend(name: string): SandError {
@@ -79,6 +94,15 @@ function noBackend(name: string): SandError {
     `--backend ${name}: there is no such backend`,
     `write one of: ${BACKEND_NAMES.join(', ')}`,
   );
+}
+
+/** Installs macOS into a machine that guests are cloned of; says what it does. Raises `guest-exists` where it is there. */
+export async function installMacos(
+  source: string,
+  say: (line: string) => void,
+): Promise<{ readonly name: string; readonly diskGB: number }> {
+  const { installMacos: install } = await import('./tart/images.ts');
+  return install(source, say);
 }
 
 /** Fetches what guests with a machine of their own boot; says what it does. Idempotent. */

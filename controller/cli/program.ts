@@ -54,6 +54,7 @@ export function createProgram(context: ProgramContext): Command {
   addWhy(program, context);
   addAudit(program, context);
   addInspect(program, context);
+  addIp(program, context);
   addMetrics(program, context);
   addPhase(program, context);
   addAsk(program, context);
@@ -125,6 +126,20 @@ function addInspect(program: Command, context: ProgramContext): void {
     .action(async (run: string | undefined, flags: { readonly json: boolean }) => {
       const { inspectRun } = await import('./inspect.ts');
       context.finish(await inspectRun({ ...auditContext(context), run, json: flags.json }));
+    });
+}
+
+function addIp(program: Command, context: ProgramContext): void {
+  program
+    .command('ip')
+    .summary('show the address of a guest on its own network')
+    .description(
+      'Shows the address that a guest (the last one) has on its cable. The host reaches its servers by -p alone.',
+    )
+    .argument('[RUN]', 'a run, or the beginning of its name')
+    .action(async (run: string | undefined) => {
+      const { showAddress } = await import('./ip.ts');
+      context.finish(await showAddress({ ...auditContext(context), run }));
     });
 }
 

@@ -105,6 +105,12 @@ export function addGuestOptions(command: CommandTree): CommandTree {
       'processor that the image is for: linux/arm64, linux/amd64 (default: this host\u2019s)',
     )
     .option('--read-only', 'let the guest write nothing of the host, its working directory included')
+    .option('--vnc', 'let people look at the guest\u2019s screen; `sand inspect` tells its address', false)
+    .option('--display <WIDTHxHEIGHT>', 'size of the guest\u2019s screen')
+    .option(
+      '--link <NAME>',
+      'how its traffic reaches the gateway; any other than the backend\u2019s own is refused',
+    )
     .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')
     .option('--cpus <N>', 'processors that the guest may use: 2, 1.5')

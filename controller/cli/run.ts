@@ -11,6 +11,7 @@ import { parseMetricsPlace } from '../metrics/place.ts';
 import { parseResourceFlags } from '../resources/flags.ts';
 import { parseAuditKeyFlag } from '../run/audit-key.ts';
 import {
+  parseDisplay,
   parseDnsPort,
   parseDuration,
   parseEnvFlag,
@@ -54,6 +55,9 @@ export interface RunFlags {
   readonly isolation?: string;
   readonly user?: string;
   readonly readOnly?: boolean;
+  readonly vnc?: boolean;
+  readonly display?: string;
+  readonly link?: string;
   readonly workdir?: string;
   readonly timeout?: string;
   readonly cpus?: string;
@@ -181,6 +185,8 @@ function readFlags(flags: RunFlags, command: readonly string[]) {
     isolation: parseIsolation(flags.isolation ?? DEFAULT_ISOLATION),
     user: flags.user ?? null,
     readOnly: flags.readOnly ?? false,
+    ...screenOf(flags),
+    ...(flags.link === undefined ? {} : { link: flags.link }),
     timeoutMs: flags.timeout === undefined ? null : parseDuration('--timeout', flags.timeout),
     resources: parseResourceFlags(flags),
     dnsPort: flags.dnsPort === undefined ? 0 : parseDnsPort(flags.dnsPort),
@@ -245,4 +251,9 @@ function describeRun(result: SessionResult) {
     error: result.error === null ? null : describeError(result.error),
     teardown: result.teardown.map(describeError),
   };
+}
+
+function screenOf({ vnc = false, display }: RunFlags): Pick<RunRequest, 'screen'> {
+  if (!vnc && display === undefined) return {};
+  return { screen: { isShown: vnc, size: display === undefined ? null : parseDisplay(display) } };
 }

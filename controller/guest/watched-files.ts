@@ -62,7 +62,7 @@ function respelled(path: string): Observation {
 }
 
 /** The outermost symlink below `root` that the way to `path` goes through, `path` itself apart. */
-function linkBetween(root: string, path: string): string | null {
+export function linkBetween(root: string, path: string): string | null {
   const folders = path
     .slice(root.length + 1)
     .split('/')
@@ -72,7 +72,7 @@ function linkBetween(root: string, path: string): string | null {
 }
 
 /** Bounded: past it the last name is overwritten, which loses only what guests made. */
-function freeName(path: string): string {
+export function freeName(path: string): string {
   for (let count = 1; count < 100; count++) {
     const name = `${path}${ASIDE_SUFFIX}${count === 1 ? '' : `-${count}`}`;
     if (stateOf(name) === 'absent') return name;

@@ -2,8 +2,8 @@
  * Carries what arrives on a guest's link to its gateway, by original destination. Until the start probes have
  * passed, every connection is greeted with the gateway's nonce and closed.
  */
-import type { Socket } from 'node:net';
 import type { IpAddress } from '../../policies/model.ts';
+import type { GuestSocket } from '../../proxy/reader.ts';
 import type { GatewayPort } from '../backends/backend.ts';
 
 export interface Destination {
@@ -15,7 +15,7 @@ export interface Arrivals {
   /** The start probes have passed. */
   open(): void;
   /** A TCP connection and where it was going; null: that cannot be told. */
-  stream(socket: Socket, destination: Destination | null): void;
+  stream(socket: GuestSocket, destination: Destination | null): void;
 }
 
 const DNS_PORT = 53;
@@ -34,14 +34,14 @@ export function createArrivals(
       socket.on('error', () => socket.destroy());
       if (destination?.port === DNS_PORT) return gateway.acceptDnsStream(socket);
       if (!isOpen) return greet(socket, gateway.probe.greeting);
-      if (destination === null) return void socket.resetAndDestroy();
+      if (destination === null) return void (socket.resetAndDestroy?.() ?? socket.destroy());
       if (isProxy(destination)) return gateway.acceptProxy(socket);
       gateway.acceptStream(socket, destination);
     },
   };
 }
 
-function greet(socket: Socket, greeting: string): void {
+function greet(socket: GuestSocket, greeting: string): void {
   socket.end(`${greeting}\n`);
   socket.resume();
 }

@@ -44,6 +44,12 @@ export function parseIsolation(text: string): Isolation {
   throw usage(`--isolation ${text}: there is no such isolation`, `write one of: ${ISOLATIONS.join(', ')}`);
 }
 
+/** `WIDTHxHEIGHT`; what reads otherwise the tool would take for none. */
+export function parseDisplay(text: string): string {
+  if (/^[1-9]\d{2,4}x[1-9]\d{2,4}$/.test(text)) return text;
+  throw usage(`--display ${text}: not WIDTHxHEIGHT`, 'write for example --display 1920x1200');
+}
+
 export function isVariableName(text: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text);
 }

@@ -17,6 +17,7 @@ import {
   type GuestVolume,
   type Isolation,
   type MountSpec,
+  type ScreenSpec,
   type Share,
 } from '../backends/backend.ts';
 import { createBackend, imagesOf } from '../backends/registry.ts';
@@ -92,6 +93,10 @@ export interface RunRequest {
   readonly user: string | null;
   /** Whether the guest can write no folder of the host, whatever `mounts` says. */
   readonly readOnly: boolean;
+  /** Absent: as the image has it, and shown to nobody. */
+  readonly screen?: ScreenSpec;
+  /** The name of a link; absent: the backend's own. */
+  readonly link?: string;
   readonly timeoutMs: number | null;
   /** 0: any free one. */
   readonly dnsPort: number;
@@ -211,6 +216,8 @@ export async function planRun(
     mounts,
     ...(volumes.length === 0 ? {} : { volumes }),
     readOnly: request.readOnly,
+    ...(request.screen === undefined ? {} : { screen: request.screen }),
+    ...(request.link === undefined ? {} : { link: request.link }),
     workdir: imageWorkdir(request, image) ?? workspace.workdir,
     ...(image === null ? {} : { image: image.guest }),
     before: checkBefore(request.phaseAfter, policy.inForce),

@@ -102,6 +102,28 @@ export function requireWayIn({ backend, ports = [] }: SessionRequest): void {
   );
 }
 
+/** Fail closed: who wants to look at a guest is not given one without a screen. */
+export function requireScreen({ backend, screen }: Pick<SessionRequest, 'backend' | 'screen'>): void {
+  if (screen === undefined || backend.capabilities.screen) return;
+  throw new SandError(
+    'backend-unavailable',
+    `guests of the ${backend.name} backend have no screen`,
+    'leave out --vnc and --display, or name a backend whose guests have one',
+  );
+}
+
+/** Fail closed: a guest is not started on another link than was asked for. */
+export function requireLink({ backend, link }: Pick<SessionRequest, 'backend' | 'link'>): void {
+  const { link: own } = backend.capabilities;
+  if (link === undefined || link === own) return;
+  const why = backend.refusedLinks?.[link];
+  throw new SandError(
+    'backend-unavailable',
+    `--link ${link}: guests of the ${backend.name} backend are not given it${why === undefined ? '' : `; ${why}`}`,
+    `leave out --link: its guests have the link ${own}`,
+  );
+}
+
 export function tellGateway(request: SessionRequest, gateway: Gateway): void {
   request.told(`resolver on 127.0.0.1 port ${gateway.dnsPort} (dig -p ${gateway.dnsPort} @127.0.0.1 NAME)`);
   for (const place of request.parents === null ? [] : describeParents(request.parents))

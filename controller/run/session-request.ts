@@ -13,6 +13,7 @@ import type {
   Isolation,
   MountSpec,
   SandboxBackend,
+  ScreenSpec,
   Share,
 } from '../backends/backend.ts';
 import type { SandError } from '../errors.ts';
@@ -61,6 +62,10 @@ export interface SessionRequest {
   /** Whether the guest can write nothing of the host. */
   readonly readOnly?: boolean;
   readonly isolation: Isolation;
+  /** Absent: as the image has it, and shown to nobody. */
+  readonly screen?: ScreenSpec;
+  /** Which link the caller wants; absent: the backend's. */
+  readonly link?: string;
   readonly resources?: ResourceLimits;
   /** Ports of the guest that the host reaches; absent: none. */
   readonly ports?: readonly PortFlag[];

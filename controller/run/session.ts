@@ -29,7 +29,14 @@ import { exposedCode } from './own-code.ts';
 import { PolicyCourse } from './policy-course.ts';
 import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
-import { requireOffer, requireWayIn, runStart, tellGateway } from './run-facts.ts';
+import {
+  requireLink,
+  requireOffer,
+  requireScreen,
+  requireWayIn,
+  runStart,
+  tellGateway,
+} from './run-facts.ts';
 import type { Session, SessionRequest, SessionResult } from './session-request.ts';
 import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller } from './state-teller.ts';
@@ -119,10 +126,14 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const notice of request.notices ?? []) record({ kind: 'notice', ...notice });
     for (const detail of exposedCode(request.mounts))
       record({ kind: 'notice', code: 'own-code-writable', detail });
+    for (const detail of unheldFiles(request))
+      record({ kind: 'notice', code: 'protected-files-restored', detail });
     keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);
     requireWayIn(request);
+    requireScreen(request);
+    requireLink(request);
     const journal = createJournal(run);
     undo.push(asyncly(journal.close));
     let running = request.command;
@@ -240,6 +251,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     cache: request.cache,
     isolation: request.isolation,
     readOnly: request.readOnly ?? false,
+    ...(request.screen === undefined ? {} : { screen: request.screen }),
     ...(request.resources === undefined ? {} : { resources: request.resources }),
     secrets: request.secrets ?? [],
     ...(request.user === null ? {} : { user: request.user }),
@@ -247,6 +259,14 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     policyFiles: filesInForce(request),
     place: { folder: guestFolder(guest.run), note: journal.note },
   };
+}
+
+/** Where no mount holds what the host would run or trust, that is told before a guest can write it. */
+function unheldFiles({ backend, mounts }: SessionRequest): readonly string[] {
+  if (backend.capabilities.protection === 'held' || !mounts.some(({ writable }) => writable)) return [];
+  return [
+    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what it changes is put back when it has ended',
+  ];
 }
 
 /** In the background, what the commands print is kept. */

@@ -60,6 +60,8 @@ export function createAppleContainerBackend(): SandboxBackend {
       // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
       processAttribution: [],
       publishedPorts: true,
+      protection: 'held',
+      screen: false,
       volumes: true,
     },
     async probe() {

@@ -11,7 +11,7 @@ import { readProtectedFiles } from '../../guest/protected-reading.ts';
 import { planAuthorities, planProxyVariables } from '../../guest/tools.ts';
 import { RELAY_PROXY } from '../../links/relay/relay-program.ts';
 import type { GuestSpec, MountSpec, NamedImage } from '../backend.ts';
-import { planShares } from './shares.ts';
+import { planShares } from '../file-shares.ts';
 
 export interface AppleGuestPlan {
   readonly image: string;
@@ -29,6 +29,7 @@ export interface AppleGuestPlan {
   readonly authorities: readonly string[];
 }
 
+const SHARE_PLACES = { shared: '/.sand/shared', cache: '/.sand/cache' } as const;
 const PROXY_URL = `http://${RELAY_PROXY.address}:${RELAY_PROXY.port}`;
 
 /** Raises `backend-unavailable`, `share-unavailable`, `resources-unavailable` and `workspace-refused` for what cannot be had. */
@@ -38,7 +39,7 @@ export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv): AppleGues
   const isFile = ({ source }: MountSpec) => statSync(source).isFile();
   const folders = spec.mounts.filter((mount) => !isFile(mount));
   const protection = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
-  const shares = planShares(spec.shares, spec.cache, caller);
+  const shares = planShares(spec.shares, spec.cache, caller, SHARE_PLACES);
   const isFolderGuard = ({ source }: Guard) => folders.some((folder) => isWithin(source, folder.source));
   const passed = Object.entries(caller).flatMap(([name, value]) =>
     value !== undefined && isPassed(name) ? [[name, value] as const] : [],

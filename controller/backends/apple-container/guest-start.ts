@@ -2,8 +2,8 @@
  * Starts a guest: its sockets, its container, what it is given, and the start probes. Each step is looked at before the
  * next; nothing of the caller's runs before all of them.
  */
-import { chmodSync, copyFileSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ProbeResult } from '../../../audit/event.ts';
 import { SandError } from '../../errors.ts';
 import { type Arrivals, createArrivals } from '../../links/arrivals.ts';
@@ -27,6 +27,7 @@ import {
 } from '../../links/relay/relay-program.ts';
 import type { GatewayPort, GuestSpec, MountSpec } from '../backend.ts';
 import { requirePassed } from '../probe-failure.ts';
+import { stageFiles } from '../staged-files.ts';
 import { NAMESERVER, planCreate, planStart, STAGED_FOLDER } from './argv.ts';
 import { inspectContainer } from './command.ts';
 import { judgeContainer } from './container-verdicts.ts';
@@ -74,7 +75,7 @@ export async function startGuest(
   });
   steps.opened(link);
   await prepareVolumes(spec.volumes ?? []);
-  const staged = stageFiles(plan.files, folder);
+  const staged = stagedFor(plan.files, folder);
   spec.place.note({ kind: 'guest', backend: 'apple-container', name: spec.name });
   await runContainer(
     planCreate({
@@ -190,51 +191,16 @@ interface Staged {
   readonly placed: readonly { readonly source: string; readonly target: string }[];
 }
 
-/**
- * Each file in a folder of its own kind, which is all that the guest's machine sees of its surroundings. A link, so that
- * what the host writes into it shows; a copy where the disk is another.
- */
-function stageFiles(files: readonly MountSpec[], folder: string): Staged {
-  const kinds = [true, false].map((writable) => ({
-    writable,
-    files: files.filter((file) => file.writable === writable),
-  }));
-  const used = kinds.filter((kind) => kind.files.length > 0);
+function stagedFor(files: readonly MountSpec[], folder: string): Staged {
+  const staged = stageFiles(files, folder);
   return {
-    folders: used.map(({ writable, files: of }) => {
-      const name = writable ? 'written' : 'read';
-      const source = join(folder, name);
-      mkdirSync(source, { mode: 0o700 });
-      of.forEach((file, at) => {
-        stageFile(file, join(source, stagedName(file, at)));
-      });
-      return { source, target: `${STAGED_FOLDER}/${name}`, writable };
-    }),
-    placed: used.flatMap(({ writable, files: of }) =>
-      of.map((file, at) => ({
-        source: `${STAGED_FOLDER}/${writable ? 'written' : 'read'}/${stagedName(file, at)}`,
-        target: file.target,
-      })),
+    folders: staged.map(({ name, source, writable }) => ({
+      source,
+      target: `${STAGED_FOLDER}/${name}`,
+      writable,
+    })),
+    placed: staged.flatMap(({ name, files: of }) =>
+      of.map((file) => ({ source: `${STAGED_FOLDER}/${name}/${file.name}`, target: file.target })),
     ),
   };
-}
-
-function stagedName({ source }: MountSpec, at: number): string {
-  return `${at}-${basename(source)}`;
-}
-
-function stageFile({ source, writable }: MountSpec, to: string): void {
-  try {
-    linkSync(source, to);
-  } catch (error) {
-    if (writable) {
-      throw new SandError(
-        'workspace-refused',
-        `the file ${source} cannot be given to the guest to write by itself (${error instanceof Error ? error.message : error})`,
-        'mount its folder, or add :ro',
-      );
-    }
-    copyFileSync(source, to);
-    chmodSync(to, 0o444);
-  }
 }

@@ -57,6 +57,8 @@ export function createLinuxBackend(): SandboxBackend {
       // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
       processAttribution: ['namespaces'],
       publishedPorts: true,
+      protection: 'held',
+      screen: false,
       volumes: true,
     },
     async probe() {

@@ -1,22 +1,45 @@
 /** `sand image create`: gets what a kind of guest is made of, and says where it is. */
 
-import { createMachineImage } from '../../backends/registry.ts';
+import { createMachineImage, installMacos } from '../../backends/registry.ts';
 import { SandError } from '../../errors.ts';
 
 export interface ImageCreateOptions {
   readonly json: boolean;
+  /** Of macos: `latest`, or the path of a restore image. */
+  readonly source?: string;
   readonly write: (text: string) => void;
 }
 
-export async function imageCreate(kind: string, { json, write }: ImageCreateOptions): Promise<number> {
-  if (kind !== 'vm') {
-    throw new SandError('usage', `sand creates no image of the kind ${kind}`, 'say `sand image create vm`');
+export async function imageCreate(
+  kind: string,
+  { json, write, source }: ImageCreateOptions,
+): Promise<number> {
+  if (kind === 'macos') return createMacos(source ?? 'latest', { json, write });
+  if (kind !== 'vm' || source !== undefined) {
+    throw new SandError(
+      'usage',
+      source === undefined
+        ? `sand creates no image of the kind ${kind}`
+        : `--from is for the kind macos alone`,
+      'say `sand image create vm`, or `sand image create macos --from latest`',
+    );
   }
   const { release, image } = await createMachineImage((line) => {
     if (!json) write(`${line}\n`);
   });
   write(
     json ? `${JSON.stringify({ kind, kernel: release, path: image })}\n` : `kernel ${release} in ${image}\n`,
+  );
+  return 0;
+}
+
+/** Takes long: what is under way is told before it begins, and the tool's own progress goes to the standard error. */
+async function createMacos(source: string, { json, write }: ImageCreateOptions): Promise<number> {
+  const { name, diskGB } = await installMacos(source, (line) => process.stderr.write(`${line}\n`));
+  write(
+    json
+      ? `${JSON.stringify({ kind: 'macos', machine: name, diskGB })}\n`
+      : `macOS in the machine ${name} (${diskGB} GB)\n`,
   );
   return 0;
 }

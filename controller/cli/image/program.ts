@@ -89,12 +89,14 @@ function addImageCreate(image: CommandTree, context: ProgramContext): void {
   image
     .command('create')
     .description(
-      'Gets what sand run --isolation vm boots: downloads Debian\u2019s cloud kernel with apt-get and unpacks it into sand\u2019s cache. Installs nothing.',
+      'Gets what sand run --isolation vm boots: downloads Debian\u2019s cloud kernel with apt-get and unpacks it into sand\u2019s cache, and installs nothing. Or, on a Mac, what sand run --backend tart clones: installs macOS into a machine of Tart\u2019s, which takes 20 minutes and more.',
     )
-    .argument('<KIND>', 'vm')
+    .argument('<KIND>', 'vm, or on a Mac macos')
+    .option('--from <SOURCE>', 'of macos: latest, or the path of a restore image (.ipsw)')
     .option('--json', 'print JSON', false)
-    .action(async (kind: string, flags: { readonly json: boolean }) => {
+    .action(async (kind: string, { from, json }: { readonly from?: string; readonly json: boolean }) => {
       const { imageCreate } = await import('./create.ts');
-      context.finish(await imageCreate(kind, { ...flags, write: context.write }));
+      const source = from === undefined ? {} : { source: from };
+      context.finish(await imageCreate(kind, { json, ...source, write: context.write }));
     });
 }

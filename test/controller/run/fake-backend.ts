@@ -56,6 +56,8 @@ export function createFakeBackend(options: FakeOptions = {}): FakeBackend {
       terminal: true,
       processAttribution: [],
       publishedPorts: true,
+      protection: 'held',
+      screen: false,
       volumes: true,
     },
     probe: async () => [],

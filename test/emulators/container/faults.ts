@@ -3,14 +3,23 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from './failure.ts';
 import type { Home } from './home.ts';
 import { recordProcess } from './processes.ts';
-import type { Fault } from './settings.ts';
 
 /** As long as a test may want to wait for it. */
 const HANG_MS = 3_600_000;
 const GARBAGE = '\u0000\u001b[31m<<< not what was asked for >>>\n{"';
 
+interface CallFault {
+  readonly fault: string;
+  readonly ms?: number;
+  readonly message?: string;
+  readonly status?: number;
+}
+
 /** A status ends the call there; null lets the verb do its work. */
-export async function showFaults(home: Home, faults: readonly Fault[]): Promise<number | null> {
+export async function showFaults(
+  home: Pick<Home, 'processes'>,
+  faults: readonly CallFault[],
+): Promise<number | null> {
   for (const fault of faults) {
     const status = await showFault(home, fault);
     if (status !== null) return status;
@@ -18,7 +27,10 @@ export async function showFaults(home: Home, faults: readonly Fault[]): Promise<
   return null;
 }
 
-async function showFault(home: Home, { fault, ms, message, status = 1 }: Fault): Promise<number | null> {
+async function showFault(
+  home: Pick<Home, 'processes'>,
+  { fault, ms, message, status = 1 }: CallFault,
+): Promise<number | null> {
   if (fault === 'hang') {
     recordProcess(home, process.pid);
     await delay(ms ?? HANG_MS);

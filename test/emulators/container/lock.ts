@@ -9,7 +9,7 @@ const RETRY_MS = 10;
 /** Longer than any verb holds one. */
 const GIVE_UP_MS = 60_000;
 
-export async function withLock<T>(home: Home, name: string, run: () => Promise<T>): Promise<T> {
+export async function withLock<T>(home: Pick<Home, 'root'>, name: string, run: () => Promise<T>): Promise<T> {
   const digest = createHash('sha256').update(`${home.root}\0${name}`).digest('hex').slice(0, 32);
   const deadline = Date.now() + GIVE_UP_MS;
   for (;;) {

@@ -10,6 +10,9 @@ export interface ProcessIdentity {
   readonly began: string;
 }
 
+/** The folder that the processes of an emulator are written down in. */
+type ProcessesHome = Pick<Home, 'processes'>;
+
 const POLL_MS = 10;
 
 /** Null where there is no such process, or only its remains. */
@@ -54,18 +57,18 @@ export async function waitForEnd(target: ProcessIdentity, timeoutMs: number): Pr
 }
 
 /** Written down, so that `endEmulator` finds what a test has left. */
-export function recordProcess(home: Home, pid: number): void {
+export function recordProcess(home: ProcessesHome, pid: number): void {
   const identity = identify(pid);
   if (identity === null) return;
   mkdirSync(home.processes, { recursive: true });
   writeFileSync(join(home.processes, String(pid)), identity.began);
 }
 
-export function forgetProcess(home: Home, pid: number): void {
+export function forgetProcess(home: ProcessesHome, pid: number): void {
   rmSync(join(home.processes, String(pid)), { force: true });
 }
 
-export function recordedProcesses(home: Home): readonly ProcessIdentity[] {
+export function recordedProcesses(home: ProcessesHome): readonly ProcessIdentity[] {
   try {
     return readdirSync(home.processes).flatMap((name) => {
       const began = readFileSync(join(home.processes, name), 'utf8');

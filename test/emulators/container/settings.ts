@@ -2,8 +2,8 @@
  * Reads `emulator.json`, by which a test says what the emulated machine is and which faults it shows.
  * Unknown keys are errors: a fault that is misspelt would prove nothing.
  */
-import { type Home, readJson, writeJson } from './home.ts';
-import { withLock } from './lock.ts';
+import { type CountedFault, takeDue } from './due.ts';
+import { type Home, readJson } from './home.ts';
 
 /** Faults of one call of the tool, told apart by the verb: `list`, `image pull`. */
 export const CALL_FAULTS = [
@@ -32,16 +32,8 @@ export const RUNTIME_NAMES = ['namespaces', 'qemu'] as const;
 
 export type FaultName = (typeof CALL_FAULTS)[number] | (typeof GUEST_FAULTS)[number];
 
-export interface Fault {
+export interface Fault extends CountedFault {
   readonly fault: FaultName;
-  /** The verb, for faults of a call. */
-  readonly command?: string;
-  /** Each call that it meets counts: this many are let through first. */
-  readonly skip?: number;
-  /** After these it is over. */
-  readonly times?: number;
-  /** Only each n-th of those left. */
-  readonly every?: number;
   readonly ms?: number;
   readonly message?: string;
   readonly status?: number;
@@ -78,27 +70,13 @@ function refuseOthers(where: string, words: readonly string[], known: readonly s
 }
 
 /** The faults of a verb that are due now; each call is counted. */
-export async function takeFaults(home: Home, settings: Settings, command: string): Promise<readonly Fault[]> {
-  const met = [...settings.faults.entries()].filter(
-    ([, fault]) => isOf(CALL_FAULTS, fault.fault) && fault.command === command,
+export function takeFaults(home: Home, { faults }: Settings, command: string): Promise<readonly Fault[]> {
+  return takeDue(
+    home,
+    faults,
+    ({ fault, command: of }) => isOf(CALL_FAULTS, fault) && of === command,
+    command,
   );
-  if (met.length === 0) return [];
-  return withLock(home, 'counts', async () => {
-    const counts = readJson<Record<string, number>>(home.countsFile) ?? {};
-    const due = met.filter(([at, fault]) => {
-      const key = `${at} ${fault.fault} ${command}`;
-      const count = counts[key] ?? 0;
-      counts[key] = count + 1;
-      return isDue(fault, count);
-    });
-    writeJson(home.countsFile, counts);
-    return due.map(([, fault]) => fault);
-  });
-}
-
-function isDue({ skip = 0, times = Number.POSITIVE_INFINITY, every = 1 }: Fault, count: number): boolean {
-  const at = count - skip;
-  return at >= 0 && at % every === every - 1 && Math.floor(at / every) < times;
 }
 
 export function faultsNamed(settings: Settings, name: (typeof GUEST_FAULTS)[number]): readonly Fault[] {

@@ -12,6 +12,7 @@ export interface OptionSpec {
   readonly valueName: string;
   readonly valueType: string;
   readonly values: readonly string[];
+  readonly isCaseInsensitive: boolean;
   readonly isHidden: boolean;
   readonly help: string;
 }
@@ -43,6 +44,9 @@ export interface Grammar {
 
 interface RawOption {
   names: string[];
+  /** What takes a flag back, as a flag of its own. */
+  inverse?: string[];
+  caseInsensitive?: boolean;
   takesValue?: boolean;
   repeats?: boolean;
   valueHint?: string;
@@ -87,6 +91,9 @@ function compileGrammar(raw: RawGrammar, tool: string, version: string): Grammar
     aliases: command.aliases,
     get options() {
       return [...command.options, ...command.flags]
+        .flatMap((option) =>
+          option.inverse === undefined ? [option] : [option, { ...option, names: option.inverse }],
+        )
         .map((option) => ({ ...option, names: option.names.filter((name) => isKnown(path, name)) }))
         .filter(({ names }) => names.length > 0)
         .map(compileOption);
@@ -130,6 +137,7 @@ function compileOption(raw: RawOption): OptionSpec {
     valueName: raw.valueHint ?? 'value',
     valueType: raw.valueType ?? raw.type ?? 'string',
     values: raw.enum ?? raw.values ?? [],
+    isCaseInsensitive: raw.caseInsensitive ?? false,
     isHidden: raw.hidden ?? false,
     help: raw.help ?? '',
   };

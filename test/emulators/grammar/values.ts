@@ -17,7 +17,8 @@ const IPV6 = /^(?=.*:)[0-9a-f:]{2,39}$/i;
 /** What follows `The value 'X' is invalid for '--option <option>'`; null where it is fine. */
 export function checkValue(option: OptionSpec, value: string): string | null {
   const { valueType, values } = option;
-  if (values.length > 0) return values.includes(value) ? null : `. Please provide one of ${listOf(values)}.`;
+  const told = option.isCaseInsensitive ? value.toLowerCase() : value;
+  if (values.length > 0) return values.includes(told) ? null : `. Please provide one of ${listOf(values)}.`;
   const range = RANGES[valueType];
   if (range !== undefined) return isInRange(value, range) ? null : '';
   if (valueType.startsWith('seconds'))

@@ -1,4 +1,10 @@
 /** The executable named `softnet` that stands first in PATH: a line of shell that becomes sand's program. Pure text. */
+import { fileURLToPath } from 'node:url';
+
+/** Beside this file as source, and beside the bundle that it is part of. */
+export const SOFTNET_PROGRAM = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './softnet.ts' : './softnet.js', import.meta.url),
+);
 
 export interface SoftnetPlace {
   /** Absolute. */

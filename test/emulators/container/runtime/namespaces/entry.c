@@ -3,7 +3,8 @@
  * namespaces, puts its root file system together, and runs one program there. What the steps are is decided by plan.ts.
  *
  * The process that forks stays outside as the program's waiter: it passes the program's bytes on and reports on
- * descriptor 3, one line each: `failed TEXT`, `missing FILE`, `started PID`, `exited STATUS`.
+ * descriptor 3, one line each: `failed TEXT`, `missing FILE`, `started PID`, `signalled NUMBER` where
+ * one has ended it, `exited STATUS`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -175,6 +176,7 @@ static void report_end(void) {
   while (waitpid(program.pid, &status, 0) < 0 && errno == EINTR) continue;
   program.pid = 0;
   program.fd = -1;
+  if (WIFSIGNALED(status)) dprintf(REPORT, "signalled %d\n", WTERMSIG(status));
   dprintf(REPORT, "exited %d\n", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
@@ -372,6 +374,58 @@ static void bind_mount(const char *source, const char *target) {
   if (mount(source, target, NULL, MS_BIND, NULL)) die("bind", target);
 }
 
+/* A map of everything to itself, but for two numbers that stand for each other. */
+static void write_swap(pid_t pid, const char *name, unsigned host, unsigned guest) {
+  char path[64], text[256];
+  unsigned a = host < guest ? host : guest, b = host < guest ? guest : host;
+  int size = snprintf(text, sizeof text, a == b ? "%u %u 1\n" : "%u %u 1\n%u %u 1\n", a, b, b, a);
+  if (a > 0) size += snprintf(text + size, sizeof text - (size_t)size, "0 0 %u\n", a);
+  if (b > a + 1) size += snprintf(text + size, sizeof text - (size_t)size, "%u %u %u\n", a + 1, a + 1, b - a - 1);
+  size += snprintf(text + size, sizeof text - (size_t)size, "%u %u %u\n", b + 1, b + 1, 0xfffffffeu - b);
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  int map = open(path, O_WRONLY | O_CLOEXEC);
+  if (map < 0 || write(map, text, (size_t)size) < 0) die("share", path);
+  close(map);
+}
+
+/* As the shares of a virtual machine: whoever runs the tool on the host is one user of the guest, and the other way round. */
+static int swapped_users(const char *uid, const char *guest_uid, const char *gid, const char *guest_gid) {
+  char path[64];
+  int ready[2];
+  if (pipe2(ready, O_CLOEXEC)) die("share", "pipe");
+  pid_t child = fork();
+  if (child < 0) die("share", "fork");
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER)) _exit(1);
+    put(ready[1], "x", 1);
+    pause();
+    _exit(0);
+  }
+  close(ready[1]);
+  if (read(ready[0], path, 1) != 1) die("share", "user namespace");
+  close(ready[0]);
+  write_swap(child, "uid_map", (unsigned)atoi(uid), (unsigned)atoi(guest_uid));
+  write_swap(child, "gid_map", (unsigned)atoi(gid), (unsigned)atoi(guest_gid));
+  snprintf(path, sizeof path, "/proc/%d/ns/user", child);
+  int users = open(path, O_RDONLY | O_CLOEXEC);
+  if (users < 0) die("share", path);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  return users;
+}
+
+static void share(const char *source, const char *target, char **ids) {
+  if (make_folder(target)) die("share", target);
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (tree < 0) die("share", source);
+  int users = swapped_users(ids[0], ids[1], ids[2], ids[3]);
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (unsigned)users};
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes)) die("share users of", source);
+  close(users);
+  if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)) die("share", target);
+  close(tree);
+}
+
 static void device(const char *path, const char *mode, const char *major_text, const char *minor_text) {
   unlink(path);
   mode_t old = umask(0);
@@ -416,6 +470,7 @@ static int step(char **words, int left) {
     return 6;
   }
   if (IS("bind", 2)) return bind_mount(words[1], words[2]), 3;
+  if (IS("share", 6)) return share(words[1], words[2], words + 3), 7;
   if (IS("remount", 2)) {
     if (mount(NULL, words[1], NULL, MS_BIND | MS_REMOUNT | flags_of(words[2]), NULL)) die(name, words[1]);
     return 3;
@@ -434,7 +489,11 @@ static int step(char **words, int left) {
     if (symlink(words[1], words[2])) die(name, words[2]);
     return 3;
   }
-  if (IS("whiteout", 1)) return mknod(words[1], S_IFCHR, makedev(0, 0)) ? die(name, words[1]), 2 : 2;
+  if (IS("unlink", 1)) return unlink(words[1]), 2;
+  if (IS("whiteout", 1)) {
+    if (make_parent(words[1]) || mknod(words[1], S_IFCHR, makedev(0, 0))) die(name, words[1]);
+    return 2;
+  }
   if (IS("opaque", 1)) {
     if (make_folder(words[1]) || setxattr(words[1], "trusted.overlay.opaque", "y", 1, 0)) die(name, words[1]);
     return 2;

@@ -6,13 +6,14 @@ import { posix } from 'node:path';
 import type { Configuration, Process } from '../../containers.ts';
 import type { Credentials } from './users.ts';
 
-const MASKED = [
+/** What of `/proc` and `/sys` a guest does not read, and what it does not write. */
+export const MASKED = [
   ...['acpi', 'asound', 'interrupts', 'kcore', 'keys', 'latency_stats', 'sched_debug', 'scsi'].map(
     (name) => `/proc/${name}`,
   ),
   ...['/proc/timer_list', '/proc/timer_stats', '/sys/firmware', '/sys/devices/virtual/powercap'],
 ];
-const SEALED = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
+export const SEALED = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
 const DEVICES = [
   ['null', '1', '3'],
@@ -195,7 +196,8 @@ function escapeOption(path: string): string {
   return path.replace(/[\\,:]/g, (sign) => `\\${sign}`);
 }
 
-function planSystem(shmSize: number | undefined): readonly string[] {
+/** The kernel's own file systems and devices, inside the root. */
+export function planSystem(shmSize: number | undefined): readonly string[] {
   return [
     ...['mount', 'proc', 'proc', '/proc', 'nosuid,nodev,noexec', ''],
     ...['mount', 'sysfs', 'sysfs', '/sys', 'ro,nosuid,nodev,noexec', ''],

@@ -1,4 +1,4 @@
-/** Builds entry.c once for each of its texts, into the checkout's cache, and says where the program is. */
+/** Builds entry.c, and other programs of guests, once for each of their texts, into the checkout's cache, and says where they are. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,12 +11,16 @@ const CACHE = fileURLToPath(
 );
 
 export function entryProgram(): string {
-  const digest = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
-  const program = join(CACHE, `entry-${digest}`);
+  return compiledProgram(SOURCE, 'entry', []);
+}
+
+export function compiledProgram(source: string, name: string, options: readonly string[]): string {
+  const digest = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
+  const program = join(CACHE, `${name}-${digest}`);
   if (existsSync(program)) return program;
   mkdirSync(CACHE, { recursive: true });
   const half = `${program}.${process.pid}`;
-  runTool('cc', '-O1', '-o', half, SOURCE);
+  runTool('cc', '-O1', ...options, '-o', half, source);
   renameSync(half, program);
   return program;
 }

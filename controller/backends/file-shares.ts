@@ -5,9 +5,9 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { SandError } from '../../errors.ts';
-import { realPath } from '../../guest/file-state.ts';
-import type { MountSpec, Share } from '../backend.ts';
+import { SandError } from '../errors.ts';
+import { realPath } from '../guest/file-state.ts';
+import type { MountSpec, Share } from './backend.ts';
 
 export interface SharePlan {
   readonly folders: readonly MountSpec[];
@@ -16,8 +16,12 @@ export interface SharePlan {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-const FOLDER = '/.sand/shared';
-const CACHE = '/.sand/cache';
+/** Where in the guest. */
+export interface SharePlaces {
+  readonly shared: string;
+  readonly cache: string;
+}
+
 const NONE: SharePlan = { folders: [], files: [], sockets: [], environment: {} };
 
 /** Tools by the variable that names their cache, and its place below the one that is kept. */
@@ -35,8 +39,13 @@ const CACHES: Readonly<Record<string, string>> = {
 type Caller = Readonly<Record<string, string | undefined>>;
 
 /** Raises `share-unavailable` for a share that is named and not there: a guest is not started with less. */
-export function planShares(shares: readonly Share[], cache: string | null, caller: Caller): SharePlan {
-  const plans = [...shares.map((share) => planShare(share, caller)), planCaches(cache)];
+export function planShares(
+  shares: readonly Share[],
+  cache: string | null,
+  caller: Caller,
+  places: SharePlaces,
+): SharePlan {
+  const plans = [...shares.map((share) => planShare(share, caller, places)), planCaches(cache, places)];
   return {
     folders: plans.flatMap(({ folders }) => folders),
     files: plans.flatMap(({ files }) => files),
@@ -45,13 +54,13 @@ export function planShares(shares: readonly Share[], cache: string | null, calle
   };
 }
 
-function planShare(share: Share, caller: Caller): SharePlan {
+function planShare(share: Share, caller: Caller, places: SharePlaces): SharePlan {
   switch (share) {
     case 'ssh-agent': {
       const socket = realPath(caller.SSH_AUTH_SOCK ?? '');
       if (socket === null || !statSync(socket).isSocket())
         throw unavailable(share, 'SSH_AUTH_SOCK names no socket', 'start an agent and `ssh-add` a key');
-      const target = `${FOLDER}/ssh-agent.sock`;
+      const target = `${places.shared}/ssh-agent.sock`;
       return {
         ...NONE,
         sockets: [{ source: socket, target, writable: true }],
@@ -59,15 +68,15 @@ function planShare(share: Share, caller: Caller): SharePlan {
       };
     }
     case 'gitconfig':
-      return sharedFile(share, caller, ['.gitconfig', '.config/git/config'], (path) => ({
+      return sharedFile(share, caller, places, ['.gitconfig', '.config/git/config'], (path) => ({
         GIT_CONFIG_GLOBAL: path,
       }));
     case 'known-hosts':
-      return sharedFile(share, caller, ['.ssh/known_hosts'], (path) => ({
+      return sharedFile(share, caller, places, ['.ssh/known_hosts'], (path) => ({
         GIT_SSH_COMMAND: `ssh -o UserKnownHostsFile=${path}`,
       }));
     case 'npmrc':
-      return sharedFile(share, caller, ['.npmrc'], (path) => ({ NPM_CONFIG_USERCONFIG: path }));
+      return sharedFile(share, caller, places, ['.npmrc'], (path) => ({ NPM_CONFIG_USERCONFIG: path }));
   }
 }
 
@@ -75,6 +84,7 @@ function planShare(share: Share, caller: Caller): SharePlan {
 function sharedFile(
   share: Share,
   { HOME: home = homedir() }: Caller,
+  places: SharePlaces,
   names: readonly string[],
   variables: (path: string) => Readonly<Record<string, string>>,
 ): SharePlan {
@@ -82,17 +92,17 @@ function sharedFile(
   const source = found === undefined ? null : realPath(found);
   if (source === null)
     throw unavailable(share, `there is no ~/${names.join(' and no ~/')}`, `leave out --share ${share}`);
-  const target = `${FOLDER}/${share}`;
+  const target = `${places.shared}/${share}`;
   return { ...NONE, files: [{ source, target, writable: false }], environment: variables(target) };
 }
 
-function planCaches(cache: string | null): SharePlan {
+function planCaches(cache: string | null, places: SharePlaces): SharePlan {
   if (cache === null) return NONE;
   mkdirSync(cache, { recursive: true, mode: 0o700 });
-  const environment = Object.entries(CACHES).map(([name, folder]) => [name, `${CACHE}/${folder}`]);
+  const environment = Object.entries(CACHES).map(([name, folder]) => [name, `${places.cache}/${folder}`]);
   return {
     ...NONE,
-    folders: [{ source: cache, target: CACHE, writable: true }],
+    folders: [{ source: cache, target: places.cache, writable: true }],
     environment: Object.fromEntries(environment),
   };
 }

@@ -1,0 +1,59 @@
+/** What the guest's set-up said, where it did not come to its end, as an error that tells what to do. Pure. */
+import { SandError } from '../../errors.ts';
+import type { ToolOutput } from '../../process/runner.ts';
+import { parseComplaint } from './parse.ts';
+
+const LENGTH = 300;
+
+/** Fail closed: anything but its last word counts as a failure. */
+export function failSetUp({
+  exitCode,
+  stdout,
+  stderr,
+}: Pick<ToolOutput, 'exitCode' | 'stdout' | 'stderr'>): void {
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  if (exitCode === 0 && last === 'ready') return;
+  const [, step = '', what = ''] = /^failed (\w+) (.*)$/.exec(last) ?? [];
+  const place = what.replaceAll(/[^ -~]/g, '?').slice(0, LENGTH);
+  throw describe(step, place) ?? broken(step, parseComplaint(stderr) || place || `exit code ${exitCode}`);
+}
+
+function describe(step: string, place: string): SandError | null {
+  switch (step) {
+    case 'sudo':
+      return new SandError(
+        'guest-failed',
+        `the user ${place} of the image may not become root without a password, which setting the guest up needs`,
+        'use an image of Tart\u2019s, or allow it there: echo "admin ALL=(ALL) NOPASSWD: ALL" in /etc/sudoers.d/admin',
+      );
+    case 'shares':
+      return new SandError(
+        'guest-failed',
+        `what is mounted did not appear in the guest at ${place}`,
+        'look whether its folder can be read on the host; a guest of macOS needs 13 or newer',
+      );
+    case 'taken':
+      return new SandError(
+        'workspace-refused',
+        `the guest has something at ${place} already`,
+        'mount it at another place: --mount FOLDER:/Users/admin/NAME',
+      );
+    case 'place':
+      return new SandError(
+        'workspace-refused',
+        `the guest has no place for a mount at ${place}: macOS lets nobody make folders at its top`,
+        'mount it below /Users, /opt, /usr/local or /private/tmp: --mount FOLDER:/Users/admin/NAME',
+      );
+    default:
+      return null;
+  }
+}
+
+function broken(step: string, why: string): SandError {
+  const what = step === '' ? '' : ` at the step ${step}`;
+  return new SandError(
+    'guest-failed',
+    `the guest could not be set up${what}: ${why}`,
+    'run `sand doctor --backend tart`, and report this with its output',
+  );
+}
