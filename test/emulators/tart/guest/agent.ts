@@ -6,7 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, renameSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { failureOf, readReport, stdioFor } from '../../container/runtime/namespaces/child.ts';
+import { failureOf, readReport, stdioFor } from '../../container/runtime/child.ts';
+import { endsOf } from '../../container/runtime/ends.ts';
 import { entryProgram } from '../../container/runtime/namespaces/program.ts';
 import { CUT } from './client.ts';
 import { type AgentRequest, createFrameReader, encodeFrame } from './frames.ts';
@@ -95,7 +96,7 @@ function begin(socket: Socket, guest: AgentGuest, request: AgentRequest & { kind
   let pid = 0;
   let status: string | null = null;
   let failure: string | null = null;
-  const reported = readReport(child, (word, rest) => {
+  const reported = readReport(endsOf(child), (word, rest) => {
     if (word === 'started') pid = Number(rest);
     // The agent knows no number for an end by a signal.
     if (word === 'signalled') status = '255';

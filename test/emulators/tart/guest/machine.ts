@@ -9,7 +9,8 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../../container/failure.ts';
 import { forgetProcess, recordProcess } from '../../container/processes.ts';
-import { failureOf, readReport } from '../../container/runtime/namespaces/child.ts';
+import { failureOf, readReport } from '../../container/runtime/child.ts';
+import { endsOf } from '../../container/runtime/ends.ts';
 import { rootParts } from '../../container/runtime/namespaces/parts.ts';
 import { compiledProgram, entryProgram } from '../../container/runtime/namespaces/program.ts';
 import type { TartHome } from '../home.ts';
@@ -58,7 +59,7 @@ export function startCable(home: TartHome, vm: Vm, softnet: Softnet, cwd: string
   child.stdin?.on('error', () => {});
   return new Promise((resolve, reject) => {
     let pid = 0;
-    const closed = readReport(child, (word, rest) => {
+    const closed = readReport(endsOf(child), (word, rest) => {
       if (word === 'softnet') {
         pid = Number(rest);
         recordProcess(home, pid);
@@ -167,7 +168,7 @@ function follow(home: TartHome, child: ChildProcess, planOf: ExecPlan): Promise<
   return new Promise((resolve, reject) => {
     let status = -1;
     let init = 0;
-    const closed = readReport(child, (word, rest) => {
+    const closed = readReport(endsOf(child), (word, rest) => {
       const failure = failureOf(word, rest);
       if (failure !== null) reject(failure);
       if (word === 'exited') {
