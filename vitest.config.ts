@@ -53,6 +53,8 @@ const LONG = [
     'phases',
   ],
   ...['kernel', 'rough', 'softnet'].map((name) => `ethernet/${name}`),
+  'lifecycle/kill',
+  'lifecycle/teardown',
   ...[
     'project-file',
     'recipes/owner',
