@@ -175,8 +175,8 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
     expect((await guest.relay(probeArguments, 'nonsense\ntcp here 5\n')).stdout).toBe(
       'problem no such attempt\nproblem no such attempt\nend\n',
     );
-    expect((await guest.relay(probeArguments, 'interfaces\n'.repeat(65))).code).toBe(2);
-    expect((await guest.relay(probeArguments, 'x'.repeat(20_000))).code).toBe(2);
+    expect((await guest.relay(probeArguments, 'interfaces\n'.repeat(161))).code).toBe(2);
+    expect((await guest.relay(probeArguments, 'x'.repeat(50_000))).code).toBe(2);
   });
 
   it('bounds an attempt that hangs', async () => {

@@ -10,9 +10,10 @@ it.skipIf(reason !== null)(
   async () => {
     const guest = await startGuest({ proxy: echoLines });
     try {
+      // A shell that has forked and not become `sleep` yet can take the signal for its own, which ends nothing.
       const child = guest.start([
         ...['run', '--id', 'polite', '--', 'sh', '-c'],
-        'trap "sleep 0.3; echo saved; exit 5" TERM; setsid sleep 300 & sh -c "kill -STOP \\$\\$" & echo up; while :; do sleep 0.05; done',
+        'trap "sleep 0.3; echo saved; exit 5" TERM; setsid sleep 300 & sh -c "kill -STOP \\$\\$" & until grep -qs "^sleep" /proc/[0-9]*/cmdline; do :; done; echo up; while :; do sleep 0.05; done',
       ]);
       const command = finish(child);
       let text = '';

@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { echoLines, type RelayHandler } from './proxy-host.ts';
 import { reasonToSkip, startGuest, type TestGuest, until } from './test-guest.ts';
@@ -18,7 +19,7 @@ function residentKiB(guest: TestGuest): number {
 }
 
 async function withGuest(
-  proxy: RelayHandler | null,
+  proxy: RelayHandler,
   use: (guest: TestGuest) => Promise<void>,
   prepare?: (folder: string) => void,
 ): Promise<void> {
@@ -176,7 +177,8 @@ describe.skipIf(reason !== null)(`load${reason === null ? '' : ` (${reason})`}`,
   });
 
   it('resets at once where the host does not listen', async () => {
-    await withGuest(null, async (guest) => {
+    await withGuest(echoLines, async (guest) => {
+      rmSync(join(guest.folder, 'sand/proxy.sock'));
       const started = Date.now();
       const { stdout } = await guest.node(`
         require('net').connect(443, '203.0.113.5').on('error', (error) => console.log(error.code));
@@ -195,8 +197,9 @@ s.bind(sys.argv[1]); s.listen(1)
 print('listening', flush=True)
 time.sleep(60)`;
     let child: ChildProcess | undefined;
-    const guest = await startGuest({ dns: (socket) => socket.destroy() });
+    const guest = await startGuest({ proxy: echoLines, dns: (socket) => socket.destroy() });
     try {
+      rmSync(join(guest.folder, 'sand/proxy.sock'));
       child = spawn('python3', ['-c', script, `${guest.folder}/sand/proxy.sock`], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
