@@ -29,7 +29,7 @@ describe.skipIf(WITHOUT_GUESTS)('the life of an emulated container (needs root o
       '--dns',
       '127.0.0.1',
       '-v',
-      `${work}:/work`,
+      `${work}:/code`,
       '-v',
       `${work}:/sealed:ro`,
       '-e',
@@ -80,7 +80,7 @@ describe.skipIf(WITHOUT_GUESTS)('the life of an emulated container (needs root o
   });
 
   it('shares folders, and a sealed one is not written', async () => {
-    expect((await shell('cat /work/file; echo new > /work/new; echo x > /sealed/file')).stderr).toContain(
+    expect((await shell('cat /code/file; echo new > /code/new; echo x > /sealed/file')).stderr).toContain(
       'Read-only',
     );
     expect(readFileSync(join(emulated.home, 'work', 'new'), 'utf8')).toBe('new\n');

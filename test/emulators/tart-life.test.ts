@@ -12,10 +12,10 @@ describe.skipIf(WITHOUT_GUESTS)('a macOS guest of the emulated tart (needs root 
   beforeAll(async () => {
     tart = createTart();
     share = join(tart.home, 'share');
-    for (const folder of ['work', 'fixed']) mkdirSync(join(share, folder), { recursive: true });
+    for (const folder of ['code', 'fixed']) mkdirSync(join(share, folder), { recursive: true });
     writeFileSync(join(share, 'fixed', 'file'), 'fixed\n');
     await tart.call('clone', IMAGE, 'mac');
-    const shares = [`--dir=work:${share}/work`, `--dir=fixed:${share}/fixed:ro`];
+    const shares = [`--dir=code:${share}/code`, `--dir=fixed:${share}/fixed:ro`];
     run = await tart.boot('mac', ...shares);
   });
   afterAll(() => tart.end());
@@ -113,10 +113,10 @@ describe.skipIf(WITHOUT_GUESTS)('a macOS guest of the emulated tart (needs root 
   it('shares folders by name, with the rights of whoever runs the tool', async () => {
     const place = '"/Volumes/My Shared Files"';
     const made = await shell(
-      `echo new > ${place}/work/made && ls -ln ${place}/work && cat ${place}/fixed/file`,
+      `echo new > ${place}/code/made && ls -ln ${place}/code && cat ${place}/fixed/file`,
     );
     expect([made.status, made.stdout]).toEqual([0, expect.stringMatching(/ 501 +20 [\s\S]*fixed/)]);
-    expect(statSync(join(share, 'work/made')).uid).toBe(process.getuid?.());
+    expect(statSync(join(share, 'code/made')).uid).toBe(process.getuid?.());
     const refused = await shell(`sudo -n touch ${place}/fixed/file`);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('Read-only')]);
   });

@@ -7,7 +7,7 @@ const context = {
   cwd: '/repo/web',
   home: '/home/a',
   mounts: [
-    { source: '/repo', target: '/work', writable: true },
+    { source: '/repo', target: '/code', writable: true },
     { source: '/repo/web/assets', target: '/assets', writable: false },
   ],
 };
@@ -38,10 +38,10 @@ describe('parseVolumeFlag', () => {
 
 describe('planVolumes', () => {
   it('finds a relative place where the mounts show it', () => {
-    expect(targets('a:node_modules')).toEqual(['/work/web/node_modules']);
-    expect(targets('a:./x/../y')).toEqual(['/work/web/y']);
+    expect(targets('a:node_modules')).toEqual(['/code/web/node_modules']);
+    expect(targets('a:./x/../y')).toEqual(['/code/web/y']);
     expect(targets('a:assets/x')).toEqual(['/assets/x']);
-    expect(planVolumes([{ name: 'a', target: './b', folder: '/repo' }], context)[0]?.target).toBe('/work/b');
+    expect(planVolumes([{ name: 'a', target: './b', folder: '/repo' }], context)[0]?.target).toBe('/code/b');
   });
 
   it('takes an absolute place as the guest sees it, and those inside others last', () => {
@@ -56,7 +56,7 @@ describe('planVolumes', () => {
 
   it.each([
     [['a:../../x'], 'which no mount shows'],
-    [['a:..'], 'two things are to stand at /work'],
+    [['a:..'], 'two things are to stand at /code'],
     [['a:/'], "sand's own"],
     [['a:/.sand/bin'], "sand's own"],
     [['a:/proc/self'], "sand's own"],

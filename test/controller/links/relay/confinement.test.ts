@@ -15,15 +15,15 @@ const reason = reasonToSkip();
 const { EPERM, EACCES, EBUSY, EROFS, ENETUNREACH, ECONNREFUSED, EINVAL, ENOSYS } = constants.errno;
 
 function prepare(folder: string): void {
-  mkdirSync(join(folder, 'work/repo/.git/hooks'), { recursive: true });
-  writeFileSync(join(folder, 'work/repo/.git/config'), 'as it was\n');
-  writeFileSync(join(folder, 'work/repo/file'), 'of the workload\n');
-  symlinkSync('/etc', join(folder, 'work/link'));
+  mkdirSync(join(folder, 'code/repo/.git/hooks'), { recursive: true });
+  writeFileSync(join(folder, 'code/repo/.git/config'), 'as it was\n');
+  writeFileSync(join(folder, 'code/repo/file'), 'of the workload\n');
+  symlinkSync('/etc', join(folder, 'code/link'));
 }
 
-const HOLDS = ['--hold', '/work/repo', '--hold', '/work/repo/.git'].concat(
-  ['--protect', '/work/repo/.git/hooks'],
-  ['--protect', '/work/repo/.git/config'],
+const HOLDS = ['--hold', '/code/repo', '--hold', '/code/repo/.git'].concat(
+  ['--protect', '/code/repo/.git/hooks'],
+  ['--protect', '/code/repo/.git/config'],
 );
 
 async function failedStart(args: readonly string[], capabilities?: readonly string[]): Promise<string> {
@@ -65,40 +65,40 @@ describe.skipIf(reason !== null)(`confinement${reason === null ? '' : ` (${reaso
 
   it('keeps a protected path from being written, and what holds it from being moved', async () => {
     const found = await attacks([
-      ...['write /work/repo/.git/config', 'write /work/repo/.git/hooks/pre-commit'],
+      ...['write /code/repo/.git/config', 'write /code/repo/.git/hooks/pre-commit'],
       ...[
-        'rename /work/repo/.git/config',
-        'rename /work/repo/.git/hooks',
-        'rename /work/repo/.git',
-        'rename /work/repo',
+        'rename /code/repo/.git/config',
+        'rename /code/repo/.git/hooks',
+        'rename /code/repo/.git',
+        'rename /code/repo',
       ],
-      ...['write /work/repo/file', 'rename /work/repo/file', 'write /.sand/bin/other'],
+      ...['write /code/repo/file', 'rename /code/repo/file', 'write /.sand/bin/other'],
     ]);
     expect(found).toEqual({
-      'write /work/repo/.git/config': EROFS,
-      'write /work/repo/.git/hooks/pre-commit': EROFS,
-      'rename /work/repo/.git/config': EBUSY,
-      'rename /work/repo/.git/hooks': EBUSY,
-      'rename /work/repo/.git': EBUSY,
-      'rename /work/repo': EBUSY,
-      'write /work/repo/file': 0,
-      'rename /work/repo/file': 0,
+      'write /code/repo/.git/config': EROFS,
+      'write /code/repo/.git/hooks/pre-commit': EROFS,
+      'rename /code/repo/.git/config': EBUSY,
+      'rename /code/repo/.git/hooks': EBUSY,
+      'rename /code/repo/.git': EBUSY,
+      'rename /code/repo': EBUSY,
+      'write /code/repo/file': 0,
+      'rename /code/repo/file': 0,
       'write /.sand/bin/other': EROFS,
     });
-    expect(readFileSync(join(guest.folder, 'work/repo/.git/config'), 'utf8')).toBe('as it was\n');
+    expect(readFileSync(join(guest.folder, 'code/repo/.git/config'), 'utf8')).toBe('as it was\n');
   });
 
   it('lets nobody unmount or remount it, root and user namespaces included', async () => {
-    const path = '/work/repo/.git/config';
+    const path = '/code/repo/.git/config';
     const found = await attacks([
-      ...[`unmount ${path}`, `mount-remount ${path}`, 'unmount /work/repo/.git', 'unmount /work/repo'],
+      ...[`unmount ${path}`, `mount-remount ${path}`, 'unmount /code/repo/.git', 'unmount /code/repo'],
       ...[`userns-unmount ${path}`, `userns-remount ${path}`],
     ]);
     expect(found).toEqual({
       [`unmount ${path}`]: EPERM,
       [`mount-remount ${path}`]: EPERM,
-      'unmount /work/repo/.git': EPERM,
-      'unmount /work/repo': EPERM,
+      'unmount /code/repo/.git': EPERM,
+      'unmount /code/repo': EPERM,
       // A copy of the mounts is locked: its parts come off only with the whole.
       [`userns-unmount ${path}`]: EINVAL,
       [`userns-remount ${path}`]: EPERM,
@@ -106,10 +106,10 @@ describe.skipIf(reason !== null)(`confinement${reason === null ? '' : ` (${reaso
     const { stdout } = await guest.run([
       'sh',
       '-c',
-      `unshare -Urm sh -c 'umount -l ${path}; mount -o remount,rw,bind ${path}; echo x >> ${path}; mount -t tmpfs t /work/repo/.git; mv /work/repo/.git /work/repo/x' 2>&1; cat ${path}`,
+      `unshare -Urm sh -c 'umount -l ${path}; mount -o remount,rw,bind ${path}; echo x >> ${path}; mount -t tmpfs t /code/repo/.git; mv /code/repo/.git /code/repo/x' 2>&1; cat ${path}`,
     ]);
     expect(stdout).toMatch(/as it was\n$/);
-    expect(readFileSync(join(guest.folder, 'work/repo/.git/config'), 'utf8')).toBe('as it was\n');
+    expect(readFileSync(join(guest.folder, 'code/repo/.git/config'), 'utf8')).toBe('as it was\n');
   });
 
   it.each(['', 'builder'])('keeps the network and PID 1 as they are from the user %j', async (user) => {
@@ -163,14 +163,14 @@ describe.skipIf(reason !== null)(`confinement${reason === null ? '' : ` (${reaso
 
 describe.skipIf(reason !== null)('a start that cannot protect', () => {
   it('fails where a path is missing, is a link, or may not be mounted', async () => {
-    expect(await failedStart(['--protect', '/work/nothing'])).toBe(
-      '125 sand: cannot protect /work/nothing: No such file or directory',
+    expect(await failedStart(['--protect', '/code/nothing'])).toBe(
+      '125 sand: cannot protect /code/nothing: No such file or directory',
     );
-    expect(await failedStart(['--hold', '/work/link'])).toBe(
-      '125 sand: cannot hold /work/link: it is a symbolic link',
+    expect(await failedStart(['--hold', '/code/link'])).toBe(
+      '125 sand: cannot hold /code/link: it is a symbolic link',
     );
-    expect(await failedStart(['--protect', '/work/repo'], ['net_admin'])).toBe(
-      '125 sand: cannot protect /work/repo: Operation not permitted',
+    expect(await failedStart(['--protect', '/code/repo'], ['net_admin'])).toBe(
+      '125 sand: cannot protect /code/repo: Operation not permitted',
     );
   });
 

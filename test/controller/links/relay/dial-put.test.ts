@@ -33,9 +33,9 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
         socket.end(Buffer.concat([Buffer.from([body.length >> 8, body.length & 255]), body]));
       },
       prepare: (folder) => {
-        mkdirSync(join(folder, 'work/deep'));
-        writeFileSync(join(folder, 'work/victim'), 'as it was\n');
-        symlinkSync('/work/victim', join(folder, 'work/link'));
+        mkdirSync(join(folder, 'code/deep'));
+        writeFileSync(join(folder, 'code/victim'), 'as it was\n');
+        symlinkSync('/code/victim', join(folder, 'code/link'));
       },
     });
   });
@@ -73,57 +73,57 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
   });
 
   it('puts a file with its mode and owner, and makes its folders', async () => {
-    const put = putArguments({ path: '/work/new/folder/file', mode: 0o640, user: '1000:99' });
+    const put = putArguments({ path: '/code/new/folder/file', mode: 0o640, user: '1000:99' });
     expect(await guest.relay(put, 'the text\n')).toMatchObject({ code: 0, stderr: '' });
-    const path = join(guest.folder, 'work/new/folder/file');
+    const path = join(guest.folder, 'code/new/folder/file');
     expect(readFileSync(path, 'utf8')).toBe('the text\n');
     expect(lstatSync(path)).toMatchObject({ uid: 1000, gid: 99, mode: 0o100640 });
-    expect(lstatSync(join(guest.folder, 'work/new')).mode & 0o777).toBe(0o755);
+    expect(lstatSync(join(guest.folder, 'code/new')).mode & 0o777).toBe(0o755);
   });
 
   it('replaces a symbolic link at the last step, and writes through none', async () => {
-    const put = putArguments({ path: '/work/link', mode: 0o600, user: '' });
+    const put = putArguments({ path: '/code/link', mode: 0o600, user: '' });
     expect((await guest.relay(put, 'new\n')).code).toBe(0);
-    expect(readFileSync(join(guest.folder, 'work/victim'), 'utf8')).toBe('as it was\n');
-    expect(lstatSync(join(guest.folder, 'work/link')).isSymbolicLink()).toBe(false);
-    expect((await guest.relay(putArguments({ path: '/work/deep', mode: 0o600, user: '' }), '')).code).toBe(1);
+    expect(readFileSync(join(guest.folder, 'code/victim'), 'utf8')).toBe('as it was\n');
+    expect(lstatSync(join(guest.folder, 'code/link')).isSymbolicLink()).toBe(false);
+    expect((await guest.relay(putArguments({ path: '/code/deep', mode: 0o600, user: '' }), '')).code).toBe(1);
     for (const args of [
       ['relative', '0600', '0:0'],
-      ['/work/..', '0600', '0:0'],
-      ['/work/x', '9', '0:0'],
-      ['/work/x', '0600'],
+      ['/code/..', '0600', '0:0'],
+      ['/code/x', '9', '0:0'],
+      ['/code/x', '0600'],
     ]) {
       expect((await guest.relay(['put', ...args])).code).toBe(2);
     }
-    const { stdout } = await guest.run(['ls', '-A', '/work']);
+    const { stdout } = await guest.run(['ls', '-A', '/code']);
     expect(stdout.split('\n').sort()).toEqual(['', 'deep', 'link', 'new', 'victim']);
   });
 
   it('gives a file to nobody that the guest does not know', async () => {
-    const put = putArguments({ path: '/work/mine', mode: 0o600, user: 'no-such-user' });
+    const put = putArguments({ path: '/code/mine', mode: 0o600, user: 'no-such-user' });
     expect(await guest.relay(put, 'x')).toMatchObject({ code: 1 });
-    expect(existsSync(join(guest.folder, 'work/mine'))).toBe(false);
+    expect(existsSync(join(guest.folder, 'code/mine'))).toBe(false);
   });
 
   it('prints a file, and no folder, FIFO or what is not there', async () => {
-    writeFileSync(join(guest.folder, 'work/shown'), 'text\n');
-    expect(await guest.relay(getArguments('/work/shown'))).toMatchObject({ code: 0, stdout: 'text\n' });
-    await guest.run(['mkfifo', '/work/fifo']);
-    for (const path of ['/work/fifo', '/work', '/work/nothing'])
+    writeFileSync(join(guest.folder, 'code/shown'), 'text\n');
+    expect(await guest.relay(getArguments('/code/shown'))).toMatchObject({ code: 0, stdout: 'text\n' });
+    await guest.run(['mkfifo', '/code/fifo']);
+    for (const path of ['/code/fifo', '/code', '/code/nothing'])
       expect((await guest.relay(getArguments(path))).code).toBe(1);
-    rmSync(join(guest.folder, 'work/shown'));
-    rmSync(join(guest.folder, 'work/fifo'));
+    rmSync(join(guest.folder, 'code/shown'));
+    rmSync(join(guest.folder, 'code/fifo'));
   });
 
   it('mounts memory where it is asked to', async () => {
-    expect((await guest.relay(tmpfsArguments({ path: '/work/memory', mode: 0o1777, user: '' }))).code).toBe(
+    expect((await guest.relay(tmpfsArguments({ path: '/code/memory', mode: 0o1777, user: '' }))).code).toBe(
       0,
     );
     expect(
-      (await guest.run(['sh', '-c', 'stat -f -c %T /work/memory; stat -c %a /work/memory'])).stdout,
+      (await guest.run(['sh', '-c', 'stat -f -c %T /code/memory; stat -c %a /code/memory'])).stdout,
     ).toBe('tmpfs\n1777\n');
     // A workload has not the capability.
-    expect((await guest.run(['/.sand/bin/sand-relay', 'tmpfs', '/work/deep', '0755', ''])).code).toBe(1);
+    expect((await guest.run(['/.sand/bin/sand-relay', 'tmpfs', '/code/deep', '0755', ''])).code).toBe(1);
   });
 
   it('tells what it finds, a line each', async () => {
@@ -167,7 +167,7 @@ describe.skipIf(reason !== null)(`ways in${reason === null ? '' : ` (${reason})`
       { kind: 'interface', text: 'lo' },
     ]);
     expect(found.filter((one) => one.kind === 'status').map((one) => one.name)).toContain('CapEff');
-    expect(found).toContainEqual({ kind: 'mount', text: '/work' });
+    expect(found).toContainEqual({ kind: 'mount', text: '/code' });
     expect(found).not.toContainEqual({ kind: 'mount', text: '/.sand/bin' });
   });
 

@@ -25,11 +25,11 @@ describe('arguments', () => {
       serveArguments({
         ports: [80, 443],
         holds: [
-          { path: '/work', access: 'held' },
-          { path: '/work/.git/hooks', access: 'protected' },
+          { path: '/code', access: 'held' },
+          { path: '/code/.git/hooks', access: 'protected' },
         ],
       }),
-    ).toEqual(['serve', '--port', '80', '--port', '443', '--hold', '/work', '--protect', '/work/.git/hooks']);
+    ).toEqual(['serve', '--port', '80', '--port', '443', '--hold', '/code', '--protect', '/code/.git/hooks']);
     expect(runArguments({ id: 'a', user: '', workdir: null, command: ['--', '-x'] })).toEqual(
       ['run', '--id', 'a', '--user', '', '--'].concat('--', '-x'),
     );

@@ -77,7 +77,7 @@ describe.skipIf(reason !== null)(`run${reason === null ? '' : ` (${reason})`}`, 
   });
 
   it('starts in the directory that was named, or says why not', async () => {
-    expect((await sh('pwd', { workdir: '/work' })).stdout).toBe('/work\n');
+    expect((await sh('pwd', { workdir: '/code' })).stdout).toBe('/code\n');
     expect(await sh('pwd', { workdir: '/nowhere' })).toMatchObject({
       code: 126,
       stdout: '',

@@ -42,12 +42,12 @@ for name in usr bin sbin lib lib64; do
   if [ -L "/$name" ]; then ln -s "$(readlink "/$name")" "$root/$name"
   elif [ -d "/$name" ]; then mkdir "$root/$name" && mount --rbind "/$name" "$root/$name"; fi
 done
-mkdir "$root/old" "$root/proc" "$root/dev" "$root/etc" "$root/tmp" "$root/work" "$root/node" "$root/.sand" "$root/root"
+mkdir "$root/old" "$root/proc" "$root/dev" "$root/etc" "$root/tmp" "$root/code" "$root/node" "$root/.sand" "$root/root"
 chmod 1777 "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --bind "$folder/etc" "$root/etc"
-mount --bind "$folder/work" "$root/work"
+mount --bind "$folder/code" "$root/code"
 mount --bind "$folder/sand" "$root/.sand"
 mount --bind "$folder/sand/bin" "$root/.sand/bin"
 mount -o remount,bind,ro "$root/.sand/bin"
@@ -151,7 +151,7 @@ export async function until<T>(what: () => T | null | undefined | false, name: s
 export async function startGuest(plan: GuestPlan = {}): Promise<TestGuest> {
   const folder = mkdtempSync(join(tmpdir(), 'sand-relay-'));
   chmodSync(folder, 0o755);
-  for (const name of ['sand/bin', 'work', 'etc']) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ['sand/bin', 'code', 'etc']) mkdirSync(join(folder, name), { recursive: true });
   writeFileSync(join(folder, 'etc/passwd'), PASSWD);
   writeFileSync(join(folder, 'etc/group'), GROUP);
   writeFileSync(join(folder, 'etc/resolv.conf'), 'nameserver 127.0.0.1\n');
