@@ -17,7 +17,7 @@ describe.skipIf(!CAN_EMULATE)(
     beforeEach(() => world.be({}));
     afterAll(() => world.end(), APPLE_MS);
 
-    // Of `exec` the relay's `ready` is the first, then come the probes, the command, and what was tried.
+    // Of `exec` the relay's `ready` is the first, then come the probes, the command, how it ended, and what was tried.
     it.each([
       { step: 'create', fault: { command: 'create' } },
       { step: 'inspect before the start', fault: { command: 'inspect' } },
@@ -36,8 +36,16 @@ describe.skipIf(!CAN_EMULATE)(
     });
 
     it('what the guest tried cannot be asked: the run is as it was', async () => {
-      world.show({ fault: 'fail', command: 'exec', skip: 3 });
+      world.show({ fault: 'fail', command: 'exec', skip: 4 });
       expect(await world.run([], ['echo', 'ran'])).toMatchObject({ code: 0, stdout: 'ran\n' });
+      await world.nothingRemains();
+    });
+
+    it('how the command ended cannot be asked: its success is not believed', async () => {
+      world.show({ fault: 'fail', command: 'exec', skip: 3 });
+      const { code, stderr } = await world.run([], ['echo', 'ran']);
+      expect(code).toBe(125);
+      expect(stderr).toContain('the command did not run to its end');
       await world.nothingRemains();
     });
 
