@@ -145,6 +145,26 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
     );
   });
 
+  it('has what is muted refused and in the log, but not in the report at its end', async () => {
+    const ask = (host: string) => `curl -s -m 20 -o /dev/null https://${host}/`;
+    const { code, stderr } = await world.sand(
+      [
+        ...['run', ...TART, '--policy', 'offline', '--policy', 'group:macos-guest/quiet', '--'],
+        ...['sh', '-c', `${ask('1-courier.push.apple.com')}; ${ask('wanted.example')}; exit 0`],
+      ],
+      { deadlineMs: RUN_MS },
+    );
+    expect(code).toBe(0);
+    expect(stderr).toContain('1 destination was denied');
+    expect(stderr).toContain('wanted.example');
+    expect(stderr).not.toContain('push.apple.com');
+    const decisions = (await world.events()).flatMap((event) => (event.kind === 'connection' ? [event] : []));
+    expect(decisions.filter(({ host }) => host === '1-courier.push.apple.com')).not.toEqual([]);
+    for (const { host, disposition, muted } of decisions) {
+      expect([host, disposition, muted === true]).toEqual([host, 'refused', host !== 'wanted.example']);
+    }
+  });
+
   it('gets secrets and variables that no list of the host\u2019s processes shows', async () => {
     world.file('token', 'tok-1234');
     const seen = new Set<string>();
