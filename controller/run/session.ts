@@ -19,7 +19,7 @@ import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
 import { openMetrics } from '../metrics/opening.ts';
-import { createBroker } from './asking.ts';
+import { createBroker, settingsFor } from './asking.ts';
 import { watchClocks } from './clock-watch.ts';
 import { runCommands } from './commands.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
@@ -140,7 +140,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     const broker =
       request.ask === null
         ? null
-        : createBroker(request.ask, {
+        : createBroker(settingsFor(request.ask, backend.capabilities.protection, request.mounts), {
             course,
             record,
             command: () => running,
@@ -265,7 +265,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
 function unheldFiles({ backend, mounts }: SessionRequest): readonly string[] {
   if (backend.capabilities.protection === 'held' || !mounts.some(({ writable }) => writable)) return [];
   return [
-    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what it changes is put back when it has ended',
+    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what is changed there meanwhile, by it or by you, is put back when it has ended, and the end says where the change is',
   ];
 }
 

@@ -120,6 +120,7 @@ export function createTartBackend(): SandboxBackend {
         guest?.parts.machine?.kill();
         guest?.parts.link?.close();
         guest?.parts.cableSocket?.close();
+        if (guest !== undefined) await undoUnstarted(guest.parts);
       }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
@@ -158,6 +159,22 @@ async function shutDown({ handle, machine }: StartedGuest, graceMs: number): Pro
   const limitMs = POWER_SECONDS * 1000 + TOOL_LIMITS.stopSlackMs;
   await attemptTart(planStop(handle.machine, POWER_SECONDS), limitMs);
   await within(machine.ended, TOOL_LIMITS.stopSlackMs);
+}
+
+/**
+ * A machine that never became a guest may have written as well: no command of the caller's ran in it, but its image's did.
+ * Raises `guest-failed` with what was put back.
+ */
+async function undoUnstarted({ machine, copies }: GuestParts): Promise<void> {
+  if (machine === null || copies === null) return;
+  await within(machine.ended, TOOL_LIMITS.stopSlackMs);
+  const told = copies.restore();
+  if (told.length === 0) return;
+  throw new SandError(
+    'guest-failed',
+    told.map(({ detail }) => detail).join('; '),
+    'look at what the image wrote there before you use the folder',
+  );
 }
 
 async function within(ended: Promise<void>, ms: number): Promise<void> {
