@@ -161,6 +161,8 @@ export class Connection {
     this.#application = null;
     this.end();
     if (this.#phase !== 'time-wait') this.#closeDeadlineMs = nowMs + this.#host.limits.finWaitMs;
+    // Also where it had ended before: its new deadline has to be known.
+    this.#host.touch(this);
   }
 
   reset(): void {
