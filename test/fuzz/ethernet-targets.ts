@@ -82,7 +82,8 @@ export function startEthernetSegment(): Running {
         );
         checkBounds(bench);
       }
-      reader.connection.letGo(bench.nowMs);
+      // A reset and a SYN among the segments may have opened another.
+      for (const { connection } of bench.readers) connection.letGo(bench.nowMs);
       bench.settle();
       framesOf(bench.stack.batch.take());
       // Nobody answers any more: all of it comes to its end by the clock alone.
