@@ -1,5 +1,4 @@
 /** What follows a `sand run --learn`: the rules that the run needed, offered for the policy file that it ran under. */
-
 import { resolve } from 'node:path';
 import { isFileName } from '../../policies/layer.ts';
 import { SandError } from '../errors.ts';

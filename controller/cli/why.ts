@@ -2,7 +2,6 @@
  * `sand why HOST[:PORT] [METHOD PATH]` and `sand why EVENT`: the verdict, the rule that decided, what every other rule
  * makes of it, and the smallest change that would turn it.
  */
-
 import { homedir, networkInterfaces } from 'node:os';
 import { escapeJson, escapeTerminal } from '../../audit/escape.ts';
 import type { RunPlace } from '../../audit/runs.ts';

@@ -3,7 +3,6 @@
  * the guest made, is moved aside, so that the host neither runs nor trusts it before a person has looked; what
  * changed otherwise is told.
  */
-
 import { randomBytes } from 'node:crypto';
 import { chmodSync, lstatSync, renameSync } from 'node:fs';
 import type { Observation } from '../backends/backend.ts';

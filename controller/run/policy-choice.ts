@@ -3,7 +3,6 @@
  * found applies when it is no wider than `strict` or was approved by its content; the owner's ceiling holds
  * for everybody. Every layer is read once, here.
  */
-
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {

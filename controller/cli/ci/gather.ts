@@ -1,5 +1,4 @@
 /** Gathers what the reports of `sand ci` tell besides the rows of the run: who asked, and where a rule would stand. */
-
 import { readFileSync } from 'node:fs';
 import { isAbsolute, relative, resolve } from 'node:path';
 import type { ProcessFact } from '../../../audit/event.ts';

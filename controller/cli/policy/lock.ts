@@ -1,5 +1,4 @@
 /** `sand policy lock`: freezes what a policy's presets and groups say and what its files are, beside the policy. */
-
 import path from 'node:path';
 import { escapeTerminal } from '../../../audit/escape.ts';
 import { auditRoot } from '../../../audit/runs.ts';

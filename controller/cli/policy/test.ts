@@ -1,5 +1,4 @@
 /** `sand policy test FILE…`: tables of requests with expected verdicts, judged and told. */
-
 import { basename, dirname, join, resolve } from 'node:path';
 import { compilePolicy } from '../../../policies/compile.ts';
 import { isFileName } from '../../../policies/layer.ts';
