@@ -9,11 +9,11 @@ const TURNS = 150;
 
 /** Prints `lease ADDRESS ROUTER`, or nothing. */
 export const LEASE_SCRIPT = [
-  'exec 2>/dev/null </dev/null; PATH=$PATH:/sbin:/usr/sbin',
+  'exec 2>/dev/null </dev/null',
   'look() {',
   '  if [ "$(uname -s)" = Darwin ]; then',
-  `    router=$(route -n get default | awk '$1 == "gateway:" { print $2 }')`,
-  `    card=$(route -n get default | awk '$1 == "interface:" { print $2 }')`,
+  `    router=$(/sbin/route -n get default | awk '$1 == "gateway:" { print $2 }')`,
+  `    card=$(/sbin/route -n get default | awk '$1 == "interface:" { print $2 }')`,
   '    address=$(ipconfig getifaddr "$card")',
   '  else',
   `    router=$(ip -4 route show default | sed -n 's/.* via \\([0-9.]*\\) .*/\\1/p' | head -n 1)`,

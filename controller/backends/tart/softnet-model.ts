@@ -204,7 +204,7 @@ export function stockReach(): readonly string[] {
   const [allow = [], block = []] = [STOCK_LISTS.allow, STOCK_LISTS.block].map((texts) =>
     texts.flatMap((text) => parseTarget(text) ?? []),
   );
-  return ['every port of the host', ...explainLists({ allow, block })];
+  return [`every port of the host, among them ${explainLists({ allow, block }).join(', ')}`];
 }
 
 /** And with the host's NAT, where nothing filters. */
