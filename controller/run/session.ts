@@ -245,7 +245,12 @@ async function confirmed(confined: Promise<void>, signal: AbortSignal): Promise<
   }
 }
 
-function specOf(request: SessionRequest, { guest, course }: Session, journal: Journal, isAsked: boolean): GuestSpec {
+function specOf(
+  request: SessionRequest,
+  { guest, course }: Session,
+  journal: Journal,
+  isAsked: boolean,
+): GuestSpec {
   return {
     name: guest.run.id,
     mounts: request.mounts,

@@ -35,7 +35,8 @@ describe('the catalogue', () => {
 
   it('leaves to other tests only cases that they have', () => {
     for (const { red, in: tests } of readGuards()) {
-      const text = tests === undefined ? null : readFileSync(new URL(`../../${tests}`, import.meta.url), 'utf8');
+      const text =
+        tests === undefined ? null : readFileSync(new URL(`../../${tests}`, import.meta.url), 'utf8');
       expect(red.filter((id) => text?.includes(`'${id}: `) === false)).toEqual([]);
     }
   });

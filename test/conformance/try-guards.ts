@@ -19,7 +19,11 @@ interface Report {
 }
 
 /** How each of the guard's cases ended without it. */
-function tryWithout({ guard, red, in: tests = 'test/conformance/catalogue.test.ts' }: Guard): ReadonlyMap<string, string> {
+function tryWithout({
+  guard,
+  red,
+  in: tests = 'test/conformance/catalogue.test.ts',
+}: Guard): ReadonlyMap<string, string> {
   const names = red.map((id) => `\\b${id}: `).join('|');
   const argv = ['run', tests, '--project=units', '--reporter=json'];
   const place = mkdtempSync(join(tmpdir(), 'sand-guards-'));

@@ -6,10 +6,7 @@ import { expect, it } from 'vitest';
 
 const PROGRAM = fileURLToPath(new URL('tart-stock/vmnet.py', import.meta.url));
 const { assume, vectors, targets } = JSON.parse(
-  readFileSync(
-    new URL('../controller/backends/tart/recorded/softnet-vectors.json', import.meta.url),
-    'utf8',
-  ),
+  readFileSync(new URL('../controller/backends/tart/recorded/softnet-vectors.json', import.meta.url), 'utf8'),
 );
 
 interface Packet {
@@ -61,7 +58,9 @@ it('the emulated Softnet passes what the vectors pass, and drops the rest', () =
 });
 
 it('the emulated Softnet reads the targets that the real one reads', () => {
-  const asked = targets.filter(({ target }: { target: string }) => !/^(in|out) |:/.test(target) && target !== '');
+  const asked = targets.filter(
+    ({ target }: { target: string }) => !/^(in|out) |:/.test(target) && target !== '',
+  );
   const said = decide(asked.map(({ target }: { target: string }) => ask([target], [], {})));
   const wrong = asked.flatMap((one: { target: string; accepted: boolean }, at: number) =>
     (said[at] !== 'refused') === one.accepted ? [] : [`${one.target}: ${said[at]}`],

@@ -4,7 +4,14 @@
  * for; whoever cloned it deletes it.
  */
 import { SandError } from '../../errors.ts';
-import type { Capabilities, ExitStatus, GuestCommand, GuestRef, GuestSpec, SandboxBackend } from '../backend.ts';
+import type {
+  Capabilities,
+  ExitStatus,
+  GuestCommand,
+  GuestRef,
+  GuestSpec,
+  SandboxBackend,
+} from '../backend.ts';
 import { planDelete, planIp, planStop } from './argv.ts';
 import { runCommand } from './command.ts';
 import { TART_LINKS, type TartLink } from './guest-card.ts';

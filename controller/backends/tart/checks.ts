@@ -164,7 +164,10 @@ async function checkPort53(host: TartHost): Promise<Finding> {
   if (attempt.kind !== 'ran') return ok(check, 'was not looked at; guests of sand do not need it');
   const names = [...new Set([...attempt.stdout.matchAll(/^c(.+)$/gm)].map((match) => match[1] ?? ''))];
   const who = names.length === 0 ? 'nobody' : excerpt(names.join(', '));
-  return ok(check, `is held by ${who}; guests of sand do not need it, but macOS does with --link softnet and nat`);
+  return ok(
+    check,
+    `is held by ${who}; guests of sand do not need it, but macOS does with --link softnet and nat`,
+  );
 }
 
 function judgeUser({ uid }: TartHost): Finding {

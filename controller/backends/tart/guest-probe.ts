@@ -55,7 +55,9 @@ export function probeScript(
     '}',
     ...connect.map(({ address, port }, at) => `limited connect c${at} ${quote(address)} ${port} &`),
     ...servers.flatMap((server, at) =>
-      questions.map(({ id }) => `limited ask a${at}-${id} ${placeOf(server).address} ${id} ${placeOf(server).port} &`),
+      questions.map(
+        ({ id }) => `limited ask a${at}-${id} ${placeOf(server).address} ${id} ${placeOf(server).port} &`,
+      ),
     ),
     'wait',
     ...connect.map(

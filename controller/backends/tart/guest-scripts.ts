@@ -127,8 +127,7 @@ function shareLines(links: SetUp['links']): readonly string[] {
 
 /** A convenience, for programs that read no variable: whatever fails here changes nothing of what is let through. */
 function systemProxy({ host, port, credential }: SystemProxy): readonly string[] {
-  const how =
-    credential === undefined ? '' : ` on ${quote(credential.user)} ${quote(credential.password)}`;
+  const how = credential === undefined ? '' : ` on ${quote(credential.user)} ${quote(credential.password)}`;
   return [
     'if command -v networksetup; then',
     `  networksetup -listallnetworkservices | sed '1d;/^\\*/d' | while IFS= read -r service; do`,

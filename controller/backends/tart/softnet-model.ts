@@ -208,4 +208,6 @@ export function stockReach(): readonly string[] {
 }
 
 /** And with the host's NAT, where nothing filters. */
-export const NAT_REACH: readonly string[] = ['every address that the host itself reaches, and every port of the host'];
+export const NAT_REACH: readonly string[] = [
+  'every address that the host itself reaches, and every port of the host',
+];

@@ -28,7 +28,11 @@ export interface StockSoftnet {
 /** Raises `tool-missing` and `backend-unavailable`, with what to do. `uid` is of whoever runs sand. */
 export function requireUsable(found: StockSoftnet | null, uid: number | null): void {
   if (found === null)
-    throw new SandError('tool-missing', 'softnet is not installed, which --link softnet needs', SOFTNET_UPGRADE);
+    throw new SandError(
+      'tool-missing',
+      'softnet is not installed, which --link softnet needs',
+      SOFTNET_UPGRADE,
+    );
   const { path, version, isSuid, maySudo } = found;
   // Fail closed: what an unknown Softnet makes of a list nobody can tell.
   if (version === null || isBelow(version, SOFTNET_FLOOR)) {

@@ -117,7 +117,8 @@ function judgeOne(connect: ConnectObservation, expected: VmnetExpectations): Pro
     const met = answer.trim() === canaries.greeting ? 'reached' : 'not reached';
     return reach(`the host at ${place}, a port that no rule names: ${met}`);
   }
-  if (kind === 'nat') return reach(`${place}: ${outcome === 'no-connection' ? 'nobody' : 'somebody'} answered`);
+  if (kind === 'nat')
+    return reach(`${place}: ${outcome === 'no-connection' ? 'nobody' : 'somebody'} answered`);
   return judgeConnect(connect, { greeting: gateway.probe.greeting });
 }
 
@@ -131,7 +132,9 @@ function judgeOtherResolvers(
   );
   return others.map(({ server, outcome }) => {
     const isHost = server.startsWith(`${network.gateway}#`);
-    const what = isHost ? `the host\u2019s own resolver at ${network.gateway} port ${DNS_PORT}` : `a resolver at ${server}`;
+    const what = isHost
+      ? `the host\u2019s own resolver at ${network.gateway} port ${DNS_PORT}`
+      : `a resolver at ${server}`;
     const detail = `${what}: ${outcome === 'timeout' ? 'did not answer' : 'answered'}`;
     return isHost || kind === 'nat' ? reach(detail) : result('resolver', outcome === 'timeout', detail);
   });

@@ -37,7 +37,8 @@ export function findGuestNetwork({ address, router }: ToldLease, interfaces: Hos
   for (const [name, addresses = []] of Object.entries(interfaces)) {
     const own = addresses.find((one) => one.address === router);
     if (own === undefined) continue;
-    if (!BRIDGE.test(name)) return { ok: false, why: `${router} is this host\u2019s on ${name}, no bridge of vmnet` };
+    if (!BRIDGE.test(name))
+      return { ok: false, why: `${router} is this host\u2019s on ${name}, no bridge of vmnet` };
     const mask = bitsOf(own.netmask);
     const isNeighbour = address !== router && ((bitsOf(address) ^ bitsOf(router)) & mask) === 0;
     if (!isNeighbour) return { ok: false, why: `${address} is no neighbour of ${router}` };

@@ -67,7 +67,8 @@ export async function createHostNetwork(): Promise<HostNetwork> {
     });
     return child;
   };
-  const held = () => begin(['unshare', '--net', '--', 'sh', '-c', 'ip link set lo up; echo up; exec sleep 3600']);
+  const held = () =>
+    begin(['unshare', '--net', '--', 'sh', '-c', 'ip link set lo up; echo up; exec sleep 3600']);
   const [host, other] = [await held(), await held()];
   const inside = (child: ChildProcess) => ['nsenter', `--net=/proc/${child.pid}/ns/net`, '--'];
   const on = (child: ChildProcess, script: string) => {

@@ -1,6 +1,6 @@
 /** A guest of the tart backend on the host's own networks, on its emulator: what stock Softnet keeps from it, what it does not, and what NAT does. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -20,6 +20,7 @@ import { CAN_EMULATE, createTartWorld, SYSTEM_PATH, TART, type TartWorld } from 
 const RUN_MS = 150_000;
 const VMNET = fileURLToPath(new URL('../../emulators/tart-stock/vmnet.py', import.meta.url));
 const GATEWAY = '192.168.64.1';
+const DOCUMENT = readFileSync(new URL('../../../docs/tart.md', import.meta.url), 'utf8');
 /** As the guest's own shell: what a raw connection says, or that there was none. */
 const RAW = `raw() { timeout 4 bash -c 'exec 3<>/dev/tcp/$0/$1 && printf "GET / HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3 | tail -n 1' "$1" "$2" 2>/dev/null || echo blocked; }`;
 
@@ -102,6 +103,16 @@ describe.skipIf(!CAN_EMULATE)('a guest of Tart on a network of the host', { time
     expect(probes.map(({ detail }) => detail).join('\n')).toMatch(
       new RegExp(`${HOST_ELSEWHERE} port \\d+: nobody answered`),
     );
+  });
+
+  it('is started as docs/tart.md says', async () => {
+    const [, section = ''] = DOCUMENT.split('## Weaker links');
+    const [, text = ''] = /```yaml\n([^`]+)```/.exec(section) ?? [];
+    const [, line = ''] = /\$ sand (run --backend tart --link softnet [^\n]+)/.exec(section) ?? [];
+    world.file('softnet.yaml', text);
+    const words = line.replace('run ', `run --dns-upstream ${OTHER_MACHINE} `).split(' ');
+    const { code, stdout, stderr } = await begin(words);
+    expect([code, stdout], stderr).toEqual([0, 'hello of api.example.com\n']);
   });
 
   it('asks its gateway\u2019s resolver at a port of its own, and has the system\u2019s proxy set', async () => {

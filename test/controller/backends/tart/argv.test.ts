@@ -87,7 +87,9 @@ describe('argument lists', () => {
     'refuses to share %j, which the tool would read as something else',
     (source) => {
       const shares = [{ name: 'a', source, writable: true }];
-      expect(() => planRun({ name: 'sand-1', card: 'cable', vnc: false, shares })).toThrow(/cannot be mounted/);
+      expect(() => planRun({ name: 'sand-1', card: 'cable', vnc: false, shares })).toThrow(
+        /cannot be mounted/,
+      );
     },
   );
 });

@@ -12,8 +12,11 @@ describe('what a guest says of its lease', () => {
     });
   });
 
-  it.each(['', 'lease 192.168.64.5\n', 'lease a b\n', 'x\nlease 192.168.64.5 192.168.64.1\n', 'lease fe80::1 fe80::2'])(
-    'else nothing: %j',
-    (text) => expect(parseLease(text)).toBeNull(),
-  );
+  it.each([
+    '',
+    'lease 192.168.64.5\n',
+    'lease a b\n',
+    'x\nlease 192.168.64.5 192.168.64.1\n',
+    'lease fe80::1 fe80::2',
+  ])('else nothing: %j', (text) => expect(parseLease(text)).toBeNull());
 });

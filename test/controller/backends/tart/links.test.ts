@@ -57,9 +57,12 @@ describe('the links of a guest of Tart', () => {
     const words = planRun({ name: 'sand-1', card: 'softnet', vnc: false, shares: [] });
     expect(words).toContain('--net-softnet-block=0.0.0.0/0');
     const listOf = (option: string) =>
-      (words.find((word) => word.startsWith(`${option}=`))?.slice(option.length + 1).split(',') ?? []).flatMap(
-        (text) => parseTarget(text) ?? expect.fail(text),
-      );
+      (
+        words
+          .find((word) => word.startsWith(`${option}=`))
+          ?.slice(option.length + 1)
+          .split(',') ?? []
+      ).flatMap((text) => parseTarget(text) ?? expect.fail(text));
     const reached = explainLists({
       allow: listOf('--net-softnet-allow'),
       block: listOf('--net-softnet-block'),

@@ -110,7 +110,11 @@ describe('the start probes of a guest on a network of the host', () => {
       withAsk('192.168.64.1#5300', { outcome: 'timeout', addresses: [] }),
       ['resolver', 'resolver'],
     ],
-    ['a second card', { ...GOOD, interfaces: [...GOOD.interfaces, { name: 'en1', addresses: ['10.1.1.1'] }] }, ['interfaces']],
+    [
+      'a second card',
+      { ...GOOD, interfaces: [...GOOD.interfaces, { name: 'en1', addresses: ['10.1.1.1'] }] },
+      ['interfaces'],
+    ],
     ['another address', { ...GOOD, interfaces: [{ name: 'en0', addresses: ['10.1.1.1'] }] }, ['interfaces']],
     ['fewer attempts', { ...GOOD, connects: GOOD.connects.slice(1) }, ['probes-complete']],
   ])('fail for %s', (_, seen, names) => expect(failed(seen)).toEqual(names));
