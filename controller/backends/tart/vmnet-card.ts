@@ -31,6 +31,12 @@ const PASSWORD_BYTES = 24;
 
 export function layVmnet({ kind, gateway, domains }: VmnetCardOptions): GuestCard {
   const open: { close(): void }[] = [];
+  let isClosed = false;
+  const keep = (one: { close(): void }) => {
+    open.push(one);
+    // It came up while the guest was being ended.
+    if (isClosed) one.close();
+  };
   // Behind NAT what the guest dials itself goes by the addresses of the world.
   if (kind === 'nat') gateway.answerRealAddresses();
   return {
@@ -47,9 +53,9 @@ export function layVmnet({ kind, gateway, domains }: VmnetCardOptions): GuestCar
           wrong += 1;
         },
       });
-      open.push(doorman);
+      keep(doorman);
       const { link, arrivals } = await listenFor(network, gateway, doorman);
-      open.push(link);
+      keep(link);
       const resolver = { host: network.gateway, port: link.dnsPort, domains };
       return {
         proxy: { host: network.gateway, port: link.proxyPort, credential },
@@ -65,6 +71,7 @@ export function layVmnet({ kind, gateway, domains }: VmnetCardOptions): GuestCar
       } satisfies GuestWay;
     },
     close() {
+      isClosed = true;
       for (const one of open) one.close();
     },
   };

@@ -28,8 +28,8 @@ export type NetworkSearch =
   | { readonly ok: true; readonly network: GuestNetwork }
   | { readonly ok: false; readonly why: string };
 
-/** vmnet's own, one for each of its networks. */
-const BRIDGE = /^bridge\d{1,4}$/;
+/** vmnet's own, one for each of its networks; below a hundred are bridges that a person has made, of cards with a cable. */
+const BRIDGE = /^bridge[1-9]\d{2}$/;
 
 /** Fail closed: an address of the host's on any other interface is no place for a guest's gateway, whoever names it. */
 export function findGuestNetwork({ address, router }: ToldLease, interfaces: HostInterfaces): NetworkSearch {

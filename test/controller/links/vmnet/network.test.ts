@@ -3,6 +3,7 @@ import { findGuestNetwork } from '../../../../controller/links/vmnet/network.ts'
 
 const INTERFACES = {
   lo0: [{ address: '127.0.0.1', netmask: '255.0.0.0' }],
+  bridge0: [{ address: '10.9.9.1', netmask: '255.255.255.0' }],
   en0: [{ address: '10.0.0.7', netmask: '255.255.255.0' }],
   bridge100: [{ address: '192.168.64.1', netmask: '255.255.255.0' }],
   bridge101: [{ address: '192.168.65.1', netmask: '255.255.255.252' }],
@@ -25,6 +26,7 @@ describe('the network that a guest says it is on', () => {
 
   it('lan-address: is none where a guest names the host\u2019s address on another network', () => {
     expect(why('10.0.0.9', '10.0.0.7')).toContain('no bridge of vmnet');
+    expect(why('10.9.9.2', '10.9.9.1')).toContain('no bridge of vmnet');
     expect(why('127.0.0.2', '127.0.0.1')).toContain('no bridge of vmnet');
   });
 
