@@ -30,6 +30,12 @@ export interface MachineProcess {
 }
 
 /**
+ * Becomes the tool. Where sand's softnet is not at the end of its cable nobody else would miss a supervisor that was killed: then
+ * descriptor 3 ends, and SIGTERM, for which the tool has no handler, takes machine and Softnet at once.
+ */
+const TIED = '{ cat; kill -TERM $$; } <&3 >/dev/null 2>&1 & exec 3<&-; exec "$0" "$@"';
+
+/**
  * `folder` is the guest's own; `cableSocket` null: whatever softnet the host has. Never a terminal as its output: with one the
  * tool would make the softnet that it finds SUID root. Raises `tool-missing`.
  */
@@ -40,11 +46,14 @@ export async function startMachine(
 ): Promise<MachineProcess> {
   const environment = tartEnvironment();
   const own = cableSocket === null ? [] : [placeSoftnet(folder, cableSocket)];
-  const process = await startGuestProcess(TOOL, planRun(run), {
+  const words = planRun(run);
+  const [file, args] =
+    cableSocket === null ? (['/bin/sh', ['-c', TIED, TOOL, ...words]] as const) : ([TOOL, words] as const);
+  const process = await startGuestProcess(file, args, {
     // Where a screen is asked for, its address is printed and no viewer is opened.
     environment: { ...environment, PATH: [...own, environment.PATH ?? ''].join(':'), CI: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    descriptors: [],
+    descriptors: cableSocket === null ? ['input'] : [],
     sharesSession: false,
     takesGroup: true,
   });

@@ -182,6 +182,26 @@ describe.skipIf(!CAN_EMULATE)('a guest of Tart on a network of the host', { time
     await begin(['rm', 'stock']);
   });
 
+  it('ends with its supervisor, however that ends', async () => {
+    const child = world.start(
+      [...['run', ...TART, '--link', 'softnet', '--policy', policy, '--'], 'sh', '-c', 'echo up; sleep 600'],
+      {
+        through: network.through,
+        environment: { SAND_TOOL_PATH: `${softnet}:${TART_BIN}:${SYSTEM_PATH}` },
+      },
+    );
+    await new Promise<void>((resolve) => child.stdout?.once('data', () => resolve()));
+    expect(onHost('ip -o link show type tun')).toContain('bridge100');
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    const until = Date.now() + 20_000;
+    while (onHost('ip -o link show type tun') !== '' && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(onHost('ip -o link show type tun')).toBe('');
+    await begin(['prune']);
+    expect(machines()).toEqual([]);
+  });
+
   it('is not started under a policy that requires enforced confinement', async () => {
     const { code, stdout, stderr } = await shell(['--link', 'softnet', '--policy', 'strict'], 'echo ran');
     expect([code, stdout]).toEqual([122, '']);
