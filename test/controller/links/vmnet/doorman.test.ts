@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDoorman, formatBasic, readProof } from '../../../../controller/links/vmnet/doorman.ts';
 import { VMNET_LIMITS } from '../../../../controller/links/vmnet/limits.ts';
@@ -37,6 +38,33 @@ describe('the credential of a guest\u2019s proxy', () => {
     [head(OWN).replace('\r\n', '\n'), 'unreadable'],
     [`GET http://a/ HTTP/1.1\r\nA: ${'a'.repeat(VMNET_LIMITS.headBytes)}`, 'unreadable'],
   ])('%j: %s', (text, proof) => expect(proofOf(text)).toBe(proof));
+});
+
+describe('any bytes', () => {
+  it('are survived, and prove nothing without the credential, however they are cut', () => {
+    const pieces = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
+      fc.constantFrom(
+        'CONNECT a:1 HTTP/1.1',
+        'GET http://a/ HTTP/1.1',
+        '\r\n',
+        '\r\n\r\n',
+        'Host: a',
+        OTHER,
+        '\u0005',
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 12 }), fc.nat(), (texts, cut) => {
+        const bytes = Buffer.from(texts.join(''), 'latin1');
+        const whole = readProof(bytes, 0, CREDENTIAL);
+        expect(whole).not.toBe('shown');
+        const at = bytes.length === 0 ? 0 : cut % bytes.length;
+        const first = readProof(bytes.subarray(0, at), 0, CREDENTIAL);
+        if (first === 'more') expect(readProof(bytes, at, CREDENTIAL)).toBe(whole);
+      }),
+    );
+  });
 });
 
 describe('the doorman', () => {
