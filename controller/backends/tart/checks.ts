@@ -154,7 +154,16 @@ async function checkSoftnet(host: TartHost): Promise<Finding> {
   const age = isBelow(found, SOFTNET_FLOOR)
     ? `older than the ${formatVersion(SOFTNET_FLOOR)} that --link softnet needs`
     : 'new enough for --link softnet; other guests have sand\u2019s own';
-  return ok(check, `is ${formatVersion(found)}, ${age}`);
+  const look = await host.run(
+    'sh',
+    ['-c', 'p=$(readlink -f "$(command -v softnet)") && ls -ln -- "$p"'],
+    QUERY_MS,
+  );
+  const isSuid = look.kind === 'ran' && /^-..s\S* +\d+ +0 /.test(look.stdout);
+  const bits = isSuid
+    ? 'is SUID root'
+    : 'is not SUID root, without which only sudo without a password serves --link softnet';
+  return ok(check, `is ${formatVersion(found)}, ${age}; ${bits}`);
 }
 
 /** For other guests of Tart, whose DNS macOS answers there. */
