@@ -29,8 +29,16 @@ describe('the catalogue', () => {
   });
 
   it('has every case that turns red without a guard', () => {
-    const named = readGuards().flatMap(({ red }) => red);
+    const named = readGuards().flatMap(({ red, in: elsewhere }) => (elsewhere === undefined ? red : []));
     expect(named.filter((id) => !cases.some((one) => one.id === id))).toEqual([]);
+  });
+
+  it('leaves to other tests only cases that they have', () => {
+    for (const { red, in: tests } of readGuards()) {
+      const text =
+        tests === undefined ? null : readFileSync(new URL(`../../${tests}`, import.meta.url), 'utf8');
+      expect(red.filter((id) => text?.includes(`'${id}: `) === false)).toEqual([]);
+    }
   });
 
   it('has at least 300 cases, and a third of them are uses that must work', () => {

@@ -15,7 +15,9 @@ const guard = z.strictObject({
   /** Stands in the file once. */
   find: z.string().min(1),
   put: z.string(),
-  /** Cases of the catalogue. */
+  /** The file of tests that has the cases, each title begun with one; absent: the catalogue. */
+  in: z.string().optional(),
+  /** Cases. */
   red: z.array(z.string()).min(1),
 });
 

@@ -19,9 +19,13 @@ interface Report {
 }
 
 /** How each of the guard's cases ended without it. */
-function tryWithout({ guard, red }: Guard): ReadonlyMap<string, string> {
+function tryWithout({
+  guard,
+  red,
+  in: tests = 'test/conformance/catalogue.test.ts',
+}: Guard): ReadonlyMap<string, string> {
   const names = red.map((id) => `\\b${id}: `).join('|');
-  const argv = ['run', 'test/conformance/catalogue.test.ts', '--project=units', '--reporter=json'];
+  const argv = ['run', tests, '--project=units', '--reporter=json'];
   const place = mkdtempSync(join(tmpdir(), 'sand-guards-'));
   try {
     const report = join(place, 'report.json');

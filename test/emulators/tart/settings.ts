@@ -47,10 +47,12 @@ export interface Settings {
   readonly agentDelayMs: number;
   /** How long a call of `exec` tries to reach an agent that does not answer; the real tool takes about ten seconds. */
   readonly execPatienceMs: number;
+  /** Whether guests that are asked for without Softnet get NAT, instead of a refusal. */
+  readonly hasNat: boolean;
   readonly faults: readonly Fault[];
 }
 
-const KEYS = ['version', 'agentDelayMs', 'execPatienceMs', 'faults'];
+const KEYS = ['version', 'agentDelayMs', 'execPatienceMs', 'hasNat', 'faults'];
 const FAULT_KEYS = [
   ...['fault', 'command', 'skip', 'times', 'every', 'vm', 'ms', 'message', 'status', 'value'],
 ];
@@ -67,6 +69,7 @@ export function readSettings(home: TartHome): Settings {
     version: raw.version ?? '2.35.0',
     agentDelayMs: raw.agentDelayMs ?? 100,
     execPatienceMs: raw.execPatienceMs ?? 1000,
+    hasNat: raw.hasNat ?? false,
     faults,
   };
 }
