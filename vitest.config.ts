@@ -103,7 +103,7 @@ const vm = {
     include: MACHINES,
     exclude: [],
     maxWorkers: 1,
-    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/apple/machine-kernel.ts'],
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/machine-kernel.ts'],
     sequence: { groupOrder: 3 },
   },
 };
