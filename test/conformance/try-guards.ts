@@ -18,10 +18,12 @@ interface Report {
   }[];
 }
 
+const CATALOGUE = 'test/conformance/catalogue.test.ts';
+
 /** How each of the guard's cases ended without it. */
-function tryWithout({ guard, red }: Guard): ReadonlyMap<string, string> {
-  const names = red.map((id) => `\\b${id}: `).join('|');
-  const argv = ['run', 'test/conformance/catalogue.test.ts', '--project=units', '--reporter=json'];
+function tryWithout({ guard, red, test }: Guard): ReadonlyMap<string, string> {
+  const names = red.map((name) => (test === undefined ? `\\b${name}: ` : asPattern(name))).join('|');
+  const argv = ['run', test ?? CATALOGUE, '--project=units', '--reporter=json'];
   const place = mkdtempSync(join(tmpdir(), 'sand-guards-'));
   try {
     const report = join(place, 'report.json');
@@ -31,16 +33,29 @@ function tryWithout({ guard, red }: Guard): ReadonlyMap<string, string> {
       { cwd: ROOT, encoding: 'utf8', env: { ...process.env, SAND_WITHOUT_GUARD: guard } },
     );
     if (!existsSync(report)) throw new Error(`no test ran without "${guard}": ${run.stdout}${run.stderr}`);
-    return statuses(red, JSON.parse(readFileSync(report, 'utf8')) as Report);
+    const isOf = (title: string, name: string) =>
+      test === undefined ? title.startsWith(`${name}: `) : title === name;
+    return statuses(red, isOf, JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
     rmSync(place, { recursive: true });
   }
 }
 
-function statuses(red: readonly string[], { testResults }: Report): ReadonlyMap<string, string> {
+function asPattern(title: string): string {
+  return title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+function statuses(
+  red: readonly string[],
+  isOf: (title: string, name: string) => boolean,
+  { testResults }: Report,
+): ReadonlyMap<string, string> {
   const results = testResults.flatMap(({ assertionResults }) => assertionResults);
   return new Map(
-    red.map((id) => [id, results.find(({ title }) => title.startsWith(`${id}: `))?.status ?? 'missing']),
+    red.map((name) => {
+      const all = results.filter(({ title }) => isOf(title, name)).map(({ status }) => status);
+      return [name, all.find((status) => status === 'failed') ?? all[0] ?? 'missing'];
+    }),
   );
 }
 
