@@ -64,7 +64,7 @@ for name in ip router dns mtu; do sed -n "s/^$name=/$name /p" /.emulator/lease.e
 echo "address $(ip -4 -o addr show dev enp0s1 | awk '{print $4}')"
 echo "resolver $(sed -n 's/^nameserver //p' /etc/resolv.conf)"
 echo "named $(getent hosts "$TRANSFER_HOST" | awk '{print $2}')"
-echo "gateway $(busybox ping -c 2 -W 5 198.18.0.1 | grep -c 'bytes from')"
+echo "gateway $(busybox ping -c 2 -W 20 198.18.0.1 | grep -c 'bytes from')"
 echo "others $(busybox ping -c 1 -W 3 203.0.113.7 | grep -c 'bytes from')"
 `;
 
@@ -79,7 +79,8 @@ def attempt(what, act):
         print(what, type(error).__name__, flush=True)
 def ask(kind, address, port, family=socket.AF_INET):
     s = socket.socket(family, kind)
-    s.settimeout(4)
+    # Of IPv6 nobody hears anything; everything else is answered at once.
+    s.settimeout(4 if family == socket.AF_INET6 else 30)
     s.connect((address, port))
     s.send(b'hello')
     return s.recv(99)

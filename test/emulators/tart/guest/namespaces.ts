@@ -50,7 +50,12 @@ export const bootNamespaces: Boot = async (home, vm, shares, cable) => {
   const guest = await follow(home, child, (init, request) =>
     planExec(init, os, 'shared', capabilities, request),
   );
-  await Promise.race([cable.plug(guest.init), cable.ended]);
+  try {
+    await Promise.race([cable.plug(guest.init), cable.ended]);
+  } catch (error) {
+    await guest.powerOff();
+    throw error;
+  }
   return guest;
 };
 
