@@ -1,4 +1,6 @@
 /** `sand verify`: runs the attacks in a guest of this machine and prints what came of each. Decides the exit code alone. */
+import { escapeTerminal } from '../../audit/escape.ts';
+import { parseIsolation } from '../run/options.ts';
 import { processSignals } from '../run/signals.ts';
 import type { Row } from '../verify/attack.ts';
 import { exitCodeOf } from '../verify/judgement.ts';
@@ -8,6 +10,8 @@ import { verifyConfinement } from '../verify/verify.ts';
 export interface VerifyCommand {
   readonly backend: string;
   readonly image: string | null;
+  /** As written; null: the backend's usual one. */
+  readonly isolation: string | null;
   readonly json: boolean;
   readonly write: (text: string) => void;
   readonly tell: (text: string) => void;
@@ -19,10 +23,12 @@ export interface VerifyCommand {
 /** 0 when everything held that has to, 1 when anything is open or could not be told. */
 export async function runVerify(command: VerifyCommand): Promise<number> {
   const { backend, image, environ, tell } = command;
-  if (!command.json) tell(`sand: a guest of ${backend} tries to get out; this takes a minute at most\n`);
-  const attack =
-    command.attack ?? (() => verifyConfinement({ backend, image, environ, signals: processSignals(false) }));
+  const isolation = command.isolation === null ? null : parseIsolation(command.isolation);
+  if (!command.json) tell(`sand: a guest of ${backend} tries to get out; this takes a minute or two\n`);
+  const told = (text: string) => tell(`${escapeTerminal(text)}\n`);
+  const options = { backend, image, isolation, environ, told };
+  const attack = command.attack ?? (() => verifyConfinement({ ...options, signals: processSignals(false) }));
   const rows = await attack();
-  command.write(command.json ? formatJson(rows) : formatTable(rows, backend));
+  command.write(command.json ? formatJson(rows) : formatTable(rows, { backend, isolation }));
   return exitCodeOf(rows);
 }

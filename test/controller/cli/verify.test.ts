@@ -15,6 +15,7 @@ async function run(rows: readonly Row[], json = false) {
   const code = await runVerify({
     backend: 'linux',
     image: null,
+    isolation: null,
     json,
     write: (more) => {
       text += more;

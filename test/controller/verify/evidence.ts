@@ -8,6 +8,9 @@ import { ERRNO } from '../../../controller/verify/errno.ts';
 
 export const GROUNDS: Grounds = {
   link: 'relay',
+  guestSystem: 'linux',
+  protection: 'held',
+  isolation: 'vm',
   kernel: 'own',
   token: '0123456789abcdef',
   canaries: [
@@ -26,6 +29,7 @@ export const GROUNDS: Grounds = {
   tlsPort: 41_002,
   servePort: 41_003,
   workspace: '/sand-verify',
+  program: '/sand-verify-program',
 };
 
 export const ATTACKS = planAttacks(GROUNDS);
@@ -60,6 +64,8 @@ export function evidenceOf({ host, seen = {}, events, observations, logProblem }
       received: ATTACKS.flatMap(({ must }) => (must.kind === 'served' ? [must.text] : [])),
       servedAt: [],
       files: new Map(files),
+      addresses: ['192.0.2.2'],
+      clipboard: 'what you copied',
       ...host,
     },
     events: events ?? ATTACKS.flatMap(recordOf).concat(passedProbe()),
