@@ -220,7 +220,7 @@ function wrapped(how: Wrapping, words: string, to: Canary | undefined): readonly
 }
 
 /** Protected files cannot be held in a share that is writable: what was written has to be gone in the end. */
-function shareAttacks({ workspace, program, protection }: Grounds): readonly Attack[] {
+function shareAttacks({ workspace, program, protection, token }: Grounds): readonly Attack[] {
   const { hook, config, policy, project } = PROTECTED;
   const onFile = (id: string, words: string, name: string): Attack => ({
     ...tried(id, words, 'overwrite', `${workspace}/${name}`),
@@ -229,6 +229,7 @@ function shareAttacks({ workspace, program, protection }: Grounds): readonly Att
         ? { kind: 'restored', file: name }
         : { kind: 'intact', file: name, absent: NEEDS_FILE },
   });
+  const widened = `${token}-widened.denied.example`;
   const onReadOnly = (id: string, words: string, act: string): Attack => ({
     ...tried(id, words, act, `${program}/attempts`),
     must: { kind: 'intact', file: READ_ONLY, absent: NEEDS_FILE },
@@ -237,6 +238,15 @@ function shareAttacks({ workspace, program, protection }: Grounds): readonly Att
     onFile('write-hook', 'writing a git hook', hook),
     onFile('write-git-config', 'writing git\u2019s configuration', config),
     onFile('write-policy', 'writing the policy in force', policy),
+    {
+      ...tried(
+        'widen-policy',
+        'a policy of its own in that file, and what it allows',
+        'root-widen',
+        `${workspace}/${policy} ${widened}`,
+      ),
+      must: { kind: 'unasked', name: widened },
+    },
     onFile('write-project', 'writing sand.yaml', project),
     onFile('new-hook', 'making a new git hook', NEW_HOOK),
     onReadOnly('write-read-only', 'writing into a read-only share', 'write'),

@@ -19,7 +19,7 @@ import type { Softnet } from '../softnet.ts';
 import type { Vm } from '../vms.ts';
 import type { AgentRequest } from './frames.ts';
 import { guestCapabilities, planBoot, planExec } from './plan.ts';
-import { CARDS } from './scripts.ts';
+import { CARDS, SECOND_CARDS } from './scripts.ts';
 
 const CABLE = fileURLToPath(new URL('cable.py', import.meta.url));
 const SUDO = fileURLToPath(new URL('sudo.c', import.meta.url));
@@ -39,13 +39,19 @@ export interface Cable {
 }
 
 /** Rejects where `softnet` cannot be started, or the control descriptor is none. */
-export function startCable(home: TartHome, vm: Vm, softnet: Softnet, cwd: string): Promise<Cable> {
+export function startCable(
+  home: TartHome,
+  vm: Vm,
+  softnet: Softnet,
+  { cwd, hasSecondCard }: { readonly cwd: string; readonly hasSecondCard: boolean },
+): Promise<Cable> {
   const plan = {
     softnet: softnet.program,
     arguments: softnet.arguments,
     hasControl: softnet.controlFd !== null,
     cwd,
     card: CARDS[vm.config.os],
+    secondCard: hasSecondCard ? SECOND_CARDS[vm.config.os] : null,
     mac: vm.config.macAddress,
   };
   const child = spawn(findProgram('python3'), [CABLE, JSON.stringify(plan)], {
