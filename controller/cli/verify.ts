@@ -25,7 +25,9 @@ export async function runVerify(command: VerifyCommand): Promise<number> {
   const { backend, image, environ, tell } = command;
   const isolation = command.isolation === null ? null : parseIsolation(command.isolation);
   if (!command.json) tell(`sand: a guest of ${backend} tries to get out; this takes a minute or two\n`);
-  const told = (text: string) => tell(`${escapeTerminal(text)}\n`);
+  const told = (text: string) => {
+    for (const line of text.split('\n').filter((one) => one !== '')) tell(`${escapeTerminal(line)}\n`);
+  };
   const options = { backend, image, isolation, environ, told };
   const attack = command.attack ?? (() => verifyConfinement({ ...options, signals: processSignals(false) }));
   const rows = await attack();

@@ -1,5 +1,6 @@
 /** What a guest says of its own network and privileges → a verdict. Pure; what it tried by them is in `judgement.ts`. */
 import { CABLE, formatIpv4 } from '../links/ethernet/addresses.ts';
+import { strangeAddresses } from '../links/ethernet/guest-cards.ts';
 import { LINK } from '../links/namespace/topology.ts';
 import { judgeCapabilities } from '../links/relay/probe-verdicts.ts';
 import type { RelayObservation } from '../links/relay/relay-program.ts';
@@ -11,8 +12,6 @@ const MACHINE_CARD = 'eth0';
 /** Of macOS and Linux, by their names: interfaces that are no cards, and lead nowhere without an address. */
 const NO_CARD =
   /^(lo|gif|stf|utun|awdl|llw|anpi|ap|bridge|p2p|sit|tunl|gre|gretap|erspan|ip6tnl|ip6gre|ip_vti|ip6_vti|dummy|docker)\d*$/;
-/** Addresses that reach no further than the link. */
-const NEAR = /^(127\.|169\.254\.|fe80:|::1$)/;
 
 export function judgeInterfaces(seen: readonly RelayObservation[], where: Where): Judged {
   const found = seen.flatMap((one) => (one.kind === 'interface' ? [one.text] : []));
@@ -36,11 +35,7 @@ function judgeCards(found: readonly string[]): Judged {
     const [name = '', ...addresses] = text.split(' ');
     return { name, addresses };
   });
-  const strange = cards.flatMap(({ name, addresses }) =>
-    addresses
-      .filter((address) => address !== own && !NEAR.test(address))
-      .map((address) => `${name} has ${address}`),
-  );
+  const strange = cards.flatMap((card) => strangeAddresses(card, own));
   const onCable = cards.filter(({ addresses }) => addresses.includes(own));
   const others = cards.filter((card) => !onCable.includes(card) && !NO_CARD.test(card.name));
   const wrong = [...strange, ...others.map(({ name }) => `another card: ${name}`)];

@@ -43,6 +43,7 @@ export interface VerifyOptions {
   readonly isolation: Isolation | null;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly signals?: SignalSource;
+  /** What the guest's program complains of, as it comes; not escaped. */
   readonly told?: (message: string) => void;
   /** In place of the backend of that name. */
   readonly launcher?: SandboxBackend;
