@@ -12,13 +12,14 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
-/** Guests by the dozen, waits for a dead host, and emulated tools of which each call is a process of its own: a minute and more. */
+/** Guests by the dozen, waits for a dead host or for a program that hangs, and emulated tools of which each call is a process of its own: a minute and more. */
 const LONG_UNITS = [
   ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
     (name) => `controller/links/relay/${name}`,
   ),
   ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
   ...['faults', 'life', 'vms'].map((name) => `emulators/tart-${name}`),
+  'controller/verify/probe-script',
 ].map((name) => `test/${name}.test.ts`);
 
 /** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */

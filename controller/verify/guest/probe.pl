@@ -13,6 +13,8 @@ use Socket qw(AF_INET AF_INET6 AF_UNIX SOCK_DGRAM SOCK_RAW SOCK_STREAM SOL_SOCKE
   inet_aton inet_ntoa inet_ntop inet_pton pack_sockaddr_in pack_sockaddr_in6 pack_sockaddr_un unpack_sockaddr_in);
 
 my ($PROBE_SECONDS, $WAIT, $ANSWER, $AT_ONCE, $MOST) = (10, 2.5, 256, 32, 240);
+# Of what one program of the system's prints.
+my $OUTPUT = 1 << 20;
 # Of one that undoes what it did.
 my $ALONE_SECONDS = 30;
 # The errors of Linux by number, whatever system this is; ENOSYS says that it could not be tried, ENOKEY that nothing was there.
@@ -67,9 +69,11 @@ sub run {
   }
   close $in;
   my $text = '';
-  while (length $text < 65536 && sysread($out, $text, 65536, length $text)) { }
+  while (length $text < $OUTPUT && sysread($out, $text, 65536, length $text)) { }
+  # Nobody waits for one that has more to say.
+  close $out;
   waitpid $child, 0;
-  return $? == 0 ? $text : undef;
+  return $? == 0 || length $text >= $OUTPUT ? $text : undef;
 }
 
 sub address_bytes {
