@@ -15,7 +15,9 @@ const guard = z.strictObject({
   /** Stands in the file once. */
   find: z.string().min(1),
   put: z.string(),
-  /** Cases of the catalogue. */
+  /** Where the cases are that turn red; absent: the catalogue. */
+  tests: z.string().min(1).optional(),
+  /** Cases of the catalogue by their ids, tests of a file by their names. */
   red: z.array(z.string()).min(1),
 });
 

@@ -18,10 +18,14 @@ interface Report {
   }[];
 }
 
+const CATALOGUE = 'test/conformance/catalogue.test.ts';
+
 /** How each of the guard's cases ended without it. */
-function tryWithout({ guard, red }: Guard): ReadonlyMap<string, string> {
-  const names = red.map((id) => `\\b${id}: `).join('|');
-  const argv = ['run', 'test/conformance/catalogue.test.ts', '--project=units', '--reporter=json'];
+function tryWithout({ guard, tests, red }: Guard): ReadonlyMap<string, string> {
+  const pattern = (name: string) =>
+    tests === undefined ? `\\b${name}: ` : name.replaceAll(/[^\w \u2019]/g, '\\$&');
+  const names = red.map(pattern).join('|');
+  const argv = ['run', tests ?? CATALOGUE, '--project=units', '--reporter=json'];
   const place = mkdtempSync(join(tmpdir(), 'sand-guards-'));
   try {
     const report = join(place, 'report.json');
@@ -31,16 +35,21 @@ function tryWithout({ guard, red }: Guard): ReadonlyMap<string, string> {
       { cwd: ROOT, encoding: 'utf8', env: { ...process.env, SAND_WITHOUT_GUARD: guard } },
     );
     if (!existsSync(report)) throw new Error(`no test ran without "${guard}": ${run.stdout}${run.stderr}`);
-    return statuses(red, JSON.parse(readFileSync(report, 'utf8')) as Report);
+    return statuses(red, tests === undefined, JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
     rmSync(place, { recursive: true });
   }
 }
 
-function statuses(red: readonly string[], { testResults }: Report): ReadonlyMap<string, string> {
+function statuses(
+  red: readonly string[],
+  areIds: boolean,
+  { testResults }: Report,
+): ReadonlyMap<string, string> {
   const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+  const isIt = (title: string, name: string) => (areIds ? title.startsWith(`${name}: `) : title === name);
   return new Map(
-    red.map((id) => [id, results.find(({ title }) => title.startsWith(`${id}: `))?.status ?? 'missing']),
+    red.map((name) => [name, results.find(({ title }) => isIt(title, name))?.status ?? 'missing']),
   );
 }
 

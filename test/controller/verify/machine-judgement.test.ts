@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parseNamedProbe } from '../../../controller/links/relay/named-attempts.ts';
 import type { RelayObservation } from '../../../controller/links/relay/relay-program.ts';
 import { ERRNO } from '../../../controller/verify/errno.ts';
 import { NEW_HOOK, READ_ONLY } from '../../../controller/verify/guest-attacks.ts';
@@ -141,6 +142,14 @@ describe('a guest that lies', () => {
     const seen = { 'control-root': [failed(ERRNO.EPERM)], 'control-frame': [failed(ERRNO.ETIMEDOUT)] };
     expect(judged('control-root', { seen })).toBe('untold');
     expect(judged('control-frame', { seen })).toBe('untold');
+  });
+});
+
+describe('the words of a guest\u2019s program', () => {
+  it('reads nothing of a guest that did not say that it had come to the end', () => {
+    expect(parseNamedProbe('as a try root ok\nend\n')?.size).toBe(1);
+    for (const said of ['as a try root ok\n', 'end\nas a try root ok\n', 'as a try root ok\nend', ''])
+      expect(parseNamedProbe(said), said).toBeNull();
   });
 });
 
