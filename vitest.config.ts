@@ -64,6 +64,7 @@ const LONG = [
     'resources',
     'tools',
     'unified',
+    'verify/isolation',
     'verify/verify',
     'vm',
     'volumes',

@@ -67,6 +67,10 @@ describe('what a guest says of its probes', () => {
     ['fewer attempts than planned', GOOD.slice(1), 'probes-complete'],
   ])('does not with %s', (_what, lines, name) => expect(failed(lines)).toContain(name));
 
+  it('fails closed where what is missing is the end alone', () => {
+    expect(parseProbe(GOOD.map((line) => `${line}\n`).join(''))).toBeNull();
+  });
+
   it.each(['', 'end', text(['what is this']), text(GOOD).replace('end', ''), `${text(GOOD)}more\n`])(
     'fails closed on %j',
     (said) => {
