@@ -21,11 +21,9 @@ interface Report {
 const CATALOGUE = 'test/conformance/catalogue.test.ts';
 
 /** How each of the guard's cases ended without it. */
-function tryWithout({ guard, tests, red }: Guard): ReadonlyMap<string, string> {
-  const pattern = (name: string) =>
-    tests === undefined ? `\\b${name}: ` : name.replaceAll(/[^\w \u2019]/g, '\\$&');
-  const names = red.map(pattern).join('|');
-  const argv = ['run', tests ?? CATALOGUE, '--project=units', '--reporter=json'];
+function tryWithout({ guard, red, test }: Guard): ReadonlyMap<string, string> {
+  const names = red.map(asPattern).join('|');
+  const argv = ['run', test ?? CATALOGUE, '--project=units', '--reporter=json'];
   const place = mkdtempSync(join(tmpdir(), 'sand-guards-'));
   try {
     const report = join(place, 'report.json');
@@ -35,21 +33,25 @@ function tryWithout({ guard, tests, red }: Guard): ReadonlyMap<string, string> {
       { cwd: ROOT, encoding: 'utf8', env: { ...process.env, SAND_WITHOUT_GUARD: guard } },
     );
     if (!existsSync(report)) throw new Error(`no test ran without "${guard}": ${run.stdout}${run.stderr}`);
-    return statuses(red, tests === undefined, JSON.parse(readFileSync(report, 'utf8')) as Report);
+    return statuses(red, JSON.parse(readFileSync(report, 'utf8')) as Report);
   } finally {
     rmSync(place, { recursive: true });
   }
 }
 
-function statuses(
-  red: readonly string[],
-  areIds: boolean,
-  { testResults }: Report,
-): ReadonlyMap<string, string> {
+function asPattern(title: string): string {
+  return title.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+
+function statuses(red: readonly string[], { testResults }: Report): ReadonlyMap<string, string> {
   const results = testResults.flatMap(({ assertionResults }) => assertionResults);
-  const isIt = (title: string, name: string) => (areIds ? title.startsWith(`${name}: `) : title === name);
   return new Map(
-    red.map((name) => [name, results.find(({ title }) => isIt(title, name))?.status ?? 'missing']),
+    red.map((name) => {
+      const all = results
+        .filter(({ title }) => title === name || title.startsWith(`${name}: `))
+        .map(({ status }) => status);
+      return [name, all.find((status) => status === 'failed') ?? all[0] ?? 'missing'];
+    }),
   );
 }
 

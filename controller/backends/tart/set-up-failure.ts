@@ -18,6 +18,11 @@ export function failSetUp({
   throw describe(step, place) ?? broken(step, parseComplaint(stderr) || place || `exit code ${exitCode}`);
 }
 
+/** Whether the guest had no place to name a resolver at a port of its own. */
+export function findsNoResolver({ stdout }: Pick<ToolOutput, 'stdout'>): boolean {
+  return stdout.split('\n').includes('no-resolver');
+}
+
 function describe(step: string, place: string): SandError | null {
   switch (step) {
     case 'sudo':

@@ -36,7 +36,7 @@ describe('fail closed', () => {
   });
 
   it.each(ATTACKS.filter(({ attempt }) => attempt !== null).map(({ id }) => id))(
-    'holds nothing of %s where the guest says nothing of it',
+    'says nothing of it: %s has not held then',
     (id) => {
       expect(judged(id, { seen: { [id]: null } })).toBe('untold');
     },

@@ -39,7 +39,7 @@ describe('a guest that is root of a machine of its own', () => {
     (id) => expect(judged(id, { seen: { [id]: null } })).toBe('untold'),
   );
 
-  it.each(OF_ROOT.map(({ id }) => id))('never counts %s as held where it could not be tried', (id) => {
+  it.each(OF_ROOT.map(({ id }) => id))('could not be tried: %s has not held then', (id) => {
     expect(judged(id, { seen: { [id]: [failed(ERRNO.ENOSYS)] } })).toBe('untold');
   });
 
@@ -59,7 +59,7 @@ describe('what the guest says of its cards and routes', () => {
     ['another address of its card', ['lo0 127.0.0.1', 'en0 198.18.0.2 10.0.0.5']],
     ['a tunnel with an address', [...own, 'utun3 10.8.0.2']],
     ['a global address of IPv6', ['lo0 ::1', 'en0 198.18.0.2 2001:db8::5']],
-  ])('is open with %s', (_, texts) => {
+  ])('foreign cards: it is open with %s', (_, texts) => {
     const seen = { interfaces: seenAs('interface', ...texts) };
     expect(judged('interfaces', { seen })).toBe('open');
     // Then nobody\u2019s silence proves anything.

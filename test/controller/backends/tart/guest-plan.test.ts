@@ -39,24 +39,32 @@ const mount = (source: string, target: string, writable = true) => ({ source, ta
 
 describe('a guest of Tart', () => {
   it('has each mount as a share by a name of sand\u2019s, and a link where it belongs', () => {
-    const { folders, links } = planGuest(spec({ mounts: [mount(folder, '/Users/me/work', false)] }), {});
+    const { folders, links } = planGuest(
+      spec({ mounts: [mount(folder, '/Users/me/work', false)] }),
+      {},
+      'ethernet',
+    );
     expect(folders).toEqual([{ name: 'sand0', source: folder, writable: false }]);
     expect(links).toEqual([{ share: 'sand0', target: '/Users/me/work' }]);
   });
 
-  it('has no mount inside of another, whose link would be written into the host\u2019s folder', () => {
+  it('has no mount inside of another, whose link would be written into the folder on the host', () => {
     const mounts = [
       mount(folder, '/Users/me/work'),
       mount(join(folder, 'inner'), '/Users/me/work/inner', false),
     ];
-    expect(() => planGuest(spec({ mounts }), {})).toThrow(
+    expect(() => planGuest(spec({ mounts }), {}, 'ethernet')).toThrow(
       expect.objectContaining({ code: 'workspace-refused', message: expect.stringContaining('lies in') }),
     );
   });
 
   it('has a policy file in force read-only, though it was mounted writable', () => {
     const file = join(folder, 'sand.policy.yaml');
-    const { files } = planGuest(spec({ mounts: [mount(file, '/opt/policy.yaml')], policyFiles: [file] }), {});
+    const { files } = planGuest(
+      spec({ mounts: [mount(file, '/opt/policy.yaml')], policyFiles: [file] }),
+      {},
+      'ethernet',
+    );
     expect(files).toEqual([mount(file, '/opt/policy.yaml', false)]);
   });
 
@@ -65,6 +73,6 @@ describe('a guest of Tart', () => {
     [{ user: { uid: 0, gid: 0 } }, 'backend-unavailable'],
     [{ shares: ['ssh-agent'] } as const, 'share-unavailable'],
   ])('refuses %j', (more, code) => {
-    expect(() => planGuest(spec(more), {})).toThrow(expect.objectContaining({ code }));
+    expect(() => planGuest(spec(more), {}, 'ethernet')).toThrow(expect.objectContaining({ code }));
   });
 });
