@@ -6,6 +6,7 @@ interface VerifyFlags {
   readonly backend: string;
   readonly image?: string;
   readonly isolation?: string;
+  readonly link?: string;
   readonly json: boolean;
 }
 
@@ -19,8 +20,9 @@ export function addVerify(program: CommandTree, context: ProgramContext): void {
     .option('--backend <NAME>', 'the backend to try', DEFAULT_BACKEND)
     .option('--image <REF>', 'as for run')
     .option('--isolation <KIND>', 'as for run, where the backend has several')
+    .option('--link <NAME>', 'as for run, where the backend has several')
     .option('--json', 'print the rows as a JSON array', false)
-    .action(async ({ backend, image, isolation, json }: VerifyFlags) => {
+    .action(async ({ backend, image, isolation, link, json }: VerifyFlags) => {
       const { runVerify } = await import('./verify.ts');
       const tell = (text: string) => void process.stderr.write(text);
       const { write } = context;
@@ -29,6 +31,7 @@ export function addVerify(program: CommandTree, context: ProgramContext): void {
           backend,
           image: image ?? null,
           isolation: isolation ?? null,
+          link: link ?? null,
           json,
           write,
           tell,

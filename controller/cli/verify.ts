@@ -12,6 +12,8 @@ export interface VerifyCommand {
   readonly image: string | null;
   /** As written; null: the backend's usual one. */
   readonly isolation: string | null;
+  /** Null: the backend's own. */
+  readonly link: string | null;
   readonly json: boolean;
   readonly write: (text: string) => void;
   readonly tell: (text: string) => void;
@@ -22,15 +24,15 @@ export interface VerifyCommand {
 
 /** 0 when everything held that has to, 1 when anything is open or could not be told. */
 export async function runVerify(command: VerifyCommand): Promise<number> {
-  const { backend, image, environ, tell } = command;
+  const { backend, image, link, environ, tell } = command;
   const isolation = command.isolation === null ? null : parseIsolation(command.isolation);
   if (!command.json) tell(`sand: a guest of ${backend} tries to get out; this takes a minute or two\n`);
   const told = (text: string) => {
     for (const line of text.split('\n').filter((one) => one !== '')) tell(`${escapeTerminal(line)}\n`);
   };
-  const options = { backend, image, isolation, environ, told };
+  const options = { backend, image, isolation, link, environ, told };
   const attack = command.attack ?? (() => verifyConfinement({ ...options, signals: processSignals(false) }));
   const rows = await attack();
-  command.write(command.json ? formatJson(rows) : formatTable(rows, { backend, isolation }));
+  command.write(command.json ? formatJson(rows) : formatTable(rows, { backend, isolation, link }));
   return exitCodeOf(rows);
 }

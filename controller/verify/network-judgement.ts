@@ -15,12 +15,17 @@ const NO_CARD =
 
 export function judgeInterfaces(seen: readonly RelayObservation[], where: Where): Judged {
   const found = seen.flatMap((one) => (one.kind === 'interface' ? [one.text] : []));
-  if (where.link === 'ethernet') return judgeCards(found);
+  if (hasCard(where)) return judgeCards(found);
   const foreign = found.filter((name) => name !== 'lo' && name !== cardOf(where));
   if (foreign.length > 0) return open(`it has ${foreign.join(', ')}`);
   return found.length > 0
     ? held(`it has ${found.join(' and ')} alone`)
     : untold('the guest named none, not even loopback');
+}
+
+/** A machine's own, on a cable; on another network than the cable's it has an address that is strange. */
+function hasCard({ link }: Where): boolean {
+  return link !== 'relay' && link !== 'namespace';
 }
 
 function cardOf({ link, isolation }: Where): string | null {
@@ -46,7 +51,7 @@ function judgeCards(found: readonly string[]): Judged {
 
 export function judgeRoutes(seen: readonly RelayObservation[], where: Where): Judged {
   const found = seen.flatMap((one) => (one.kind === 'route' ? [one.text] : []));
-  if (where.link === 'ethernet') return judgeGateways(found);
+  if (hasCard(where)) return judgeGateways(found);
   const card = cardOf(where);
   const foreign = found.filter((route) => card === null || !route.endsWith(` dev ${card}`));
   if (foreign.length > 0) return open(foreign[0] ?? '');

@@ -11,10 +11,11 @@ const CELL = 400;
 
 type Label = keyof typeof LABELS;
 
-/** Whose guest was tried; `isolation` null where nobody asked for one. */
+/** Whose guest was tried; null where nobody asked for an isolation or a link. */
 export interface TriedGuest {
   readonly backend: string;
   readonly isolation: Isolation | null;
+  readonly link: string | null;
 }
 
 /** Ends with the counts and what they mean. Every cell is escaped: some of it a guest said. */
@@ -68,8 +69,12 @@ function wrap(text: string, width: number): readonly string[] {
   return [...lines, line];
 }
 
-function conclusion(open: number, untold: number, { backend, isolation }: TriedGuest): string {
-  const guest = `A guest of ${backend}${isolation === null ? '' : ` with --isolation ${isolation}`}`;
+function conclusion(open: number, untold: number, { backend, isolation, link }: TriedGuest): string {
+  const flags = [
+    ...(isolation === null ? [] : [`--isolation ${isolation}`]),
+    ...(link === null ? [] : [`--link ${link}`]),
+  ];
+  const guest = `A guest of ${backend}${flags.length === 0 ? '' : ` with ${flags.join(' ')}`}`;
   if (open > 0) return `${guest} is NOT confined on this machine. Report it in private, as SECURITY.md says.`;
   if (untold > 0)
     return `Nothing shows that ${guest.replace('A', 'a')} is confined: run sand doctor --backend ${backend}.`;

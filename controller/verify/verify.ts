@@ -41,6 +41,8 @@ export interface VerifyOptions {
   readonly image: string | null;
   /** As for run; null: the backend's usual one. */
   readonly isolation: Isolation | null;
+  /** As for run; null: the backend's own. */
+  readonly link: string | null;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly signals?: SignalSource;
   /** What the guest's program complains of, as it comes; not escaped. */
@@ -51,7 +53,7 @@ export interface VerifyOptions {
 
 /** One row for each attack. Raises what keeps a guest from starting, but for start probes that failed: those are a row. */
 export async function verifyConfinement(options: VerifyOptions): Promise<readonly Row[]> {
-  const backend = options.launcher ?? createBackend(options.backend);
+  const backend = options.launcher ?? createBackend(options.backend, options.link ?? undefined);
   const program = guestProgram(backend.capabilities.guestSystem);
   const ground = createGround(options.environ.HOME ?? homedir());
   let watch: HostWatch | null = null;
@@ -147,6 +149,7 @@ async function runGuest(
       backend: options.backend,
       image: options.image,
       isolation: isolationAsked(options),
+      ...(options.link === null ? {} : { link: options.link }),
       policies: [ground.policyPath],
       guarded: [`${ground.workspace}/${PROTECTED.project}`],
       mounts: [

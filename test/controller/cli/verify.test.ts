@@ -16,6 +16,7 @@ async function run(rows: readonly Row[], json = false) {
     backend: 'linux',
     image: null,
     isolation: null,
+    link: null,
     json,
     write: (more) => {
       text += more;

@@ -33,7 +33,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-const LINUX = { backend: 'linux', isolation: null } as const;
+const LINUX = { backend: 'linux', isolation: null, link: null } as const;
 
 describe('the table', () => {
   it('shows what is open first, then what could not be told, then the rest, and counts', () => {
@@ -65,9 +65,12 @@ describe('the table', () => {
   });
 
   it('names the isolation that was asked for', () => {
-    const guest = { backend: 'linux', isolation: 'gvisor' } as const;
+    const guest = { backend: 'linux', isolation: 'gvisor', link: null } as const;
     expect(formatTable(ROWS.slice(0, 1), guest)).toContain(
       'A guest of linux with --isolation gvisor is confined on this machine',
+    );
+    expect(formatTable(ROWS, { backend: 'tart', isolation: null, link: 'softnet' })).toContain(
+      'A guest of tart with --link softnet is NOT confined on this machine',
     );
   });
 });

@@ -60,7 +60,7 @@ async function verifyLiar(
     ...options,
   });
   const environ = { HOME: join(root, 'home'), XDG_STATE_HOME: join(root, 'state') };
-  return verifyConfinement({ backend: 'linux', image: null, isolation: null, environ, launcher });
+  return verifyConfinement({ backend: 'linux', image: null, isolation: null, link: null, environ, launcher });
 }
 
 function open(rows: readonly Row[]): readonly string[] {
@@ -172,7 +172,14 @@ describe('a guest that is root of a machine of its own', () => {
     });
     const launcher = { ...fake, capabilities: { ...fake.capabilities, ...MAC } };
     const environ = { HOME: join(root, 'home'), XDG_STATE_HOME: join(root, 'state') };
-    const rows = await verifyConfinement({ backend: 'linux', image: null, isolation, environ, launcher });
+    const rows = await verifyConfinement({
+      backend: 'linux',
+      image: null,
+      isolation,
+      link: null,
+      environ,
+      launcher,
+    });
     return { rows, spec };
   }
 

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Row } from '../../../controller/verify/attack.ts';
 import { TART_BIN } from '../../emulators/tart/emulation.ts';
 import { outputOf } from '../sand.ts';
+import { createHostNetwork } from './host-network.ts';
 import { CAN_EMULATE, createTartWorld, TART, type TartWorld } from './tart-world.ts';
 
 /** A hundred and forty attempts, some of them one after the other, on a machine that runs other tests beside. */
@@ -113,3 +114,33 @@ exec ${TART_BIN}/tart "$@"`,
     expect(rows.find(({ id }) => id === 'control-proxy')).toMatchObject({ verdict: 'held' });
   });
 });
+
+describe.skipIf(!CAN_EMULATE)(
+  'sand verify of a link that only asks',
+  { timeout: DEADLINE_MS + 20_000 },
+  () => {
+    it('does not call a guest on stock Softnet confined, and names the link', async () => {
+      const network = await createHostNetwork();
+      const world = createTartWorld();
+      try {
+        const place = join(world.root, 'softnet');
+        mkdirSync(place);
+        const vmnet = fileURLToPath(new URL('../../emulators/tart-stock/vmnet.py', import.meta.url));
+        writeFileSync(join(place, 'softnet'), `#!/bin/sh\nexec python3 '${vmnet}' "$@"\n`, { mode: 0o755 });
+        const { code, stdout, stderr } = await world.sand(['verify', ...TART, '--link', 'softnet'], {
+          deadlineMs: DEADLINE_MS,
+          through: network.through,
+          environment: { SAND_TOOL_PATH: `${place}:${world.environment.SAND_TOOL_PATH}` },
+        });
+        expect(stdout, stderr).toMatch(
+          /^OPEN {2}a network card that nobody knows of +en0 has 192\.168\.64\.\d+/m,
+        );
+        expect(stdout).toContain('A guest of tart with --link softnet is NOT confined on this machine');
+        expect(code).toBe(1);
+      } finally {
+        await world.end();
+        await network.end();
+      }
+    });
+  },
+);

@@ -48,6 +48,7 @@ const rows = await verifyConfinement({
   backend: 'tart',
   image: null,
   isolation: null,
+  link: null,
   environ: process.env,
   launcher,
 });

@@ -36,6 +36,13 @@ const launcher = createFakeBackend({
 const environ = { HOME: home, XDG_STATE_HOME: join(home, 'state') };
 console.log(
   JSON.stringify(
-    await verifyConfinement({ backend: 'linux', image: null, isolation: null, environ, launcher }),
+    await verifyConfinement({
+      backend: 'linux',
+      image: null,
+      isolation: null,
+      link: null,
+      environ,
+      launcher,
+    }),
   ),
 );
