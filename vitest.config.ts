@@ -39,7 +39,7 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['conformance', 'faults', 'guest'].map((name) => `tart/${name}`),
+  ...['commands', 'conformance', 'faults', 'guest', 'install', 'terminal', 'traps'].map((name) => `tart/${name}`),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
   ...[
     'apple/builds',

@@ -23,6 +23,8 @@ import { CARDS } from './scripts.ts';
 
 const CABLE = fileURLToPath(new URL('cable.py', import.meta.url));
 const SUDO = fileURLToPath(new URL('sudo.c', import.meta.url));
+/** Folders of Linux that macOS has not. */
+const NOT_ON_MACS_ROOT = ['run', 'mnt', 'media', 'srv'];
 const EMPTY_ROOT = ['bin', 'sbin', 'usr', 'etc', 'lib'];
 /** For a process that was told to end. */
 const END_MS = 5000;
@@ -134,10 +136,14 @@ export function bootMachine(home: TartHome, vm: Vm, shares: readonly Share[]): P
   const root = vm.disk.root ?? emptyRoot(vm);
   mkdirSync(workFolder, { recursive: true });
   const parts = rootParts(workFolder, root, [], null);
+  const absent = os === 'darwin' ? NOT_ON_MACS_ROOT.filter((name) => existsSync(join(root, name))) : [];
   const capabilities = guestCapabilities(heldCapabilities());
   const steps = planBoot({
     ...parts,
-    hidden: [...parts.hidden, ...vm.disk.without.flatMap((name) => placesOf(root, name))],
+    hidden: [
+      ...new Set([...parts.hidden, ...absent, ...vm.disk.without.flatMap((name) => placesOf(root, name))]),
+    ],
+    emptied: parts.emptied.filter((name) => !absent.includes(name)),
     os,
     hostname: vm.name.split('.')[0] ?? vm.name,
     shares,
@@ -149,6 +155,7 @@ export function bootMachine(home: TartHome, vm: Vm, shares: readonly Share[]): P
     passwd: readIf(join(root, 'etc/passwd')),
     group: readIf(join(root, 'etc/group')),
     without: vm.disk.without,
+    hasZsh: existsSync(join(root, 'bin/zsh')),
     boots: vm.disk.root !== null,
   });
   const child = spawn(entryProgram(), steps, {
