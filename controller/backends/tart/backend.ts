@@ -15,6 +15,7 @@ import { parseAddress } from './parse.ts';
 import { requireTool } from './readiness.ts';
 import { refuseSoftnet } from './softnet-model.ts';
 import { askGuest, attemptTart, failure, NOT_SO, TOOL_LIMITS } from './tool.ts';
+import { openWayIn } from './way-in.ts';
 
 interface TartGuest {
   readonly ref: GuestRef;
@@ -74,7 +75,8 @@ export function createTartBackend(): SandboxBackend {
       const started = await startGuest(guest.spec, guest.plan, gateway, signal, guest.parts);
       guest.started = started;
       const { handle, confined, link } = started;
-      if (gateway.publishedPorts.length > 0) gateway.onDial(link.openWayIn(gateway.publishedPorts));
+      const ports = gateway.publishedPorts;
+      if (ports.length > 0) gateway.onDial(openWayIn(link.openWayIn(ports), handle.machine, ports));
       return { ...ref, handle: formatHandle(handle), confined };
     },
     async exec(ref, command) {
