@@ -11,6 +11,7 @@ import { planGuest, type TartGuestPlan } from './guest-plan.ts';
 import { SHUTDOWN_SCRIPT, SYNC_SCRIPT } from './guest-scripts.ts';
 import { type GuestParts, type StartedGuest, startGuest } from './guest-start.ts';
 import { formatHandle, machineName, parseHandle } from './handle.ts';
+import { within } from './machine.ts';
 import { parseAddress } from './parse.ts';
 import { requireTool } from './readiness.ts';
 import { refuseSoftnet } from './softnet-model.ts';
@@ -160,13 +161,6 @@ async function shutDown({ handle, machine }: StartedGuest, graceMs: number): Pro
   const limitMs = POWER_SECONDS * 1000 + TOOL_LIMITS.stopSlackMs;
   await attemptTart(planStop(handle.machine, POWER_SECONDS), limitMs);
   await within(machine.ended, TOOL_LIMITS.stopSlackMs);
-}
-
-async function within(ended: Promise<void>, ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([ended, late]);
-  clearTimeout(timer);
 }
 
 /** Idempotent: one that is not there is deleted. The name is of sand's own making, for one run. */

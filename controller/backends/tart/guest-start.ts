@@ -20,7 +20,7 @@ import { PROXY, type TartGuestPlan } from './guest-plan.ts';
 import { parseProbe, probeScript } from './guest-probe.ts';
 import { setUpScript } from './guest-scripts.ts';
 import { machineName, type TartHandle } from './handle.ts';
-import { type MachineProcess, startMachine } from './machine.ts';
+import { type MachineProcess, startMachine, within } from './machine.ts';
 import { requireFreeName, requireRoom, requireSystem } from './machines.ts';
 import { judgeGuestReport } from './probe-verdicts.ts';
 import { failSetUp } from './set-up-failure.ts';
@@ -87,7 +87,10 @@ export async function startGuest(
       stream: arrivals.stream,
       datagram: (socket) => gateway.acceptDnsDatagrams(socket),
       lost: (error) => {
-        if (!parts.isEnding) gateway.lost(error);
+        // A machine that ends takes its cable along, and says more of why.
+        void within(machine.ended, TOOL_LIMITS.lastWordMs).then(() => {
+          if (!parts.isEnding) gateway.lost(machine.hasEnded() ? machine.failure() : error);
+        });
       },
     },
   });

@@ -30,6 +30,8 @@ export const TOOL_LIMITS = {
   scriptMs: 60_000,
   stopSlackMs: 20_000,
   deleteMs: 60_000,
+  /** From the end of its cable to a machine's own end. */
+  lastWordMs: 2_000,
 } as const;
 
 /** Of `tart`, where it means a machine that is not there, that does not run, or that runs already. */
