@@ -78,6 +78,10 @@ export function isLockedKeychain(text: string): boolean {
   );
 }
 
+export function isFullDisk(text: string): boolean {
+  return /no space left|not enough (?:free )?(?:disk )?space|disk is full|out of space/i.test(text);
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
