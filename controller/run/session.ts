@@ -257,7 +257,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
     ...(request.user === null ? {} : { user: request.user }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
-    place: { folder: guestFolder(guest.run), note: journal.note },
+    place: { folder: guestFolder(guest.run), note: journal.note, told: request.told },
   };
 }
 

@@ -15,7 +15,8 @@ import { type ProbePlan, planProbes } from '../../links/probing.ts';
 import type { GatewayPort, GuestSpec } from '../backend.ts';
 import { requirePassed } from '../probe-failure.ts';
 import { stageFiles } from '../staged-files.ts';
-import { planClone, planExec, planSet, type SharedFolder } from './argv.ts';
+import { agentOf } from './agent.ts';
+import { planClone, planSet, type SharedFolder } from './argv.ts';
 import { PROXY, type TartGuestPlan } from './guest-plan.ts';
 import { parseProbe, probeScript } from './guest-probe.ts';
 import { setUpScript } from './guest-scripts.ts';
@@ -24,7 +25,7 @@ import { type MachineProcess, startMachine, within } from './machine.ts';
 import { requireFreeName, requireRoom, requireSystem } from './machines.ts';
 import { judgeGuestReport } from './probe-verdicts.ts';
 import { failSetUp } from './set-up-failure.ts';
-import { askGuest, attemptTart, runTart, TOOL_LIMITS } from './tool.ts';
+import { askGuest, runTart, TOOL_LIMITS } from './tool.ts';
 
 /** What of a guest has been made so far; each is ended by who asked for it, however far it came. */
 export interface GuestParts {
@@ -59,12 +60,13 @@ export async function startGuest(
   parts: GuestParts,
 ): Promise<StartedGuest> {
   const name = machineName(spec.name);
-  const { folder } = spec.place;
+  const { folder, told = () => {} } = spec.place;
   await requireFreeName(name);
   spec.place.note({ kind: 'folder', path: folder });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   spec.place.note({ kind: 'guest', backend: 'tart', name: spec.name });
   parts.isNoted = true;
+  told(`tart clones ${plan.image}`);
   await runTart(planClone(plan.image, name), TOOL_LIMITS.cloneMs, { signal });
   await runTart(planSet(name, plan.settings), TOOL_LIMITS.setMs, { signal });
   await requireRoom(name);
@@ -72,6 +74,7 @@ export async function startGuest(
   parts.copies = keepCopies(plan.watched, join(folder, 'protected'));
   parts.cableSocket = await listenForCable(folder);
   const run = { name, shares: [...plan.folders, ...staged.folders], vnc: spec.screen?.isShown ?? false };
+  told(`tart starts the machine ${name}`);
   const machine = await startMachine(run, folder, parts.cableSocket.path);
   parts.machine = machine;
   void machine.ended.then(() => {
@@ -96,12 +99,13 @@ export async function startGuest(
   });
   parts.link = link;
   gateway.onMorePorts(async (ports) => link.plant(ports));
-  await orGone(agentOf(name, signal), machine, signal);
-  await requireSystem(name);
+  await orGone(agentOf(name, signal, told), machine, signal);
+  told('the guest is up; it is set up and looked at from inside');
+  const { system } = await requireSystem(name);
   const links = [...plan.links, ...staged.links];
   const proxy = { host: PROXY.address, port: PROXY.port };
   const script = setUpScript({ environment: plan.environment, files: plan.given, links, proxy });
-  failSetUp(await orGone(askGuest(name, script, { signal }), machine, signal));
+  failSetUp(await orGone(askGuest(name, script, { signal }), machine, signal), system);
   const probes = planOwnProbes(gateway);
   const confined = orGone(confine(name, gateway, probes, arrivals, signal), machine, signal);
   confined.catch(() => {});
@@ -149,23 +153,6 @@ function noCable(): SandError {
     'link-failed',
     'the guest\u2019s machine came up without its cable: sand\u2019s own softnet did not answer',
     'run `sand doctor --backend tart`',
-  );
-}
-
-/** The agent answers: on macOS that means that the login is over as well. */
-async function agentOf(machine: string, signal: AbortSignal): Promise<void> {
-  const args = planExec({ name: machine, interactive: false, terminal: false, command: ['/usr/bin/true'] });
-  const until = performance.now() + TOOL_LIMITS.bootMs;
-  while (performance.now() < until) {
-    signal.throwIfAborted();
-    const look = await attemptTart(args, TOOL_LIMITS.lookMs, { signal });
-    if (look.exitCode === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, TOOL_LIMITS.lookPauseMs));
-  }
-  throw new SandError(
-    'guest-failed',
-    `the guest came up, and its agent did not answer within ${TOOL_LIMITS.bootMs / 1000} seconds`,
-    'use an image with Tart\u2019s guest agent that logs in by itself: a vanilla image has none, a base image has',
   );
 }
 

@@ -18,6 +18,7 @@ export const TART_IMAGES: BackendImages = { usual: USUAL_IMAGE, prepare: prepare
 async function prepareImage({ text, user, told }: ImageFlag): Promise<PreparedImage> {
   requireImageName(text);
   const facts = (await lookAt(text)) ?? (await pullImage(text, told));
+  requireAtRest(text, facts);
   const guest = {
     kind: 'named',
     name: text,
@@ -38,6 +39,16 @@ export function requireImageName(text: string): void {
     'usage',
     `--image ${text}: no name of a machine that Tart has, and none of an image in a registry`,
     `write for example --image ${USUAL_IMAGE}, or the name of one that \`tart list\` shows`,
+  );
+}
+
+/** Fail closed: of one that runs the disk would be cloned within a write, and of one that is suspended its memory with it. */
+function requireAtRest(name: string, { running, suspended }: MachineFacts): void {
+  if (!running && !suspended) return;
+  throw new SandError(
+    'image-invalid',
+    `the machine ${name} ${running ? 'runs' : 'is suspended'}, and a guest is cloned of one that is shut down`,
+    running ? `shut it down: tart stop ${name}` : `run it and shut it down, or give up what it had open: tart stop ${name}`,
   );
 }
 

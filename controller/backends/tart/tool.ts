@@ -26,6 +26,8 @@ export const TOOL_LIMITS = {
   /** Of one look whether it does: without an agent the tool tries for ten seconds. */
   lookMs: 20_000,
   lookPauseMs: 500,
+  /** Between two lines that tell how long it may still take. */
+  tellMs: 10_000,
   /** Of sand's own scripts in the guest. */
   scriptMs: 60_000,
   stopSlackMs: 20_000,

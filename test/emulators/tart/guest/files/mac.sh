@@ -11,7 +11,7 @@ root() {
   echo "** Error: Command requires admin privileges." >&2
   exit 14
 }
-keep() { $box mkdir -p $state && printf '%s\n' "$2" > "$state/$1"; }
+keep() { umask 022; $box mkdir -p $state && printf '%s\n' "$2" > "$state/$1"; }
 kept() { $box cat "$state/$1" 2>/dev/null; }
 lease() { $box sed -n "s/^$1=//p" $place/lease.env 2>/dev/null; }
 known() {
