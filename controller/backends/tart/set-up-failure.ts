@@ -22,7 +22,7 @@ const PLACES = {
   macos: {
     home: '/Users/admin',
     why: ': macOS lets nobody make folders at its top',
-    below: '/Users, /opt, /usr/local or /private/tmp',
+    below: '/Users, /opt or /private/tmp',
     needs: 'a guest of macOS needs 13 or newer',
   },
   linux: {

@@ -4,6 +4,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { agentOf } from '../../../controller/backends/tart/agent.ts';
+import { createTartBackend } from '../../../controller/backends/tart/backend.ts';
+import type { GatewayPort, GuestSpec } from '../../../controller/backends/backend.ts';
 import { endTart, registerTartVm } from '../../emulators/tart/emulation.ts';
 import type { Fault } from '../../emulators/tart/settings.ts';
 import { follow } from '../lifecycle/conditions.ts';
@@ -11,6 +13,8 @@ import { CAN_EMULATE, createTartWorld, TART, TART_MS, type TartWorld } from './t
 
 const LINUX = 'ghcr.io/cirruslabs/ubuntu:latest';
 const OTHER = 'ghcr.io/cirruslabs/other:latest';
+/** The address of the image's card is one that a clone keeps where nobody else has it. */
+const SAME_CARD = { image: 'ghcr.io/cirruslabs/same:latest', address: '02:00:00:00:00:01' };
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 let world: TartWorld;
@@ -18,7 +22,7 @@ let world: TartWorld;
 const run = (flags: readonly string[], ...command: readonly string[]) =>
   world.sand(['run', ...TART, '--policy', 'offline', '--image', 'base', ...flags, '--', ...command]);
 const show = (...faults: readonly Fault[]) => world.be({ faults });
-const machineOf = (guest: readonly string[]) => world.machines().filter((name) => !guest.includes(name));
+const machineOf = (others: readonly string[]) => world.machines().filter((name) => !others.includes(name));
 const tart = (...args: readonly string[]) =>
   execFileSync('tart', args, {
     env: { HOME: world.home, PATH: world.environment.SAND_TOOL_PATH },
@@ -27,6 +31,42 @@ const tart = (...args: readonly string[]) =>
 const addressOf = (name: string): string =>
   JSON.parse(readFileSync(join(world.home, '.tart/vms', name, 'config.json'), 'utf8')).macAddress;
 
+/** For what of sand is called here rather than run: with the world's HOME and its tool. */
+async function asCaller(call: () => Promise<void>): Promise<void> {
+  const saved = { ...process.env };
+  Object.assign(process.env, { HOME: world.home, SAND_TOOL_PATH: world.environment.SAND_TOOL_PATH });
+  try {
+    await call();
+  } finally {
+    process.env = saved;
+  }
+}
+
+const SPEC: GuestSpec = {
+  name: 'taken',
+  mounts: [],
+  workdir: '/',
+  environment: {},
+  shares: [],
+  authorities: [],
+  cache: null,
+  policyFiles: [],
+  image: {
+    kind: 'named',
+    name: 'base',
+    digest: null,
+    user: 'admin',
+    environment: {},
+    platform: 'macos/arm64',
+  },
+  place: {
+    folder: '/nowhere',
+    note() {
+      throw new Error('nothing of another\u2019s is noted');
+    },
+  },
+};
+
 describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () => {
   beforeAll(() => {
     world = createTartWorld();
@@ -34,6 +74,7 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
     world.machine('linux', { os: 'linux' });
     world.image(LINUX, { os: 'linux' });
     world.image(OTHER, { os: 'linux' });
+    world.image(SAME_CARD.image, { os: 'darwin', config: { macAddress: SAME_CARD.address } });
   });
   afterEach(() => world.be({}));
   afterAll(() => world.end(), TART_MS);
@@ -45,14 +86,26 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
     expect(existsSync(stale)).toBe(true);
   });
 
-  it('the same address for two cards: each guest has one of its own', async () => {
-    const own = ['base', 'linux'];
-    await Promise.all(['one', 'two'].map((name) => world.detach(name, ['--image', 'base'])));
-    const machines = machineOf(own);
-    const addresses = ['base', ...machines].map(addressOf);
-    expect(new Set(addresses).size).toBe(3);
+  it('a clone that overwrites a machine of its name: such a run is refused, and that machine left alone', async () => {
+    world.machine('sand-taken', { os: 'darwin', diskGB: 33 });
+    const before = addressOf('sand-taken');
+    await asCaller(async () => {
+      const backend = createTartBackend();
+      const ref = await backend.create(SPEC);
+      const starting = backend.start(ref, {} as GatewayPort, new AbortController().signal);
+      await expect(starting).rejects.toMatchObject({ code: 'guest-exists' });
+      await backend.destroy(ref);
+    });
+    expect(addressOf('sand-taken')).toBe(before);
+    tart('delete', 'sand-taken');
+  });
+
+  it('the same address for the cards of two clones: each guest has one of its own', async () => {
+    await Promise.all(['one', 'two'].map((name) => world.detach(name, ['--image', SAME_CARD.image])));
+    const machines = machineOf(['base', 'linux']);
+    expect(new Set([SAME_CARD.address, ...machines.map(addressOf)]).size).toBe(3);
     for (const guest of ['one', 'two'])
-      expect((await world.exec(guest, 'ifconfig en0 | grep ether')).stdout).toMatch(/ether \S+/);
+      expect((await world.exec(guest, 'cat /sys/class/net/en0/address')).stdout).not.toContain(SAME_CARD.address);
     await world.sand(['rm', '--force', 'one', 'two']);
   });
 
@@ -95,22 +148,18 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
   });
 
   it('an image without an agent: the wait has an end, and says what is missing', async () => {
-    const saved = { HOME: process.env.HOME, SAND_TOOL_PATH: process.env.SAND_TOOL_PATH };
-    Object.assign(process.env, { HOME: world.home, SAND_TOOL_PATH: world.environment.SAND_TOOL_PATH });
-    try {
-      const limits = { bootMs: 1_500, lookMs: 5_000, lookPauseMs: 50, tellMs: 1_000 };
+    const limits = { bootMs: 1_500, lookMs: 5_000, lookPauseMs: 50, tellMs: 1_000 };
+    await asCaller(async () => {
       const waiting = agentOf('base', new AbortController().signal, () => {}, limits);
       await expect(waiting).rejects.toMatchObject({
         code: 'guest-failed',
         hint: expect.stringContaining('a vanilla image has none'),
       });
-    } finally {
-      Object.assign(process.env, saved);
-    }
+    });
   });
 
   it('an agent that goes while a command runs: the run ends, and nothing is left', async () => {
-    show({ fault: 'agent-vanishes', ms: 14_000 });
+    show({ fault: 'agent-vanishes', ms: 20_000 });
     const { code, stderr } = await run([], 'sleep', '600');
     expect(code, stderr).toBe(125);
     expect(stderr).toContain('did not run to its end');
@@ -144,6 +193,13 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
     expect(code).toBe(2);
     expect(stderr).toContain(`the machine base ${said}`);
     expect(stderr).toContain('tart stop base');
+    expect(world.machines()).toEqual(['base', 'linux']);
+  });
+
+  it('a place where macOS lets nobody write is told with places where it does', async () => {
+    const { code, stderr } = await run(['--mount', `${world.workspace}:/project`], 'true');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/no place for a mount at \S+: macOS lets nobody[\s\S]*below \/Users[\s\S]*FOLDER:\/Users\/admin\/NAME/);
     expect(world.machines()).toEqual(['base', 'linux']);
   });
 
