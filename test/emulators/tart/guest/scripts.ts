@@ -56,6 +56,7 @@ export function guestFiles(os: GuestOs, hasZsh: boolean): readonly GuestFile[] {
     ...shared,
     ...['shutdown', 'halt', 'reboot'].map((name) => program(`/sbin/${name}`, ending)),
     ...LOOK_ALIKES.map((path) => program(path, look)),
+    program(`${PLACE}/tar`, source('tar.sh')),
     // The login shell of macOS, where the image has none.
     ...(hasZsh ? [] : [program('/bin/zsh', '#!/bin/sh\nexec /bin/bash "$@"\n')]),
     program('/sbin/mount_virtiofs', source('mount.sh')),

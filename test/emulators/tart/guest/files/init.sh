@@ -9,6 +9,7 @@ $box chown "$owner" "$home"
 $box cp $place/sudo-program /usr/bin/sudo && $box chmod 4755 /usr/bin/sudo
 # The kernel does not know virtiofs here: what asks for it is given a bind mount instead.
 [ ! -x /usr/bin/mount ] || { $box mv /usr/bin/mount $place/real-mount && $box cp $place/mount /usr/bin/mount; }
+[ ! -e $place/tar ] || [ ! -x /usr/bin/tar ] || { $box mv /usr/bin/tar $place/real-tar && $box cp $place/tar /usr/bin/tar; }
 # macOS is on a volume that nobody writes, root neither; what can be written lies in these.
 if [ -e $place/darwin ]; then
   for folder in Users Volumes Library opt usr/local var etc tmp home root $place; do
