@@ -21,8 +21,11 @@ const LONG_UNITS = [
   ...['faults', 'life', 'vms'].map((name) => `emulators/tart-${name}`),
 ].map((name) => `test/${name}.test.ts`);
 
-/** Machines of their own for the guests of the apple-container backend: minutes on an emulated processor, one at a time. */
-const MACHINES = ['test/e2e/apple/machine.test.ts', 'test/emulators/container-machine.test.ts'];
+/** Machines of their own for guests on emulated tools: minutes on an emulated processor, one at a time. */
+const MACHINES = [
+  ...['apple', 'tart'].map((name) => `test/e2e/${name}/machine.test.ts`),
+  ...['container', 'tart'].map((name) => `test/emulators/${name}-machine.test.ts`),
+];
 
 const units = {
   plugins: [withoutGuard(removed)],
@@ -39,7 +42,9 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['commands', 'conformance', 'faults', 'guest', 'install', 'terminal', 'traps'].map((name) => `tart/${name}`),
+  ...['commands', 'conformance', 'faults', 'guest', 'install', 'stock-softnet', 'terminal', 'traps'].map(
+    (name) => `tart/${name}`,
+  ),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
   ...[
     'apple/builds',
@@ -103,7 +108,7 @@ const vm = {
     include: MACHINES,
     exclude: [],
     maxWorkers: 1,
-    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/apple/machine-kernel.ts'],
+    globalSetup: [...e2e.test.globalSetup, ...units.test.globalSetup, 'test/e2e/machine-kernel.ts'],
     sequence: { groupOrder: 3 },
   },
 };

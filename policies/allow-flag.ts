@@ -16,6 +16,9 @@ export const PLAIN_GRANT: Omit<DraftRule, 'subjects'> = {
   at: NOWHERE,
 };
 
+/** The same of a mute rule. */
+export const PLAIN_MUTE: Omit<DraftRule, 'subjects'> = { ...PLAIN_GRANT, verb: 'mute', ports: NO_PORTS };
+
 /** The rule of one `--allow HOST[:PORT]`; null after reporting. */
 export function parseAllowFlag(text: string, issues: IssueList): DraftRule | null {
   const { host, port } = splitPort(text);

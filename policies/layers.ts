@@ -3,10 +3,11 @@
  * rules. Reading is the caller's: this decides what is read, in which order, and when to stop.
  */
 import path from 'node:path';
-import { PLAIN_GRANT, parseAllowFlag } from './allow-flag.ts';
+import { PLAIN_GRANT, PLAIN_MUTE, parseAllowFlag } from './allow-flag.ts';
 import { decodeDocument, nameFromFile, type PolicyDocument } from './decode.ts';
 import type { DraftRule } from './decode-rule.ts';
 import { parseDocument } from './document.ts';
+import { type GroupHosts, hostsOf, quietNames, splitGroupName } from './group-name.ts';
 import { NO_LIMITS } from './guest-limits.ts';
 import { IssueList, NOWHERE, type Position } from './issue.ts';
 import {
@@ -178,18 +179,19 @@ class Resolution {
   }
 
   #group(text: string, place: Place): Resolved | null {
-    const all = text.endsWith('/all');
-    const name = all ? text.slice(0, -4) : text;
+    const { name, part } = splitGroupName(text);
     const locked = this.#locks.contentOf(`group:${text}`);
-    if (locked?.content.kind === 'group') return this.#hosts(text, name, locked.content.hosts, locked.label);
+    if (locked?.content.kind === 'group') return this.#hosts(text, name, locked.content, locked.label);
     const groups = readGroups(this.#reader.readData);
     if (groups === null) return this.#damaged(place);
     const group = groups.get(name);
     if (group === undefined) return this.#unknown(name, [...PRESET_NAMES, ...groups.keys()], place);
-    return this.#hosts(text, name, all ? group.hosts : group.usual, `group:${text}`);
+    const hosts = hostsOf(group, part);
+    if (hosts === null) return this.#unknown(text, quietNames(groups), place);
+    return this.#hosts(text, name, hosts, `group:${text}`);
   }
 
-  #hosts(text: string, name: string, hosts: readonly string[], label: string): Resolved {
+  #hosts(text: string, name: string, { verb, hosts }: GroupHosts, label: string): Resolved {
     const issues = this.#list(label);
     const rules = hosts.flatMap((host): DraftRule[] => {
       const subject = parseSubject(host);
@@ -197,7 +199,7 @@ class Resolution {
         issues.error(NOWHERE, subject.message, 'Install sand anew.');
         return [];
       }
-      return [{ ...PLAIN_GRANT, subjects: [subject.value] }];
+      return [{ ...(verb === 'allow' ? PLAIN_GRANT : PLAIN_MUTE), subjects: [subject.value] }];
     });
     this.layers.push({ name: text.replace('/', '-'), file: issues.file, rules });
     return { name, mode: null, limits: [], requires: [] };

@@ -37,7 +37,7 @@ const LOCK_KEYS: KeyTable = { place: 'a lock', known: ['version', 'files', 'ship
 const FILE_KEYS: KeyTable = { place: 'a locked file', known: ['file', 'digest'], later: [] };
 const SHIPPED_KEYS: KeyTable = {
   place: 'a locked preset or group',
-  known: ['name', 'digest', 'policy', 'hosts'],
+  known: ['name', 'digest', 'policy', 'hosts', 'mutes'],
   later: [],
 };
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -153,17 +153,20 @@ function readContent(
   issues: IssueList,
 ): ShippedContent | null {
   const policy = entries.get('policy');
-  const hosts = entries.get('hosts');
+  const mutes = entries.get('mutes');
+  const hosts = entries.get('hosts') ?? mutes;
   if (name.startsWith('preset:') && policy !== undefined && hosts === undefined) {
     const document = decodeDocument(policy.value, issues, true);
     return document === null ? null : { kind: 'preset', document };
   }
-  if (name.startsWith('group:') && hosts !== undefined && policy === undefined) {
-    const texts = (readList(hosts, issues) ?? []).map((node) => readText('hosts', node, issues));
+  const isOne = mutes === undefined || hosts === mutes;
+  if (name.startsWith('group:') && hosts !== undefined && isOne && policy === undefined) {
+    const texts = (readList(hosts, issues) ?? []).map((node) => readText(hosts.key, node, issues));
     const known = texts.filter((text) => text !== null);
-    return known.length === texts.length ? { kind: 'group', hosts: known } : null;
+    const verb = hosts === mutes ? 'mute' : 'allow';
+    return known.length === texts.length ? { kind: 'group', verb, hosts: known } : null;
   }
-  issues.error(at, 'a lock holds the policy of a preset, or the hosts of a group', MAKE_ANEW);
+  issues.error(at, 'a lock holds the policy of a preset, or what a group allows or mutes', MAKE_ANEW);
   return null;
 }
 

@@ -24,6 +24,22 @@ export interface DomainGroup {
   readonly source: readonly string[];
   /** When the lists were read. */
   readonly date: string;
+  /** What `group:NAME/quiet` mutes, and what nobody in a guest waits for; absent: there is no such part. */
+  readonly muted?: readonly string[];
+  /** By pattern, for each of `usual`, `hosts` and `muted`; absent: the sources stand for the group as a whole. */
+  readonly entries?: Readonly<Record<string, GroupEntry>>;
+}
+
+/** What one host of a group rests on; the names are keys of the data's `sources`. */
+export interface GroupEntry {
+  /** What it is asked for, as its source says. */
+  readonly for: string;
+  /** Who says that it is asked. Empty only where it is inferred or seen. */
+  readonly source: readonly string[];
+  /** Observations of a machine of macOS that asked for it by itself. Absent: unmeasured. */
+  readonly seen?: readonly string[];
+  /** What no source says in these words, and from what it is inferred. */
+  readonly inferred?: string;
 }
 
 /** The directory of the shipped data: beside this file in a checkout, beside the bundle in a package. */

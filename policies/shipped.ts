@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { decodeDocument, type PolicyDocument } from './decode.ts';
 import { formatRule, quote } from './format.ts';
+import { type GroupHosts, hostsOf, splitGroupName } from './group-name.ts';
 import { formatLimits } from './guest-limits.ts';
 import { IssueList } from './issue.ts';
 import { type DataReader, readGroups, readPreset } from './presets.ts';
@@ -14,9 +15,9 @@ export const HISTORY_DATA = 'history.json';
 
 export type ShippedContent =
   | { readonly kind: 'preset'; readonly document: PolicyDocument }
-  | { readonly kind: 'group'; readonly hosts: readonly string[] };
+  | ({ readonly kind: 'group' } & GroupHosts);
 
-/** `preset:strict`, `group:npm`, `group:npm/all`; null for what this version of sand does not have. */
+/** `preset:strict`, `group:npm`, `group:npm/all`, `group:macos-guest/quiet`; null for what this version of sand does not have. */
 export function readShipped(name: string, read: DataReader): ShippedContent | null {
   const bare = name.slice(name.indexOf(':') + 1);
   if (name.startsWith('preset:')) {
@@ -24,15 +25,18 @@ export function readShipped(name: string, read: DataReader): ShippedContent | nu
     const document = tree === null ? null : decodeDocument(tree, new IssueList(name), true);
     return document === null ? null : { kind: 'preset', document };
   }
-  const group = readGroups(read)?.get(bare.replace(/\/all$/, ''));
-  if (group === undefined) return null;
-  return { kind: 'group', hosts: bare.endsWith('/all') ? group.hosts : group.usual };
+  const { name: of, part } = splitGroupName(bare);
+  const group = readGroups(read)?.get(of);
+  const hosts = group === undefined ? null : hostsOf(group, part);
+  return hosts === null ? null : { kind: 'group', ...hosts };
 }
 
 /** Lines of YAML that say it; equal content has equal lines. */
 export function formatShipped(content: ShippedContent): readonly string[] {
-  if (content.kind === 'group')
-    return ['hosts:', ...content.hosts.toSorted().map((host) => `  - ${quote(host)}`)];
+  if (content.kind === 'group') {
+    const key = content.verb === 'mute' ? 'mutes:' : 'hosts:';
+    return [key, ...content.hosts.toSorted().map((host) => `  - ${quote(host)}`)];
+  }
   const { name, mode, requires, limits, rules, ...document } = content.document;
   const bases = document.extends.map(({ text }) => quote(text)).sort();
   const demands = formatRequirements(requires);

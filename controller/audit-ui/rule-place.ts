@@ -18,7 +18,7 @@ export interface RulePlace {
 }
 
 /** Presets and groups, as layers name them. */
-export const SHIPPED = /^(?:preset:|group:)?[a-z][a-z0-9-]*(?:\/all)?$/;
+export const SHIPPED = /^(?:preset:|group:)?[a-z][a-z0-9-]*(?:\/all|\/quiet)?$/;
 
 /** Raises `policy-missing`, `policy-unwritable`, `policy-unapproved`. */
 export function rulePlace(

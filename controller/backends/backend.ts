@@ -20,7 +20,7 @@ export const DEFAULT_BACKEND = process.platform === 'darwin' ? 'apple-container'
 
 export interface Capabilities {
   readonly guestSystem: 'linux' | 'macos';
-  readonly link: 'namespace' | 'relay' | 'ethernet';
+  readonly link: 'namespace' | 'relay' | 'ethernet' | 'softnet' | 'nat';
   /** Whether clients that ignore proxy variables are served as well. */
   readonly transparent: boolean;
   readonly isolation: 'namespaces' | 'vm';
@@ -125,6 +125,8 @@ export interface GuestSpec {
   readonly policyFiles: readonly string[];
   /** Kept from guest to guest and of no folder of the host's; made where they are not there yet; absent: none. */
   readonly volumes?: readonly GuestVolume[];
+  /** Below which its policy allows names, for links whose guests have to be told; absent: none. */
+  readonly domains?: readonly string[];
   /** What it may use of the host; absent: all of it. */
   readonly resources?: ResourceLimits;
   /** Whether the guest can write nothing but its private folders; absent: what `mounts` says. */
@@ -212,6 +214,7 @@ export interface Observation {
     | 'protected-file-created'
     | 'protected-file-changed'
     | 'protected-file-replaced'
+    | 'gateway-strangers'
     | ResourceEvent['code'];
   readonly detail: string;
 }
@@ -252,6 +255,13 @@ export interface GatewayPort {
    * names stand for addresses of 127.18.0.0/15 then.
    */
   synthesizeInLoopback(): void;
+  /**
+   * Called before anything of the guest's runs where what it dials itself comes to no gateway: names stand for their own
+   * addresses then.
+   */
+  answerRealAddresses(): void;
+  /** Called where a link has opened a listener on the host: nobody may dial it. */
+  listensAt(place: { readonly address: string; readonly port: number }): void;
   /** Called once the link is up, where ports are published, with its way in. */
   onDial(dial: Dial): void;
   /** Connections at the guest's proxy port. */
@@ -285,8 +295,12 @@ export interface StartedGuest {
 export interface SandboxBackend {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Links that people know of its tool, and why its guests are not given them. */
-  readonly refusedLinks?: Readonly<Record<string, string>>;
+  /** Of backends that have several: what `--link` may name. Its guests have that of its capabilities. */
+  readonly links?: readonly string[];
+  /** What a guest reaches besides its gateway, in words; absent or empty: nothing. */
+  readonly inReach?: readonly string[];
+  /** Whether its guests are for watching alone, since nothing that a policy refuses is kept from them. */
+  readonly watchesOnly?: boolean;
   /** For doctor; changes nothing. */
   probe(): Promise<readonly Finding[]>;
   /** Idempotent for the same spec; boots nothing. */

@@ -8,9 +8,9 @@ import { createLinuxBackend } from './linux/backend.ts';
 import { createTartBackend } from './tart/backend.ts';
 import type { MacInstallation } from './tart/installation.ts';
 
-const BACKENDS: Readonly<Record<string, () => SandboxBackend>> = {
-  linux: createLinuxBackend,
-  'apple-container': createAppleContainerBackend,
+const BACKENDS: Readonly<Record<string, (link?: string) => SandboxBackend>> = {
+  linux: () => createLinuxBackend(),
+  'apple-container': () => createAppleContainerBackend(),
   tart: createTartBackend,
 };
 
@@ -54,9 +54,9 @@ const VOLUME_KEEPERS: Readonly<Record<string, () => Promise<VolumeKeeper>>> = {
 
 export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
 
-/** Raises `usage` for a name that is no backend. */
-export function createBackend(name: string): SandboxBackend {
-  return of(BACKENDS, name)();
+/** `link`: which of its links, where it has several and this is one of them. Raises `usage` for a name that is no backend. */
+export function createBackend(name: string, link?: string): SandboxBackend {
+  return of(BACKENDS, name)(link);
 }
 
 /** Raises `usage` for a name that is no backend. */

@@ -1,5 +1,6 @@
 /** What follows a `sand run --learn`: the rules that the run needed, offered for the policy file that it ran under. */
 import { resolve } from 'node:path';
+import { isFileName } from '../../policies/layer.ts';
 import { SandError } from '../errors.ts';
 import type { Target } from '../policy-file/change-plan.ts';
 import { openPolicyFile } from '../policy-file/policy-file.ts';
@@ -20,7 +21,7 @@ export interface LearnPlace {
  * named, and what a file can raise that is not to be changed.
  */
 export function learnPlace(policies: readonly string[], surroundings: Surroundings): LearnPlace {
-  const files = policies.filter((name) => !/^(group|preset):/.test(name) && /[/\\.]/.test(name));
+  const files = policies.filter(isFileName);
   const [file, ...others] = files;
   if (others.length > 0) throw usage('--learn writes to one policy file', 'name one file with --policy');
   if (file !== undefined || findPolicy(surroundings) !== null) {

@@ -109,7 +109,7 @@ export function addGuestOptions(command: CommandTree): CommandTree {
     .option('--display <WIDTHxHEIGHT>', 'size of the guest\u2019s screen')
     .option(
       '--link <NAME>',
-      'how its traffic reaches the gateway; any other than the backend\u2019s own is refused',
+      'how its traffic reaches the gateway; tart: ethernet, softnet, nat, of which the last two confine less',
     )
     .option('--user <UID[:GID]>', 'who the guest\u2019s processes are in its own eyes; 0 has no more rights')
     .option('--workdir <DIR>', 'working directory, as the guest sees it')

@@ -3,10 +3,11 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../audit/runs.ts';
 import { startGuestProcess } from '../process/runner.ts';
+import { shellWord } from '../process/shell-word.ts';
 import { toolPath } from '../process/tool-path.ts';
 import { usage } from '../run/options.ts';
 import { processSignals } from '../run/signals.ts';
-import { formatHostBlock, type SshHost, shellWord } from '../ssh/client-config.ts';
+import { formatHostBlock, type SshHost } from '../ssh/client-config.ts';
 import { prepareSsh, serveSsh } from '../ssh/connection.ts';
 import { chooseRun } from './run-choice.ts';
 

@@ -8,6 +8,7 @@ import type { RunPlace } from '../../audit/runs.ts';
 import { parseAddress } from '../../policies/address.ts';
 import { explain } from '../../policies/explain/explain.ts';
 import { formatAuthority, parseAuthority } from '../../policies/hostname.ts';
+import { isFileName } from '../../policies/layer.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type {
   CompiledPolicy,
@@ -225,7 +226,7 @@ function phaseOf(whole: PolicyInForce, name: string | undefined): PolicyInForce 
 
 /** The one policy file that the caller named. */
 function namedFile(policies: readonly string[]): string | null {
-  const files = policies.filter((name) => /[/.]/.test(name) && !name.startsWith('--allow '));
+  const files = policies.filter((name) => isFileName(name) && !name.startsWith('--allow '));
   return files.length === 1 ? (files[0] ?? null) : null;
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AuditSink, ProbeResult, UnplantedAttempt } from '../../audit/event.ts';
-import type { DnsUpstream } from '../../dns/context.ts';
+import type { AnswerMode, DnsUpstream } from '../../dns/context.ts';
 import { parseAddress } from '../../policies/address.ts';
 import type { AskForConsent } from '../../policies/consent.ts';
 import { evaluate, plantedPorts } from '../../policies/evaluate.ts';
@@ -59,6 +59,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { audit, runs, publish = [], ownListeners = [] } = options;
   let dnsPort = 0;
   let publisher: Publisher | null = null;
+  const ofLink: { readonly address: string; readonly port: number }[] = [];
   let told: Attribute = () => null;
   const attribute: Attribute = (end) => told(end);
   const inbound = publish.length === 0 ? 0 : inboundWithin(readOpenFiles());
@@ -70,7 +71,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ...(options.ask === null ? {} : { ask: options.ask }),
     isOwn: (address, port) =>
       (port === dnsPort && leadsTo(address, LOOPBACK)) ||
-      ownListeners.some((own) => own.port === port && leadsTo(address, own.address)) ||
+      [...ownListeners, ...ofLink].some((own) => own.port === port && leadsTo(address, own.address)) ||
       publisher?.isOwn(address, port) === true ||
       (runs !== undefined && isHostListener(runs, address, port)),
     attribute,
@@ -86,7 +87,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   dnsPort = bound.port;
   publisher = await openPorts(options, publish, inbound, core);
   const published = publisher?.ports ?? [];
-  const guest = { asker: 'guest', mode: 'synthetic', attribute } as const;
+  let mode: AnswerMode = 'synthetic';
+  const guest = () => ({ asker: 'guest', mode, attribute }) as const;
   const probe = createProbeNames();
   resolver.registerProbe(probe.reservedName);
   let plant: (ports: readonly number[]) => Promise<void> = async () => {};
@@ -100,6 +102,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     published,
     publishedPorts: [...new Set(published.map(({ guestPort }) => guestPort))],
     synthesizeInLoopback: () => resolver.synthesizeFrom(127),
+    answerRealAddresses() {
+      mode = 'vetted';
+    },
+    listensAt: (place) => void ofLink.push(place),
     onDial: (dial) => publisher?.onDial(dial),
     hostAddresses: () => core.hostAddresses(),
     ports: [...planted],
@@ -124,8 +130,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ],
     acceptProxy: (socket) => proxy.acceptProxyConnection(socket),
     acceptStream: (socket, destination) => proxy.acceptStream(socket, destination),
-    acceptDnsStream: (socket, transport) => dns.attachStream(socket, guest, transport),
-    acceptDnsDatagrams: (socket) => dns.attachDatagram(socket, guest),
+    acceptDnsStream: (socket, transport) => dns.attachStream(socket, guest(), transport),
+    acceptDnsDatagrams: (socket) => dns.attachDatagram(socket, guest()),
     record: (result: ProbeResult) => void audit.record(result),
     refused(destinations) {
       for (const destination of destinations) {

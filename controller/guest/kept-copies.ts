@@ -6,23 +6,25 @@ import {
   cpSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
   type Stats,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Observation } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
 import type { ProtectedFile } from './protected-files.ts';
-import { compareWatched, freeName, linkBetween } from './watched-files.ts';
+import { compareWatched, despiteRights, freeName, linkBetween, takeBack } from './watched-files.ts';
 
 /** Settings and hooks are far below these; past them somebody keeps something else there. */
 const COPY_LIMITS = { entries: 20_000, bytes: 256 * 1024 * 1024 } as const;
 
 export interface KeptCopies {
-  /** When the guest has ended; once. */
+  /** When the guest has ended. The second time nothing is left to do. */
   restore(): readonly Observation[];
 }
 
@@ -37,11 +39,16 @@ export function keepCopies(watched: readonly ProtectedFile[], folder: string): K
     cpSync(file.path, copy, COPY_OPTIONS);
     return { file, copy };
   });
+  let isDone = false;
   return {
-    restore: () => [
-      ...kept.flatMap(({ file, copy }) => restoreFile(file, copy)),
-      ...compareWatched(watched.filter((file) => !isKept(file))),
-    ],
+    restore() {
+      if (isDone) return [];
+      isDone = true;
+      return [
+        ...kept.flatMap(({ file, copy }) => restoreFile(file, copy)),
+        ...compareWatched(watched.filter((file) => !isKept(file))),
+      ];
+    },
   };
 }
 
@@ -66,34 +73,57 @@ function spend(path: string, budget: { entries: number; bytes: number }): void {
   if (stat.isDirectory()) for (const name of readdirSync(path)) spend(join(path, name), budget);
 }
 
+/** Fail closed: nobody can tell the guest's writes from the host's here, so both are undone, and both versions kept. */
 function restoreFile({ path, root }: ProtectedFile, copy: string): readonly Observation[] {
   try {
-    // Never through a link that the guest put above it: what lies behind one is not the guest's.
-    const link = linkBetween(root, path);
-    if (link === null && isSame(copy, path)) return [];
-    const asides = [link, link === null && statOf(path) !== null ? path : null].flatMap((made) => {
-      if (made === null) return [];
-      const aside = freeName(made);
-      renameSync(made, aside);
-      return [aside];
-    });
-    mkdirSync(dirname(path), { recursive: true });
-    cpSync(copy, path, COPY_OPTIONS);
-    const became = asides.length === 0 ? 'it was removed' : `what it had become is at ${asides.join(', ')}`;
-    return [
-      {
-        code: 'protected-file-changed',
-        detail: `${path} was changed while the guest ran, and is put back as it was; ${became}`,
-      },
-    ];
+    return despiteRights(root, path, () => putBack(path, root, copy));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
+    const where = keepElsewhere(copy);
     return [
-      {
-        code: 'protected-file-changed',
-        detail: `${path} may have been changed by the guest and could not be put back (${why}); look at it before the host uses it`,
-      },
+      changed(
+        `${path} may have been changed by the guest and could not be put back (${why}); look at it before the host uses it; ${where}`,
+      ),
     ];
+  }
+}
+
+function putBack(path: string, root: string, copy: string): readonly Observation[] {
+  // Never through a link that the guest put above it: what lies behind one is not the guest's.
+  const link = linkBetween(root, path);
+  if (link === null && isSame(copy, path)) return [];
+  const made = link ?? (statOf(path) === null ? null : path);
+  const aside = made === null ? null : freeName(made);
+  if (made !== null && aside !== null) renameSync(made, aside);
+  mkdirSync(dirname(path), { recursive: true });
+  cpSync(copy, path, COPY_OPTIONS);
+  return [
+    changed(
+      `${path} was changed while the guest ran, and is put back as it was; ${became(path, link, aside)}`,
+    ),
+  ];
+}
+
+/** Where the later version is, and how somebody who made it gets it back. */
+function became(path: string, link: string | null, aside: string | null): string {
+  const whose = 'The guest may have done that or somebody on the host, which cannot be told apart here';
+  if (link !== null) return `${link} was a link, and is at ${aside}`;
+  if (aside === null) return `it was removed. ${whose}: if it was you, ${takeBack(path, null)}`;
+  return `what it had become is at ${aside}. ${whose}: look at it, and if it is yours, ${takeBack(path, aside)}`;
+}
+
+function changed(detail: string): Observation {
+  return { code: 'protected-file-changed', detail };
+}
+
+/** The run's own folder is removed with it. */
+function keepElsewhere(copy: string): string {
+  try {
+    const kept = join(mkdtempSync(join(tmpdir(), 'sand-before-guest-')), 'as-it-was');
+    cpSync(copy, kept, COPY_OPTIONS);
+    return `as it was before, it is at ${kept}`;
+  } catch {
+    return 'what it was before could not be kept either';
   }
 }
 

@@ -3,14 +3,19 @@
  * the guest made, is moved aside, so that the host neither runs nor trusts it before a person has looked; what
  * changed otherwise is told.
  */
-import { lstatSync, renameSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, lstatSync, renameSync } from 'node:fs';
 import type { Observation } from '../backends/backend.ts';
+import { shellWord } from '../process/shell-word.ts';
 import { contentOf } from './file-content.ts';
 import { identityOf, stateOf } from './file-state.ts';
 import type { ProtectedFile } from './protected-files.ts';
 
 /** Ends the name of what was moved aside; no tool reads a file of such a name. */
 export const ASIDE_SUFFIX = '.made-by-guest';
+
+/** Ends the name that a version from before gets where somebody takes the later one back. */
+const BEFORE_SUFFIX = '.before-guest';
 
 export function compareWatched(watched: readonly ProtectedFile[]): readonly Observation[] {
   return watched.flatMap(({ path, root, state, identity, content }): readonly Observation[] => {
@@ -24,9 +29,12 @@ export function compareWatched(watched: readonly ProtectedFile[]): readonly Obse
     const made = linkBetween(root, path) ?? path;
     const aside = freeName(made);
     try {
-      renameSync(made, aside);
+      despiteRights(root, made, () => renameSync(made, aside));
       return [
-        { code: 'protected-file-created', detail: `${made} was made by the guest and moved to ${aside}` },
+        {
+          code: 'protected-file-created',
+          detail: `${made} was made by the guest and moved to ${aside}; if you made it: ${takeBack(made, aside)}`,
+        },
       ];
     } catch {
       return [
@@ -61,21 +69,56 @@ function respelled(path: string): Observation {
   return { code: 'protected-file-changed', detail };
 }
 
+/**
+ * A guest writes as the host's own user, so it could have taken that user's right to write in the folders above: they get it
+ * back, and the deed is tried again.
+ */
+export function despiteRights<Value>(root: string, path: string, deed: () => Value): Value {
+  try {
+    return deed();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code !== 'EACCES' && code !== 'EPERM') throw error;
+    for (const folder of [root, ...foldersBetween(root, path)]) {
+      const stat = lstatSync(folder, { throwIfNoEntry: false });
+      // Never through a link, and from the outside in: none can be looked at before the one above.
+      if (stat?.isDirectory() !== true) break;
+      if ((stat.mode & 0o700) !== 0o700) chmodSync(folder, (stat.mode & 0o7777) | 0o700);
+    }
+    return deed();
+  }
+}
+
 /** The outermost symlink below `root` that the way to `path` goes through, `path` itself apart. */
 export function linkBetween(root: string, path: string): string | null {
-  const folders = path
+  const isLink = (way: string) => lstatSync(way, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return foldersBetween(root, path).find(isLink) ?? null;
+}
+
+/** The outermost first. */
+function foldersBetween(root: string, path: string): readonly string[] {
+  const names = path
     .slice(root.length + 1)
     .split('/')
     .slice(0, -1);
-  const ways = folders.map((_, at) => `${root}/${folders.slice(0, at + 1).join('/')}`);
-  return ways.find((way) => lstatSync(way, { throwIfNoEntry: false })?.isSymbolicLink() === true) ?? null;
+  return names.map((_, at) => `${root}/${names.slice(0, at + 1).join('/')}`);
 }
 
-/** Bounded: past it the last name is overwritten, which loses only what guests made. */
-export function freeName(path: string): string {
+/** Bounded: past it the name is a random one, for what has such a name may be the host's own. */
+export function freeName(path: string, suffix: string = ASIDE_SUFFIX): string {
   for (let count = 1; count < 100; count++) {
-    const name = `${path}${ASIDE_SUFFIX}${count === 1 ? '' : `-${count}`}`;
+    const name = `${path}${suffix}${count === 1 ? '' : `-${count}`}`;
     if (stateOf(name) === 'absent') return name;
   }
-  return `${path}${ASIDE_SUFFIX}`;
+  return `${path}${suffix}-${randomBytes(8).toString('hex')}`;
+}
+
+/** The command that puts what lies at `aside` (null: nothing) in the place of what stands at `path`, which is kept. */
+export function takeBack(path: string, aside: string | null): string {
+  const before = `mv ${shellWord(path)} ${shellWord(freeName(path, BEFORE_SUFFIX))}`;
+  const moves = [
+    ...(stateOf(path) === 'absent' ? [] : [before]),
+    ...(aside === null ? [] : [`mv ${shellWord(aside)} ${shellWord(path)}`]),
+  ];
+  return moves.join(' && ');
 }

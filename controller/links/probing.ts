@@ -8,12 +8,16 @@ import type { ProbeResult } from '../../audit/event.ts';
 import type { GatewayPort, RefusedDestination } from '../backends/backend.ts';
 
 /** Documentation addresses (RFC 5737, RFC 3849): nothing private answers there, and nothing real does. */
-const OUTSIDE = { address4: '203.0.113.7', address6: '2001:db8::7', resolver: '198.51.100.53' } as const;
+export const OUTSIDE = {
+  address4: '203.0.113.7',
+  address6: '2001:db8::7',
+  resolver: '198.51.100.53',
+} as const;
 
 export interface ProbePlan {
   /** Connected to; the gateway answers with its nonce. Documentation addresses and the host's own. */
   readonly connect: readonly { readonly address: string; readonly port: number }[];
-  /** Asked over UDP 53 at these servers. */
+  /** Asked over UDP 53 at these servers; `ADDRESS#PORT` where a link has one at another port. */
   readonly servers: readonly string[];
   /** A name that only this gateway knows, and one that it denies. */
   readonly reservedName: string;

@@ -5,6 +5,8 @@ import type { RunPlace } from '../../audit/runs.ts';
 import type { IpAddress, PolicyInForce } from '../../policies/model.ts';
 import { AskBroker } from '../ask/broker.ts';
 import { writePolicyLine } from '../ask/policy-line.ts';
+import type { Capabilities, MountSpec } from '../backends/backend.ts';
+import { isInReach, writableFolders } from './guest-reach.ts';
 import type { PolicyCourse } from './policy-course.ts';
 
 /** Brings the answers of people besides those at the control socket. Gives what ends that. */
@@ -24,6 +26,21 @@ export interface AskingRun {
   readonly hostAddresses: () => readonly IpAddress[];
   /** Puts a policy in force. */
   readonly enforce: (next: PolicyInForce) => Promise<void>;
+}
+
+/**
+ * Fail closed: where nothing keeps the guest from writing the policy file, a line would be added to whatever it holds by then, and the
+ * guest's end undoes both. So no line is offered.
+ */
+export function settingsFor(
+  { front, file }: AskSettings,
+  protection: Capabilities['protection'],
+  mounts: readonly MountSpec[],
+): AskSettings {
+  const isUnheld = protection === 'restored' && file !== null;
+  return isUnheld && isInReach(file, writableFolders({ mounts, cache: null }))
+    ? { front, file: null }
+    : { front, file };
 }
 
 export function createBroker(

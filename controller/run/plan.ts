@@ -10,6 +10,7 @@ import type { DnsUpstream } from '../../dns/context.ts';
 import { observing } from '../../policies/learn/observing.ts';
 import type { PolicyInForce } from '../../policies/model.ts';
 import { phaseNames } from '../../policies/phase.ts';
+import { confiningPolicy } from '../../policies/requirements.ts';
 import {
   DEFAULT_BACKEND,
   DEFAULT_ISOLATION,
@@ -17,6 +18,7 @@ import {
   type GuestVolume,
   type Isolation,
   type MountSpec,
+  type SandboxBackend,
   type ScreenSpec,
   type Share,
 } from '../backends/backend.ts';
@@ -48,6 +50,7 @@ import {
   type PolicyReread,
 } from './policy-choice.ts';
 import type { PortFlag } from './port-flag.ts';
+import { describeReach } from './run-facts.ts';
 import type { SecretFlag } from './secret-flag.ts';
 import { readSecrets } from './secret-reading.ts';
 import type { SessionRequest, SignalSource } from './session-request.ts';
@@ -209,6 +212,8 @@ export async function planRun(
   const image = await prepareRoot(images, { ...request, home }, named, build);
   if (image?.guest.kind === 'unpacked') refuseImagePlace(image.guest, workspace.mounts, [home, ...own]);
   const { file, ...policy } = request.learn ? observed(chosen) : chosen;
+  const backend = createBackend(request.backend, request.link);
+  tellReach(backend, policy.inForce, request.say);
   return {
     ...policy,
     notices: [...policy.notices, ...(await tellCuts(chosen.inForce, environ)), ...(image?.notices ?? [])],
@@ -230,7 +235,7 @@ export async function planRun(
       const next = await choose(policies, []);
       return request.learn ? observed(next) : next;
     },
-    backend: createBackend(request.backend),
+    backend,
     isolation: request.isolation,
     environment: request.environment,
     shares: request.shares,
@@ -262,6 +267,12 @@ export async function planRun(
     environ,
     told,
   };
+}
+
+/** Before anything of it runs, to whoever starts it; what is about to be refused is told with the refusal. */
+function tellReach(backend: SandboxBackend, inForce: PolicyInForce, say: RunRequest['say']): void {
+  const reach = describeReach(backend);
+  if (reach !== null && confiningPolicy(inForce) === null) say(reach);
 }
 
 /** A Dockerfile stands before the backend's usual image. Raises every error of either. */

@@ -11,6 +11,7 @@ import {
   type PolicyReader,
   type PolicyRequest,
 } from '../../policies/compile.ts';
+import { isFileName } from '../../policies/layer.ts';
 import type { CompiledPolicy, PolicyInForce, PolicyIssue } from '../../policies/model.ts';
 import { SandError } from '../errors.ts';
 import { askOnTerminal, isApproved, rememberApproval } from './approval.ts';
@@ -96,7 +97,7 @@ export async function choosePolicy(request: PolicyChoiceRequest): Promise<Policy
     layer.kind === 'named' ? layer.name : `--allow ${layer.host}`,
   );
   request.told(`policy: ${layers.join(' + ')} (${inForce.policy.digest})`);
-  const ownPath = found?.path ?? request.policies.find((name) => /[/\\.]/.test(name)) ?? null;
+  const ownPath = found?.path ?? request.policies.find(isFileName) ?? null;
   const file = ownPath === null ? null : realpathSync.native(resolve(request.cwd, ownPath));
   return {
     inForce,

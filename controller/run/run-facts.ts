@@ -67,18 +67,44 @@ export function isolationOf({ isolation, backend }: OfferingRequest): Isolation 
 /** What the policy and the ceilings require of a guest, before anything runs in it and whenever it gets another policy. */
 export function requireOffer(inForce: PolicyInForce, request: OfferingRequest): void {
   requireConfinement(inForce, request.backend);
+  requireWatching(inForce, request.backend);
   requireIsolation(inForce, isolationOf(request));
 }
 
 /** Fail closed: a policy that wants enforcement is not run where the guest would merely be asked. */
 export function requireConfinement(inForce: PolicyInForce, backend: SandboxBackend): void {
+  const { confinement, link } = backend.capabilities;
   const wanted = confiningPolicy(inForce);
-  if (wanted === null || backend.capabilities.confinement === 'enforced') return;
+  if (wanted === null || confinement === 'enforced') return;
+  const has = backend.links === undefined ? '' : `, with the link ${link},`;
+  const reached = (backend.inReach ?? []).map((what) => `; besides its gateway such a guest reaches ${what}`);
   throw new SandError(
     'confinement-required',
-    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend only asks its guests`,
-    'use a backend that enforces, or a policy without `requires: {confinement: enforced}`',
+    `the policy ${wanted.name} requires enforced confinement, and the ${backend.name} backend${has} only asks its guests${reached.slice(0, 1).join('')}`,
+    backend.links === undefined
+      ? 'use a backend that enforces, or a policy without `requires: {confinement: enforced}`'
+      : 'leave out --link, or use a policy without `requires: {confinement: enforced}`',
   );
+}
+
+/** Fail closed: where nothing that a policy refuses is kept from a guest, it is given none that refuses. */
+export function requireWatching({ policy, ceilings }: PolicyInForce, backend: SandboxBackend): void {
+  if (backend.watchesOnly !== true) return;
+  const all = [policy, ...(policy.phases ?? []).map((phase) => phase.policy), ...ceilings];
+  const strict = all.find(({ mode }) => mode !== 'report');
+  if (strict === undefined) return;
+  throw new SandError(
+    'confinement-required',
+    `--link ${backend.capabilities.link} keeps nothing from a guest, and the policy ${strict.name} is there to refuse`,
+    'leave out --link; or watch what it wants with --learn, or under a policy with `mode: report`',
+  );
+}
+
+/** What a guest reaches past its gateway, for its log and whoever starts it; null: nothing. */
+export function describeReach({ capabilities, inReach = [] }: SandboxBackend): string | null {
+  const { confinement, link } = capabilities;
+  if (confinement === 'enforced') return null;
+  return `confinement is ${confinement} (link ${link}): past its gateway, without a record, this guest reaches ${inReach.join('; ') || 'what its backend leaves open'}`;
 }
 
 /** Fail closed: a policy that wants a stronger wall is not run behind a weaker one. */
@@ -116,11 +142,12 @@ export function requireScreen({ backend, screen }: Pick<SessionRequest, 'backend
 export function requireLink({ backend, link }: Pick<SessionRequest, 'backend' | 'link'>): void {
   const { link: own } = backend.capabilities;
   if (link === undefined || link === own) return;
-  const why = backend.refusedLinks?.[link];
   throw new SandError(
     'backend-unavailable',
-    `--link ${link}: guests of the ${backend.name} backend are not given it${why === undefined ? '' : `; ${why}`}`,
-    `leave out --link: its guests have the link ${own}`,
+    `--link ${link}: guests of the ${backend.name} backend are not given it`,
+    backend.links === undefined
+      ? `leave out --link: its guests have the link ${own}`
+      : `write one of: ${backend.links.join(', ')}`,
   );
 }
 

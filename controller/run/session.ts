@@ -9,6 +9,7 @@ import { auditRoot, type RunPlace } from '../../audit/runs.ts';
 import type { SigningKey } from '../../audit/signature.ts';
 import { Summary } from '../../audit/summary.ts';
 import { totalsOf } from '../../audit/totals.ts';
+import { allowedDomains } from '../../policies/allowed-domains.ts';
 import { ASKED_LOOKUP_SECONDS } from '../ask/limits.ts';
 import type { GuestCommand, GuestSpec } from '../backends/backend.ts';
 import { SandError } from '../errors.ts';
@@ -19,7 +20,7 @@ import type { GuestName } from '../guests/name.ts';
 import { createOutputLog } from '../guests/output.ts';
 import { type GuestRecord, registerGuest, releaseGuest } from '../guests/registry.ts';
 import { openMetrics } from '../metrics/opening.ts';
-import { createBroker } from './asking.ts';
+import { createBroker, settingsFor } from './asking.ts';
 import { watchClocks } from './clock-watch.ts';
 import { runCommands } from './commands.ts';
 import { type Ending, endingOf, toSandError } from './ending.ts';
@@ -30,6 +31,7 @@ import { PolicyCourse } from './policy-course.ts';
 import { keepPolicy } from './policy-following.ts';
 import { auditError, createRunDirectory } from './run-directory.ts';
 import {
+  describeReach,
   requireLink,
   requireOffer,
   requireScreen,
@@ -42,6 +44,9 @@ import { createSignalRelay } from './signal-relay.ts';
 import { createStateTeller } from './state-teller.ts';
 import { asyncly, superviseGuest } from './supervision.ts';
 import { createWayOut } from './way-out.ts';
+
+/** Names that a guest's own settings may list; past them a guest has the rest by its usual resolver. */
+const MOST_DOMAINS = 200;
 
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
@@ -128,6 +133,8 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
       record({ kind: 'notice', code: 'own-code-writable', detail });
     for (const detail of unheldFiles(request))
       record({ kind: 'notice', code: 'protected-files-restored', detail });
+    const reach = describeReach(backend);
+    if (reach !== null) record({ kind: 'notice', code: 'cooperative-confinement', detail: reach });
     keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);
@@ -140,7 +147,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     const broker =
       request.ask === null
         ? null
-        : createBroker(request.ask, {
+        : createBroker(settingsFor(request.ask, backend.capabilities.protection, request.mounts), {
             course,
             record,
             command: () => running,
@@ -238,13 +245,19 @@ async function confirmed(confined: Promise<void>, signal: AbortSignal): Promise<
   }
 }
 
-function specOf(request: SessionRequest, { guest }: Session, journal: Journal, isAsked: boolean): GuestSpec {
+function specOf(
+  request: SessionRequest,
+  { guest, course }: Session,
+  journal: Journal,
+  isAsked: boolean,
+): GuestSpec {
   return {
     name: guest.run.id,
     mounts: request.mounts,
     ...(request.volumes === undefined ? {} : { volumes: request.volumes }),
     workdir: request.workdir,
     ...(request.image === undefined ? {} : { image: request.image }),
+    domains: allowedDomains(course.inForce, MOST_DOMAINS),
     environment: request.environment,
     shares: request.shares,
     authorities: request.authorities,
@@ -265,7 +278,7 @@ function specOf(request: SessionRequest, { guest }: Session, journal: Journal, i
 function unheldFiles({ backend, mounts }: SessionRequest): readonly string[] {
   if (backend.capabilities.protection === 'held' || !mounts.some(({ writable }) => writable)) return [];
   return [
-    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what it changes is put back when it has ended',
+    'while the guest runs it can write the protected files of its workspace (hooks, settings that name programs); what is changed there meanwhile, by it or by you, is put back when it has ended, and the end says where the change is',
   ];
 }
 

@@ -1,4 +1,5 @@
 /** What ssh on the host is told to reach one guest and nothing else: a Host block, for sand itself and for editors. Pure. */
+import { shellWord } from '../process/shell-word.ts';
 
 export interface SshHost {
   /** What people write: `sand-NAME`. */
@@ -46,9 +47,4 @@ export function formatHostBlock(host: SshHost): string {
 /** As ssh_config(5) reads a path: in double quotes, where `%` begins a token. */
 function configWord(path: string): string {
   return `"${path.replaceAll('%', '%%')}"`;
-}
-
-/** One word of a POSIX shell, whatever it holds. */
-export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

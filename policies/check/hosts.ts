@@ -1,5 +1,6 @@
 /** Which rules, and which groups that are extended, allow hosts that something is known against. */
 import type { Extension } from '../decode.ts';
+import { hostsOf, splitGroupName } from '../group-name.ts';
 import type { Rule } from '../model.ts';
 import { type DataReader, readGroups } from '../presets.ts';
 import { type HostRisk, takesRisk } from '../risks.ts';
@@ -54,10 +55,11 @@ export function riskyGroups(
 ): readonly PolicyFinding[] {
   const groups = readGroups(read);
   return extensions.flatMap(({ text, at }) => {
-    const name = text.replace(/^group:/, '');
-    const group = groups?.get(name.replace(/\/all$/, ''));
-    if (group === undefined) return [];
-    const hosts = name.endsWith('/all') ? group.hosts : group.usual;
+    const { name, part } = splitGroupName(text.replace(/^group:/, ''));
+    const group = groups?.get(name);
+    const said = group === undefined ? null : hostsOf(group, part);
+    if (said === null || said.verb !== 'allow') return [];
+    const { hosts } = said;
     const high = risks.filter(
       (risk) => hosts.includes(risk.pattern.text) && risk.note.startsWith('high') && !isDenied(index, risk),
     );
@@ -70,7 +72,7 @@ export function riskyGroups(
         severity: 'note',
         code,
         message: `${text} allows ${names.join(', ')}${more}, with a high risk note`,
-        hint: `Read what sand policy groups ${name.replace(/\/all$/, '')} says of it.`,
+        hint: `Read what sand policy groups ${name} says of it.`,
         at: { file, ...at },
       } as const,
     ];

@@ -56,7 +56,7 @@ function isPlain(text: string): boolean {
   const isName = /^[A-Za-z][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*$/.test(text);
   const isAddress = /^\d+\.\d+\.\d+\.\d+(\/\d+)?$/.test(text);
   const isInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text);
-  const isExtension = /^group:[a-z0-9-]+(\/all)?$/.test(text);
+  const isExtension = /^group:[a-z0-9-]+(\/all|\/quiet)?$/.test(text);
   return isHost || isName || isAddress || isInstant || isExtension;
 }
 

@@ -15,7 +15,9 @@ const guard = z.strictObject({
   /** Stands in the file once. */
   find: z.string().min(1),
   put: z.string(),
-  /** Cases of the catalogue. */
+  /** The file of unit tests that hold it; absent: the catalogue's. */
+  test: z.string().min(1).optional(),
+  /** Titles, or what stands before their colon, as the ids of the catalogue's cases do. One that stands for several is red where one is. */
   red: z.array(z.string()).min(1),
 });
 

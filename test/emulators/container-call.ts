@@ -73,8 +73,12 @@ export async function resultOf(child: ChildProcess, deadlineMs = DEADLINE_MS): P
   return { status, stdout, stderr };
 }
 
-export async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
+export async function eventually(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`never: ${what}`);
     await delay(POLL_MS);

@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { setEmulator } from './container/emulation.ts';
-import { missingParts } from './container/runtime/qemu/parts.ts';
 import { createEmulated, type Emulated, resultOf } from './container-call.ts';
+import { missingParts } from './machine/parts.ts';
 
 const missing = missingParts();
 const why = missing.length === 0 ? '' : ` (skipped: there is no ${missing.join(', no ')})`;

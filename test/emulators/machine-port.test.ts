@@ -3,7 +3,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { carry, type Port, WINDOW } from './container/runtime/qemu/port.ts';
+import { carry, type Port, WINDOW } from './machine/port.ts';
 
 /** Each stream that one side opens, as the other has it. */
 function createPorts(): { port: Port; connection: Duplex; taken: Duplex[] } {

@@ -34,7 +34,8 @@ export interface EmulatedTart {
   end(): Promise<void>;
 }
 
-export function createTart(): EmulatedTart {
+/** The deadline is that of a call, and of a boot. */
+export function createTart(deadlineMs?: number): EmulatedTart {
   const home = mkdtempSync(join(tmpdir(), 'tart-'));
   const told = join(home, 'told.json');
   registerTartImage(home, IMAGE, { os: 'darwin' });
@@ -46,7 +47,7 @@ export function createTart(): EmulatedTart {
     const child = begin(...words);
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);
-    return resultOf(child);
+    return resultOf(child, deadlineMs);
   };
   const call = (...words: readonly string[]) => callWith('', ...words);
   const start: EmulatedTart['start'] = (name, options, stdio = ['pipe', 'pipe', 'pipe']) => {
@@ -60,10 +61,11 @@ export function createTart(): EmulatedTart {
     run.ended.then((result) => {
       gone = result;
     });
-    await eventually(`the agent of ${name} answers`, async () => {
+    const answers = async () => {
       if (gone !== null) throw new Error(`tart run ended: ${JSON.stringify(gone)}`);
       return existsSync(told) && (await call('exec', name, '/usr/bin/true')).status === 0;
-    });
+    };
+    await eventually(`the agent of ${name} answers`, answers, deadlineMs);
     return run;
   };
   const end = async () => {

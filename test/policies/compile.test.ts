@@ -51,6 +51,8 @@ describe('what a name means', () => {
   test('that is unknown says what was meant', () => {
     expect(faults(['stict'])).toContain('Did you mean "strict"?');
     expect(faults(['group:npn'])).toContain('Did you mean "npm"?');
+    expect(faults(['group:macos-gest/quiet'])).toContain('Did you mean "macos-guest"?');
+    expect(faults(['group:npm/quiet'])).toContain('there is no preset or group "npm/quiet"');
     expect(faults(['strict.yml'])).toContain('Write strict for the preset');
     expect(faults(['nothing-like-it'])).toContain('Presets are');
   });

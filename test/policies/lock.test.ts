@@ -70,7 +70,7 @@ describe('a lock', () => {
   });
 
   test('of every preset and group leaves the policy as it is', () => {
-    for (const name of ['strict', 'balanced', 'observe', 'group:conda/all']) {
+    for (const name of ['strict', 'balanced', 'observe', 'group:conda/all', 'group:macos-guest/quiet']) {
       const policy = `version: 1\nextends: ${name}\n`;
       const identity = name.includes(':') ? name : `preset:${name}`;
       const names = name === 'balanced' ? ['preset:balanced', 'preset:strict'] : [identity];
@@ -153,7 +153,7 @@ describe('a hostile lock', () => {
   /** Whoever can write the content can write its digest. */
   function refit(lock: string): string {
     const hosts = ['*.npmjs.org', 'evil.example'];
-    const digest = digestShipped('group:npm', { kind: 'group', hosts });
+    const digest = digestShipped('group:npm', { kind: 'group', verb: 'allow', hosts });
     return lock.replace(/(name: "group:npm"\n {4}digest: )"[^"]+"/, `$1"${digest}"`);
   }
 
@@ -161,6 +161,20 @@ describe('a hostile lock', () => {
     const compiled = compile({ ...FILES, 'policy.lock': lockText() }, laterSand(false));
     expect(compiled.ok).toBe(false);
     expect(told(compiled)).toContain('no version of sand that this one knows shipped such a group:npm');
+  });
+
+  test('that says to allow what was shipped as muted leaves no policy', () => {
+    const policy = 'version: 1\nextends: group:macos-guest/quiet\n';
+    const lock = lockText(['group:macos-guest/quiet'], policy).replace(/.*team.*\n/, '');
+    for (const change of [
+      lock.replace('mutes:', 'hosts:'),
+      lock.replace('mutes:', 'hosts: [evil.example]\n    mutes:'),
+      lock.replace('mutes:', 'mutes: []\n    hosts:'),
+    ]) {
+      const compiled = compile({ 'policy.yaml': policy, 'policy.lock': change });
+      expect([compiled.ok, change === lock]).toEqual([false, false]);
+      expect(told(compiled)).toContain('policy.lock');
+    }
   });
 
   test('that cannot be read leaves no policy', () => {
@@ -171,7 +185,7 @@ describe('a hostile lock', () => {
 
   test('beside another that holds other content leaves no policy', () => {
     const text = new TextDecoder().decode(readShippedData(HISTORY_DATA) ?? undefined);
-    const old = digestShipped('group:npm', { kind: 'group', hosts: ['old.example'] });
+    const old = digestShipped('group:npm', { kind: 'group', verb: 'allow', hosts: ['old.example'] });
     const history = JSON.parse(text);
     history.digests['group:npm'].unshift(old);
     const other = `version: 1\nshipped:\n  - {name: "group:npm", digest: "${old}", hosts: [old.example]}\n`;

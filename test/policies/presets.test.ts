@@ -7,6 +7,7 @@ import type { PolicyNode } from '../../policies/document-tree.ts';
 import type { CompiledPolicy } from '../../policies/model.ts';
 import {
   type DomainGroup,
+  GROUP_DATA,
   PRESET_NAMES,
   PRESET_TREES,
   presetDirectory,
@@ -141,7 +142,7 @@ describe('the shipped presets', () => {
 describe('the shipped groups', () => {
   test('hold valid patterns only, none over a registry suffix', () => {
     for (const [name, group] of groups()) {
-      for (const host of [...group.hosts, ...group.usual]) {
+      for (const host of [...group.hosts, ...group.usual, ...(group.muted ?? [])]) {
         const subject = parseSubject(host);
         expect([name, host, subject.ok && subject.value.kind]).toEqual([name, host, 'names']);
         if (!subject.ok || subject.value.kind !== 'names') continue;
@@ -166,6 +167,48 @@ describe('the shipped groups', () => {
     expect(allowed(preset('group:npm'))).toEqual(['*.npmjs.org']);
     expect(allowed(preset('npm'))).toEqual(['*.npmjs.org']);
     expect(allowed(preset('group:npm/all'))).toEqual(sorted(groups().get('npm')?.hosts ?? []));
+  });
+
+  test('mute with /quiet, and allow nothing there', () => {
+    const quiet = preset('group:macos-guest/quiet');
+    const muted = groups().get('macos-guest')?.muted ?? [];
+    expect(muted.length).toBeGreaterThan(0);
+    expect(allowed(quiet)).toEqual(sorted(muted));
+    expect(new Set(quiet.rules.map(({ verb }) => verb))).toEqual(new Set(['mute']));
+  });
+
+  test('of macOS give each host its source, or say that it is inferred, or seen', () => {
+    const { sources } = JSON.parse(new TextDecoder().decode(readShippedData(GROUP_DATA) ?? undefined));
+    for (const name of ['macos-guest', 'xcode']) {
+      const group = groups().get(name);
+      const entries = Object.entries(group?.entries ?? {});
+      const hosts = [...(group?.usual ?? []), ...(group?.hosts ?? []), ...(group?.muted ?? [])];
+      expect(sorted(entries.map(([host]) => host))).toEqual(sorted(hosts));
+      for (const [host, entry] of entries) {
+        const keys = [...entry.source, ...(entry.seen ?? [])];
+        expect([host, keys.length > 0 || (entry.inferred ?? '') !== '']).toEqual([host, true]);
+        expect([host, keys.filter((key) => !Object.hasOwn(sources, key))]).toEqual([host, []]);
+        expect([host, keys.filter((key) => !group?.source.includes(key))]).toEqual([host, []]);
+        expect([host, entry.for.length > 5]).toEqual([host, true]);
+      }
+    }
+  });
+
+  test('cite no source that the data does not have, and have none that nobody cites', () => {
+    const { sources } = JSON.parse(new TextDecoder().decode(readShippedData(GROUP_DATA) ?? undefined));
+    const cited = [...groups().values()].flatMap((group) => group.source);
+    expect(sorted(cited).filter((key) => !Object.hasOwn(sources, key))).toEqual([]);
+    const evidence = [...groups().values()].flatMap(({ entries }) =>
+      Object.values(entries ?? {}).flatMap(({ source, seen }) => [...source, ...(seen ?? [])]),
+    );
+    for (const name of ['macos-guest', 'xcode']) {
+      expect([
+        name,
+        groups()
+          .get(name)
+          ?.source.filter((key) => !evidence.includes(key)),
+      ]).toEqual([name, []]);
+    }
   });
 
   test('leave out telemetry, broad storage and metadata', () => {

@@ -5,10 +5,14 @@ import { PRESET_NAMES, presetDirectory, readGroups } from '../../policies/preset
 import { digestShipped, HISTORY_DATA, readHistory, readShipped } from '../../policies/shipped.ts';
 import { readShippedData } from './reader.ts';
 
-const groups = [...(readGroups(readShippedData)?.keys() ?? [])];
+const groups = [...(readGroups(readShippedData) ?? [])];
 const names = [
   ...PRESET_NAMES.map((name) => `preset:${name}`),
-  ...groups.flatMap((name) => [`group:${name}`, `group:${name}/all`]),
+  ...groups.flatMap(([name, { muted }]) => [
+    `group:${name}`,
+    `group:${name}/all`,
+    ...(muted === undefined ? [] : [`group:${name}/quiet`]),
+  ]),
 ];
 
 function digestNow(name: string): string {

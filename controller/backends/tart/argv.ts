@@ -3,6 +3,7 @@
  * that none becomes an option. Pure.
  */
 import { SandError } from '../../errors.ts';
+import { STOCK_LISTS } from './softnet-model.ts';
 
 /** A folder of the host's, under a name of sand's own. */
 export interface SharedFolder {
@@ -12,9 +13,16 @@ export interface SharedFolder {
   readonly writable: boolean;
 }
 
+/**
+ * What the guest's one card is: a cable into the first program called softnet, the same with stock Softnet's lists, or the
+ * host's NAT.
+ */
+export type MachineCard = 'cable' | 'softnet' | 'nat';
+
 export interface MachineRun {
   readonly name: string;
   readonly shares: readonly SharedFolder[];
+  readonly card: MachineCard;
   /** Shows the guest's screen by Screen Sharing. */
   readonly vnc: boolean;
 }
@@ -51,16 +59,25 @@ export function planSet(
   ];
 }
 
-/**
- * The guest's one card is a cable into the program called softnet. Sound would give the guest the host's microphone, and the
- * clipboard is the host's.
- */
-export function planRun({ name, shares, vnc }: MachineRun): readonly string[] {
+/** Without an option of its own the tool gives NAT. */
+const CARDS: Readonly<Record<MachineCard, readonly string[]>> = {
+  cable: ['--net-softnet'],
+  softnet: [
+    '--net-softnet',
+    `--net-softnet-block=${STOCK_LISTS.block.join(',')}`,
+    `--net-softnet-allow=${STOCK_LISTS.allow.join(',')}`,
+  ],
+  nat: [],
+};
+
+/** Sound would give the guest the host's microphone, and the clipboard is the host's. */
+export function planRun({ name, shares, card, vnc }: MachineRun): readonly string[] {
   return [
     'run',
     // With both, the screen's address is printed and no viewer is opened.
     ...['--no-graphics', ...(vnc ? ['--vnc'] : [])],
-    ...['--no-audio', '--no-clipboard', '--net-softnet'],
+    ...['--no-audio', '--no-clipboard'],
+    ...CARDS[card],
     ...shares.map(sharedFolder),
     ...['--', name],
   ];

@@ -1,12 +1,20 @@
 /**
  * The tart backend: which guests there are, and what each step of the interface is made of. A guest is a clone of an image,
- * a machine of macOS or Linux whose one card is a cable into this process; whoever cloned it deletes it.
+ * a machine of macOS or Linux whose one card is a cable into this process, or on a network of the host's where that is asked
+ * for; whoever cloned it deletes it.
  */
 import { SandError } from '../../errors.ts';
-import { withoutProbes } from '../../links/probing.ts';
-import type { ExitStatus, GuestCommand, GuestRef, GuestSpec, SandboxBackend } from '../backend.ts';
+import type {
+  Capabilities,
+  ExitStatus,
+  GuestCommand,
+  GuestRef,
+  GuestSpec,
+  SandboxBackend,
+} from '../backend.ts';
 import { planDelete, planIp, planStop } from './argv.ts';
 import { runCommand } from './command.ts';
+import { TART_LINKS, type TartLink } from './guest-card.ts';
 import { planGuest, type TartGuestPlan } from './guest-plan.ts';
 import { SHUTDOWN_SCRIPT, SYNC_SCRIPT } from './guest-scripts.ts';
 import { type GuestParts, type StartedGuest, startGuest } from './guest-start.ts';
@@ -14,7 +22,8 @@ import { formatHandle, machineName, parseHandle } from './handle.ts';
 import { within } from './machine.ts';
 import { parseAddress } from './parse.ts';
 import { requireTool } from './readiness.ts';
-import { refuseSoftnet } from './softnet-model.ts';
+import { NAT_REACH, stockReach } from './softnet-model.ts';
+import { requireStockSoftnet } from './stock-softnet.ts';
 import { askGuest, attemptTart, failure, NOT_SO, TOOL_LIMITS } from './tool.ts';
 import { openWayIn } from './way-in.ts';
 
@@ -34,7 +43,23 @@ const SYNC_MS = 10_000;
 const DELETE_ATTEMPTS = 5;
 const DELETE_PAUSE_MS = 500;
 
-export function createTartBackend(): SandboxBackend {
+/** What a guest has by its link, whose name may be one that this backend has not: then it is the usual one. */
+type LinkCapabilities = Pick<Capabilities, 'link' | 'transparent' | 'confinement'>;
+
+const LINKS: Readonly<Record<TartLink, LinkCapabilities>> = {
+  ethernet: { link: 'ethernet', transparent: true, confinement: 'enforced' },
+  softnet: { link: 'softnet', transparent: false, confinement: 'cooperative' },
+  nat: { link: 'nat', transparent: false, confinement: 'cooperative' },
+};
+
+const REACH: Readonly<Record<TartLink, readonly string[]>> = {
+  ethernet: [],
+  softnet: stockReach(),
+  nat: NAT_REACH,
+};
+
+export function createTartBackend(asked?: string): SandboxBackend {
+  const link = TART_LINKS.find((one) => one === asked) ?? 'ethernet';
   const guests = new Map<string, TartGuest>();
   const known = (ref: GuestRef): TartGuest => {
     const guest = guests.get(ref.name);
@@ -46,10 +71,8 @@ export function createTartBackend(): SandboxBackend {
     name: 'tart',
     capabilities: {
       guestSystem: 'macos',
-      link: 'ethernet',
-      transparent: true,
+      ...LINKS[link],
       isolation: 'vm',
-      confinement: 'enforced',
       terminal: true,
       // Behind a kernel of its own the guest's processes are nobody's business but that kernel's.
       processAttribution: [],
@@ -58,7 +81,9 @@ export function createTartBackend(): SandboxBackend {
       screen: true,
       volumes: false,
     },
-    refusedLinks: { softnet: refuseSoftnet() },
+    links: TART_LINKS,
+    inReach: REACH[link],
+    watchesOnly: link === 'nat',
     async probe() {
       const { checkTart } = await import('./checks.ts');
       return checkTart();
@@ -66,8 +91,9 @@ export function createTartBackend(): SandboxBackend {
     async create(spec) {
       const ref = { name: spec.name };
       if (guests.has(spec.name)) return ref;
-      const plan = planGuest(spec, process.env);
+      const plan = planGuest(spec, process.env, link);
       await requireTool();
+      if (link === 'softnet') await requireStockSoftnet();
       guests.set(spec.name, { ref, spec, plan, parts: noParts(), started: null, running: new Set() });
       return ref;
     },
@@ -75,9 +101,9 @@ export function createTartBackend(): SandboxBackend {
       const guest = known(ref);
       const started = await startGuest(guest.spec, guest.plan, gateway, signal, guest.parts);
       guest.started = started;
-      const { handle, confined, link } = started;
+      const { handle, confined, way } = started;
       const ports = gateway.publishedPorts;
-      if (ports.length > 0) gateway.onDial(openWayIn(link.openWayIn(ports), handle.machine, ports));
+      if (ports.length > 0) gateway.onDial(openWayIn(way.openWayIn(ports), handle.machine, ports));
       return { ...ref, handle: formatHandle(handle), confined };
     },
     async exec(ref, command) {
@@ -99,6 +125,9 @@ export function createTartBackend(): SandboxBackend {
           image: plan.image,
           ...(address === null ? {} : { address }),
           ...(screen === null ? {} : { screen }),
+          link,
+          ...started.way.details,
+          ...(REACH[link].length === 0 ? {} : { inReach: REACH[link].join('; ') }),
         },
       };
     },
@@ -109,8 +138,8 @@ export function createTartBackend(): SandboxBackend {
       parts.isEnding = true;
       if (started === null) return [];
       await shutDown(started, graceMs);
-      started.gateway.refused(withoutProbes(started.link.tried(), started.probes));
-      return parts.copies?.restore() ?? [];
+      started.gateway.refused(started.way.tried());
+      return [...started.way.observations(), ...(parts.copies?.restore() ?? [])];
     },
     async destroy(ref) {
       const guest = guests.get(ref.name);
@@ -121,8 +150,8 @@ export function createTartBackend(): SandboxBackend {
         if (guest?.parts.isNoted !== false) await deleteMachine(machineName(ref.name));
       } finally {
         guest?.parts.machine?.kill();
-        guest?.parts.link?.close();
-        guest?.parts.cableSocket?.close();
+        guest?.parts.card?.close();
+        if (guest !== undefined) await undoUnstarted(guest.parts);
       }
     },
     list: async () => [...guests.values()].map(({ ref }) => ref),
@@ -130,7 +159,7 @@ export function createTartBackend(): SandboxBackend {
 }
 
 function noParts(): GuestParts {
-  return { cableSocket: null, link: null, machine: null, copies: null, isNoted: false, isEnding: false };
+  return { card: null, machine: null, copies: null, isNoted: false, isEnding: false };
 }
 
 async function execIn({ started, running }: TartGuest, command: GuestCommand): Promise<ExitStatus> {
@@ -161,6 +190,22 @@ async function shutDown({ handle, machine }: StartedGuest, graceMs: number): Pro
   const limitMs = POWER_SECONDS * 1000 + TOOL_LIMITS.stopSlackMs;
   await attemptTart(planStop(handle.machine, POWER_SECONDS), limitMs);
   await within(machine.ended, TOOL_LIMITS.stopSlackMs);
+}
+
+/**
+ * A machine that never became a guest may have written as well: no command of the caller's ran in it, but its image's did.
+ * Raises `guest-failed` with what was put back.
+ */
+async function undoUnstarted({ machine, copies }: GuestParts): Promise<void> {
+  if (machine === null || copies === null) return;
+  await within(machine.ended, TOOL_LIMITS.stopSlackMs);
+  const told = copies.restore();
+  if (told.length === 0) return;
+  throw new SandError(
+    'guest-failed',
+    told.map(({ detail }) => detail).join('; '),
+    'look at what the image wrote there before you use the folder',
+  );
 }
 
 /** Idempotent: one that is not there is deleted. The name is of sand's own making, for one run. */

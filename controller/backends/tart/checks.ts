@@ -144,15 +144,26 @@ async function checkKeychain(host: TartHost): Promise<Finding> {
   );
 }
 
-/** sand's guests have sand's own. */
+/** sand's guests have sand's own, but for those that are asked for with the host's. */
 async function checkSoftnet(host: TartHost): Promise<Finding> {
   const check = 'softnet';
   const attempt = await host.run('softnet', ['--version'], QUERY_MS);
-  if (attempt.kind === 'missing') return ok(check, 'is not installed, and guests of sand do not use it');
+  if (attempt.kind === 'missing') return ok(check, 'is not installed; only --link softnet needs it');
   const found = attempt.kind === 'ran' && succeeded(attempt) ? parseVersion(attempt.stdout) : null;
-  if (found === null) return ok(check, 'tells no version; guests of sand do not use it');
-  const age = isBelow(found, SOFTNET_FLOOR) ? `older than ${formatVersion(SOFTNET_FLOOR)}` : 'new enough';
-  return ok(check, `is ${formatVersion(found)}, ${age}; guests of sand do not use it`);
+  if (found === null) return ok(check, 'tells no version; only --link softnet would need a newer one');
+  const age = isBelow(found, SOFTNET_FLOOR)
+    ? `older than the ${formatVersion(SOFTNET_FLOOR)} that --link softnet needs`
+    : 'new enough for --link softnet; other guests have sand\u2019s own';
+  const look = await host.run(
+    'sh',
+    ['-c', 'p=$(readlink -f "$(command -v softnet)") && ls -ln -- "$p"'],
+    QUERY_MS,
+  );
+  const isSuid = look.kind === 'ran' && /^-..s\S* +\d+ +0 /.test(look.stdout);
+  const bits = isSuid
+    ? 'is SUID root'
+    : 'is not SUID root, without which only sudo without a password serves --link softnet';
+  return ok(check, `is ${formatVersion(found)}, ${age}; ${bits}`);
 }
 
 /** For other guests of Tart, whose DNS macOS answers there. */
@@ -162,7 +173,10 @@ async function checkPort53(host: TartHost): Promise<Finding> {
   if (attempt.kind !== 'ran') return ok(check, 'was not looked at; guests of sand do not need it');
   const names = [...new Set([...attempt.stdout.matchAll(/^c(.+)$/gm)].map((match) => match[1] ?? ''))];
   const who = names.length === 0 ? 'nobody' : excerpt(names.join(', '));
-  return ok(check, `is held by ${who}; guests of sand do not need it`);
+  return ok(
+    check,
+    `is held by ${who}; guests of sand do not need it, but macOS does with --link softnet and nat`,
+  );
 }
 
 function judgeUser({ uid }: TartHost): Finding {

@@ -13,9 +13,11 @@ import { CABLE } from '../../links/ethernet/addresses.ts';
 import type { GuestSpec, MountSpec, NamedImage } from '../backend.ts';
 import { planShares } from '../file-shares.ts';
 import type { MachineSettings, SharedFolder } from './argv.ts';
+import type { TartLink } from './guest-card.ts';
 import { GUEST_FOLDER, type GuestFile } from './guest-scripts.ts';
 
 export interface TartGuestPlan {
+  readonly link: TartLink;
   readonly image: string;
   readonly settings: MachineSettings;
   readonly folders: readonly SharedFolder[];
@@ -24,7 +26,8 @@ export interface TartGuestPlan {
   /** By the name of a share, where it belongs in the guest. */
   readonly links: readonly { readonly share: string; readonly target: string }[];
   readonly watched: readonly ProtectedFile[];
-  readonly environment: Readonly<Record<string, string>>;
+  /** With the proxy as the guest reaches it: a URL. */
+  environment(proxy: string): Readonly<Record<string, string>>;
   readonly given: readonly GuestFile[];
   readonly hasAuthorities: boolean;
 }
@@ -44,7 +47,7 @@ const MOST_FOLDERS = 32;
 export const USER = 'admin';
 
 /** Raises `backend-unavailable`, `share-unavailable`, `resources-unavailable` and `workspace-refused` for what cannot be had. */
-export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv): TartGuestPlan {
+export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv, link: TartLink): TartGuestPlan {
   refuseWhatIsNotThere(spec);
   const isFile = ({ source }: MountSpec) => statSync(source).isFile();
   const shares = planShares(spec.shares, spec.cache, caller, SHARE_PLACES);
@@ -58,20 +61,21 @@ export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv): TartGuest
     value !== undefined && isPassed(name) ? [[name, value] as const] : [],
   );
   return {
+    link,
     image: namedImage(spec).name,
     settings: settingsOf(spec),
     folders: mounts.map(({ source, writable }, at) => ({ name: `sand${at}`, source, writable })),
     links: mounts.map(({ target }, at) => ({ share: `sand${at}`, target })),
     files: [...spec.mounts.filter(isFile), ...shares.files].map((file) => held(file, watched)),
     watched,
-    environment: {
+    environment: (proxy) => ({
       ...Object.fromEntries(passed),
       SAND: '1',
-      ...planProxyVariables(`http://${PROXY.address}:${PROXY.port}`),
+      ...planProxyVariables(proxy),
       ...shares.environment,
       ...authorities?.environment,
       ...spec.environment,
-    },
+    }),
     given: [
       ...(spec.secrets ?? []).map(
         ({ name, content }): GuestFile => ({

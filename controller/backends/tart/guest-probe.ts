@@ -51,11 +51,13 @@ export function probeScript(
     `  dd bs=${ANSWER_BYTES} count=1 <&5 | hex > "$1.bytes"; [ ! -s "$1.bytes" ] || echo answered > "$1"`,
     '}',
     'ask() {',
-    `  exec 5<>"/dev/udp/$2/53" && cat question-$3 >&5 && dd bs=${MESSAGE_BYTES} count=1 <&5 | hex > "$1.bytes"`,
+    `  exec 5<>"/dev/udp/$2/$4" && cat question-$3 >&5 && dd bs=${MESSAGE_BYTES} count=1 <&5 | hex > "$1.bytes"`,
     '}',
     ...connect.map(({ address, port }, at) => `limited connect c${at} ${quote(address)} ${port} &`),
     ...servers.flatMap((server, at) =>
-      questions.map(({ id }) => `limited ask a${at}-${id} ${quote(server)} ${id} &`),
+      questions.map(
+        ({ id }) => `limited ask a${at}-${id} ${placeOf(server).address} ${id} ${placeOf(server).port} &`,
+      ),
     ),
     'wait',
     ...connect.map(
@@ -74,6 +76,12 @@ export function probeScript(
     'echo end',
     '',
   ].join('\n');
+}
+
+/** `ADDRESS`, or `ADDRESS#PORT`. */
+function placeOf(server: string): { readonly address: string; readonly port: number } {
+  const [address = '', port = '53'] = server.split('#');
+  return { address: quote(address), port: Number(port) };
 }
 
 /** Null where a line does not read, or the last is not there. */

@@ -26,15 +26,32 @@ export interface SetUp {
   readonly links: readonly { readonly share: string; readonly target: string }[];
   readonly files: readonly GuestFile[];
   /** Null: no system proxy is set. */
-  readonly proxy: { readonly host: string; readonly port: number } | null;
+  readonly proxy: SystemProxy | null;
+  /** Null: the lease's own. */
+  readonly resolver: ResolverSetting | null;
+}
+
+export interface SystemProxy {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: it asks for none. */
+  readonly credential?: { readonly user: string; readonly password: string };
+}
+
+/** A resolver at a port of its own, which no lease can name. */
+export interface ResolverSetting {
+  readonly host: string;
+  readonly port: number;
+  /** Below which names are asked there whatever else is set. */
+  readonly domains: readonly string[];
 }
 
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Prints one line, `ready` or `failed STEP WHAT`. */
-export function setUpScript({ environment, links, files, proxy }: SetUp): string {
+/** Prints `ready` or `failed STEP WHAT` as its last line; before it `no-resolver` where the guest has no place to name one. */
+export function setUpScript({ environment, links, files, proxy, resolver }: SetUp): string {
   return [
     'exec 3>&1 >/dev/null 2>&1 </dev/null',
     `fail() { printf 'failed %s %s\\n' "$1" "$2" >&3; exit 1; }`,
@@ -53,6 +70,7 @@ export function setUpScript({ environment, links, files, proxy }: SetUp): string
     ...files.flatMap(putFile),
     ...(links.length === 0 ? [] : shareLines(links)),
     ...(proxy === null ? [] : systemProxy(proxy)),
+    ...(resolver === null ? [] : resolverLines(resolver)),
     'echo ready >&3',
     '',
   ].join('\n');
@@ -108,14 +126,44 @@ function shareLines(links: SetUp['links']): readonly string[] {
 }
 
 /** A convenience, for programs that read no variable: whatever fails here changes nothing of what is let through. */
-function systemProxy({ host, port }: NonNullable<SetUp['proxy']>): readonly string[] {
+function systemProxy({ host, port, credential }: SystemProxy): readonly string[] {
+  const how = credential === undefined ? '' : ` on ${quote(credential.user)} ${quote(credential.password)}`;
   return [
     'if command -v networksetup; then',
     `  networksetup -listallnetworkservices | sed '1d;/^\\*/d' | while IFS= read -r service; do`,
-    `    root networksetup -setwebproxy "$service" ${host} ${port}`,
-    `    root networksetup -setsecurewebproxy "$service" ${host} ${port}`,
+    `    root networksetup -setwebproxy "$service" ${host} ${port}${how}`,
+    `    root networksetup -setsecurewebproxy "$service" ${host} ${port}${how}`,
     '    root networksetup -setproxybypassdomains "$service" localhost 127.0.0.1 ::1',
     '  done',
+    'fi',
+  ];
+}
+
+const STORE_KEY = 'State:/Network/Service/sand/DNS';
+const RESOLVERS = '/etc/resolver';
+
+/**
+ * On macOS a supplementary resolver for every name, and a file for each domain that a rule allows; on Linux systemd's, the one
+ * that can be told a port. `scutil` ends well whatever came of it, so it is read back.
+ */
+function resolverLines({ host, port, domains }: ResolverSetting): readonly string[] {
+  const store = [
+    ...['d.init', `d.add ServerAddresses * ${host}`, `d.add ServerPort # ${port}`],
+    ...['d.add SupplementalMatchDomains * ""', `set ${STORE_KEY}`],
+  ].join('\\n');
+  return [
+    'if command -v scutil; then',
+    `  printf '${store}\\n' | root scutil`,
+    `  printf 'show ${STORE_KEY}\\n' | scutil | grep -q 'ServerPort.* ${port}$' || fail resolver scutil`,
+    `  folder ${RESOLVERS} || fail resolver ${RESOLVERS}`,
+    `  for domain in ${domains.map(quote).join(' ')}; do`,
+    `    printf 'nameserver ${host}\\nport ${port}\\n' | root dd of="${RESOLVERS}/$domain" || fail resolver "$domain"`,
+    `    root chmod 644 "${RESOLVERS}/$domain" || fail resolver "$domain"`,
+    '  done',
+    'elif command -v resolvectl && resolvectl status; then',
+    `  card=$(ip -4 route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)`,
+    `  root resolvectl dns "$card" ${host}:${port} && root resolvectl domain "$card" '~.' || fail resolver resolvectl`,
+    'else echo no-resolver >&3',
     'fi',
   ];
 }

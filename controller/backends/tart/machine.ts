@@ -1,6 +1,6 @@
 /**
- * The process that is a machine of Tart's: `tart run`, in a session of its own, with sand's own softnet first in its PATH and
- * everything that it prints in a file of the run. What its end means is for whoever started it.
+ * The process that is a machine of Tart's: `tart run`, in a session of its own, with sand's own softnet first in its PATH where
+ * the guest is to have that, and everything that it prints in a file of the run. What its end means is for whoever started it.
  */
 import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,8 @@ import { SandError } from '../../errors.ts';
 import { SOFTNET_PROGRAM, softnetWrapper } from '../../links/ethernet/softnet/wrapper.ts';
 import { type GuestProcess, startGuestProcess } from '../../process/runner.ts';
 import { type MachineRun, planRun } from './argv.ts';
-import { isLockedKeychain, isMachineLimit, parseComplaint } from './parse.ts';
+import { isLockedKeychain, isMachineLimit, isSoftnetPowerless, parseComplaint } from './parse.ts';
+import { powerless } from './stock-softnet.ts';
 import { TOOL, tartEnvironment } from './tool.ts';
 
 const LIMITS = {
@@ -29,21 +30,30 @@ export interface MachineProcess {
 }
 
 /**
- * `folder` is the guest's own. Never a terminal as its output: with one the tool would make sand's softnet SUID root. Raises
- * `tool-missing`.
+ * Becomes the tool. Where sand's softnet is not at the end of its cable nobody else would miss a supervisor that was killed: then
+ * descriptor 3 ends, and SIGTERM, for which the tool has no handler, takes machine and Softnet at once.
+ */
+const TIED = '{ cat; kill -TERM $$; } <&3 >/dev/null 2>&1 & exec 3<&-; exec "$0" "$@"';
+
+/**
+ * `folder` is the guest's own; `cableSocket` null: whatever softnet the host has. Never a terminal as its output: with one the
+ * tool would make the softnet that it finds SUID root. Raises `tool-missing`.
  */
 export async function startMachine(
   run: MachineRun,
   folder: string,
-  cableSocket: string,
+  cableSocket: string | null,
 ): Promise<MachineProcess> {
-  const programs = placeSoftnet(folder, cableSocket);
   const environment = tartEnvironment();
-  const process = await startGuestProcess(TOOL, planRun(run), {
+  const own = cableSocket === null ? [] : [placeSoftnet(folder, cableSocket)];
+  const words = planRun(run);
+  const [file, args] =
+    cableSocket === null ? (['/bin/sh', ['-c', TIED, TOOL, ...words]] as const) : ([TOOL, words] as const);
+  const process = await startGuestProcess(file, args, {
     // Where a screen is asked for, its address is printed and no viewer is opened.
-    environment: { ...environment, PATH: `${programs}:${environment.PATH ?? ''}`, CI: '1' },
+    environment: { ...environment, PATH: [...own, environment.PATH ?? ''].join(':'), CI: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
-    descriptors: [],
+    descriptors: cableSocket === null ? ['input'] : [],
     sharesSession: false,
     takesGroup: true,
   });
@@ -121,6 +131,7 @@ function failureOf(said: string, exitCode: number | null): SandError {
       { details: { complaint } },
     );
   }
+  if (isSoftnetPowerless(said)) return powerless();
   const why = complaint === '' ? `exit code ${exitCode ?? 'none'}` : complaint;
   return new SandError(
     'guest-failed',

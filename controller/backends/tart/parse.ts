@@ -85,6 +85,11 @@ export function isFullDisk(text: string): boolean {
   return /no space left|not enough (?:free )?(?:disk )?space|disk is full|out of space/i.test(text);
 }
 
+/** What stock Softnet says where it is neither SUID root nor allowed by sudo without a password. */
+export function isSoftnetPowerless(text: string): boolean {
+  return text.includes('root privileges are required to run and passwordless sudo was not available');
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -36,7 +36,7 @@ export function judgeGuestReport(seen: GuestReport | null, expected: Expectation
 }
 
 /** Links of a Mac's own have addresses that lead no further than the link. */
-function strangeAddresses({ name, addresses }: GuestInterface, own: string): readonly string[] {
+export function strangeAddresses({ name, addresses }: GuestInterface, own: string): readonly string[] {
   return addresses
     .filter((address) => address !== own && !/^(127\.|169\.254\.|fe80:|::1$)/.test(address))
     .map((address) => `${name} has ${address}`);

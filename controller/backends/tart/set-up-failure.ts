@@ -33,6 +33,11 @@ const PLACES = {
   },
 } as const;
 
+/** Whether the guest had no place to name a resolver at a port of its own. */
+export function findsNoResolver({ stdout }: Pick<ToolOutput, 'stdout'>): boolean {
+  return stdout.split('\n').includes('no-resolver');
+}
+
 function describe(step: string, place: string, system: MachineFacts['system']): SandError | null {
   const { home, why, below, needs } = PLACES[system];
   switch (step) {

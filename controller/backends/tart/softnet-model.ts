@@ -196,11 +196,18 @@ export function explainLists(lists: SoftnetLists): readonly string[] {
   ).map(({ what }) => what);
 }
 
-/** Why no guest is given stock Softnet: the narrowest lists under which it can reach a proxy of the host's open all of the host. */
-export function refuseSoftnet(): string {
-  const [allow, block] = [['@host'], ['0.0.0.0/0']].map((texts) =>
+/** The narrowest with which a guest reaches a gateway of the host's: everything is blocked but the host's own address there. */
+export const STOCK_LISTS = { allow: ['@host'], block: ['0.0.0.0/0'] } as const;
+
+/** What a guest on stock Softnet reaches besides its gateway, for people and the log. */
+export function stockReach(): readonly string[] {
+  const [allow = [], block = []] = [STOCK_LISTS.allow, STOCK_LISTS.block].map((texts) =>
     texts.flatMap((text) => parseTarget(text) ?? []),
   );
-  const reached = explainLists({ allow: allow ?? [], block: block ?? [] });
-  return `with nothing but the host allowed, stock Softnet lets a guest reach ${reached.join('; ')}`;
+  return [`every port of the host, among them ${explainLists({ allow, block }).join(', ')}`];
 }
+
+/** And with the host's NAT, where nothing filters. */
+export const NAT_REACH: readonly string[] = [
+  'every address that the host itself reaches, and every port of the host',
+];

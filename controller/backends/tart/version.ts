@@ -8,7 +8,7 @@ export interface ToolVersion {
 
 /** The first with everything that is relied on, the hand-over to softnet and `exec` among it; see docs/tart.md. */
 export const TART_FLOOR: ToolVersion = { major: 2, minor: 34, patch: 0 };
-/** The first to be told a policy while it runs; only where a guest is on stock Softnet. */
+/** Its rules are read and modelled from here on; only where a guest is on stock Softnet. */
 export const SOFTNET_FLOOR: ToolVersion = { major: 0, minor: 21, patch: 0 };
 
 const LINE_LENGTH = 200;

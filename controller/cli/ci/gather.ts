@@ -4,6 +4,7 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import type { ProcessFact } from '../../../audit/event.ts';
 import { readAuditLog } from '../../../audit/read.ts';
 import { howOf } from '../../../audit/summary.ts';
+import { isFileName } from '../../../policies/layer.ts';
 import { keyOf } from '../../ci/baseline.ts';
 import type { PolicyPlace } from '../../ci/denials.ts';
 import { CI_LIMITS } from '../../ci/limits.ts';
@@ -30,7 +31,7 @@ export async function readProcesses(auditPath: string): Promise<ReadonlyMap<stri
 
 /** The one policy file that is named, else the one that is found; null where only presets and flags speak. */
 export function placeOfRules(policies: readonly string[], cwd: string): PolicyPlace | null {
-  const named = policies.find((name) => !/^(group|preset):/.test(name) && /[/\\.]/.test(name));
+  const named = policies.find(isFileName);
   const path = named ?? (policies.length === 0 ? (findPolicy({ cwd })?.path ?? null) : null);
   if (path === null) return null;
   const absolute = resolve(cwd, path);

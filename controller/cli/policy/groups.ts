@@ -1,7 +1,14 @@
-/** `sand policy groups [NAME]`: what a preset or a group allows, where that comes from, and what speaks against it. */
+/** `sand policy groups [NAME]`: what a preset or a group allows or mutes, where that comes from, and what speaks against it. */
 import { escapeJson, escapeTerminal } from '../../../audit/escape.ts';
 import { compilePolicy } from '../../../policies/compile.ts';
-import { type DomainGroup, GROUP_DATA, PRESET_NAMES, readGroups } from '../../../policies/presets.ts';
+import { quietNames, splitGroupName } from '../../../policies/group-name.ts';
+import {
+  type DomainGroup,
+  GROUP_DATA,
+  type GroupEntry,
+  PRESET_NAMES,
+  readGroups,
+} from '../../../policies/presets.ts';
 import { closestWord } from '../../../policies/spelling.ts';
 import { formatSubject } from '../../../policies/subject.ts';
 import { SandError } from '../../errors.ts';
@@ -48,8 +55,9 @@ export function showGroups({ name, json }: GroupFlags, { cwd, write }: Surroundi
     const listed = [...groups].map(([group, data]) => summaryOf(group, data));
     return print({ presets: PRESET_NAMES, groups: listed }, () => formatList(listed));
   }
-  const bare = name.replace(/^(group|preset):/, '').replace(/\/all$/, '');
+  const { name: bare, part } = splitGroupName(name.replace(/^(group|preset):/, ''));
   const group = groups.get(bare);
+  if (part === 'quiet' && group?.muted === undefined) throw unknown(`${bare}/quiet`, quietNames(groups));
   if (group !== undefined) {
     const described = describeGroup(bare, group, sources);
     return print(described, () => formatGroup(described));
@@ -88,49 +96,81 @@ function readPreset(name: string, reader: ReturnType<typeof createPolicyReader>)
   };
 }
 
-function summaryOf(name: string, { usual, hosts, risk }: DomainGroup) {
+function summaryOf(name: string, { usual, hosts, risk, muted }: DomainGroup) {
   const notes = Object.values(risk);
   const level = ['high', 'medium', 'low'].find((word) => notes.some((note) => note.startsWith(word)));
-  return { name, usual: usual.length, all: hosts.length, risk: level ?? null };
+  const mutes = muted === undefined ? {} : { muted: muted.length };
+  return { name, usual: usual.length, all: hosts.length, risk: level ?? null, ...mutes };
 }
 
 function describeGroup(name: string, group: DomainGroup, sources: Readonly<Record<string, string>>) {
+  const evidence = (pattern: string) => {
+    const entry = group.entries?.[pattern];
+    return entry === undefined ? {} : { ...entry, measured: (entry.seen ?? []).length > 0 };
+  };
   const host = (pattern: string) => ({
     host: pattern,
     usual: group.usual.includes(pattern),
     risk: group.risk[pattern] ?? null,
+    ...evidence(pattern),
   });
   return {
     name,
     date: group.date,
     hosts: [...new Set([...group.usual, ...group.hosts])].map(host),
+    ...(group.muted === undefined
+      ? {}
+      : { muted: group.muted.map((pattern) => ({ host: pattern, ...evidence(pattern) })) }),
     sources: group.source.map((source) => ({ name: source, is: sources[source] ?? null })),
   };
 }
+
+type Described = ReturnType<typeof describeGroup>;
+type DescribedHost = Partial<GroupEntry> & { readonly host: string; readonly risk?: string | null };
 
 function formatList(groups: readonly ReturnType<typeof summaryOf>[]): readonly string[] {
   const width = Math.max(...groups.map(({ name }) => name.length));
   return [
     `presets: ${PRESET_NAMES.join(', ')}`,
     'groups, with the hosts of group:NAME and of group:NAME/all, and the highest risk among them:',
-    ...groups.map(({ name, usual, all, risk }) =>
-      `  ${name.padEnd(width)}  ${String(usual).padStart(2)}  ${String(all).padStart(2)}  ${risk ?? ''}`.trimEnd(),
-    ),
+    ...groups.map((group) => {
+      const counts = [group.usual, group.all].map((count) => String(count).padStart(2)).join('  ');
+      const quiet = 'muted' in group ? `  group:${group.name}/quiet mutes ${group.muted}` : '';
+      return `  ${group.name.padEnd(width)}  ${counts}  ${group.risk ?? ''}${quiet}`.trimEnd();
+    }),
   ];
 }
 
-function formatGroup({ name, date, hosts, sources }: ReturnType<typeof describeGroup>): readonly string[] {
-  const lines = (some: typeof hosts): readonly string[] =>
-    some.flatMap(({ host, risk }) => [`  ${host}`, ...(risk === null ? [] : [`      ${risk}`])]);
+function formatGroup({ name, date, hosts, muted, sources }: Described): readonly string[] {
   const usual = hosts.filter((host) => host.usual);
   const further = hosts.filter((host) => !host.usual);
   return [
     `group:${name} allows:`,
-    ...lines(usual),
-    ...(further.length === 0 ? [] : [`group:${name}/all allows besides:`, ...lines(further)]),
+    ...usual.flatMap(formatHost),
+    ...(further.length === 0 ? [] : [`group:${name}/all allows besides:`, ...further.flatMap(formatHost)]),
+    ...(muted === undefined
+      ? []
+      : [`group:${name}/quiet allows nothing, and keeps out of reports:`, ...muted.flatMap(formatHost)]),
     `from lists that were read on ${date}:`,
-    ...sources.map((source) => `  ${source.is ?? source.name}`),
+    ...sources.map((source) => `  ${source.name}: ${source.is ?? ''}`.trimEnd()),
   ];
+}
+
+function formatHost({ host, risk, ...entry }: DescribedHost): readonly string[] {
+  return [
+    `  ${host}`,
+    ...(risk === null || risk === undefined ? [] : [`      ${risk}`]),
+    ...(entry.for === undefined ? [] : [`      ${formatEvidence(entry)}`]),
+  ];
+}
+
+function formatEvidence({ for: purpose, source = [], seen = [], inferred }: Partial<GroupEntry>): string {
+  const parts = [
+    ...(source.length === 0 ? [] : [source.join(', ')]),
+    ...(inferred === undefined ? [] : [`inferred: ${inferred}`]),
+    seen.length === 0 ? 'unmeasured' : `seen: ${seen.join(', ')}`,
+  ];
+  return `${purpose} (${parts.join('; ')})`;
 }
 
 function formatPreset({ name, mode, confinement, isolation, rules }: Preset): readonly string[] {

@@ -6,8 +6,9 @@ import { parseAllowFlag } from '../../../policies/allow-flag.ts';
 import { formatDocument } from '../../../policies/canonical.ts';
 import { checkPolicy } from '../../../policies/check/check.ts';
 import { formatRule, quote } from '../../../policies/format.ts';
+import { quietNames, splitGroupName } from '../../../policies/group-name.ts';
 import { IssueList } from '../../../policies/issue.ts';
-import { PRESET_NAMES, readGroups } from '../../../policies/presets.ts';
+import { type DomainGroup, PRESET_NAMES, readGroups } from '../../../policies/presets.ts';
 import { closestWord } from '../../../policies/spelling.ts';
 import { parseSubject } from '../../../policies/subject.ts';
 import { SandError } from '../../errors.ts';
@@ -42,7 +43,8 @@ const ATTEMPTS = 3;
 export async function initPolicy(flags: InitFlags, surroundings: Surroundings): Promise<number> {
   const { cwd, write, nowMs } = surroundings;
   const output = resolve(cwd, flags.output ?? FOUND_NAME);
-  const known = [...(readGroups(createPolicyReader(cwd).readData)?.keys() ?? [])];
+  const groups = readGroups(createPolicyReader(cwd).readData) ?? new Map<string, DomainGroup>();
+  const known = [...groups.keys(), ...quietNames(groups)];
   const draft = flags.ask === null ? fromFlags(flags, known) : await fromAnswers(flags.ask, known);
   const text = policyText(draft, flags.name);
   createFile(output, text);
@@ -105,8 +107,8 @@ function readPreset(name: string): string {
 
 function readGroup(text: string, known: readonly string[]): string {
   const name = text.replace(/^group:/, '');
-  const bare = name.replace(/\/all$/, '');
-  if (known.includes(bare)) return `group:${name}`;
+  const { name: bare, part } = splitGroupName(name);
+  if (known.includes(part === 'quiet' ? name : bare)) return `group:${name}`;
   const close = closestWord(bare, known);
   const hint = close === null ? 'list them with `sand policy groups`' : `write ${close}`;
   throw usage(`there is no group ${bare}`, hint);

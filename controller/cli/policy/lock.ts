@@ -3,6 +3,7 @@ import path from 'node:path';
 import { escapeTerminal } from '../../../audit/escape.ts';
 import { auditRoot } from '../../../audit/runs.ts';
 import { compilePolicy, type PolicyReader } from '../../../policies/compile.ts';
+import { isFileName } from '../../../policies/layer.ts';
 import { resolveLayers } from '../../../policies/layers.ts';
 import { formatLock, lockPathOf, type PolicyLock } from '../../../policies/lock.ts';
 import { digestOf, digestShipped, readShipped } from '../../../policies/shipped.ts';
@@ -23,7 +24,7 @@ export function lockPolicy({ file, check }: LockFlags, surroundings: Surrounding
   const files = filesOrFound(file === undefined ? [] : [file], surroundings);
   const { reader } = files;
   const [name = ''] = files.names;
-  if (!/[/\\.]/.test(name) || /^(group|preset):/.test(name)) {
+  if (!isFileName(name)) {
     throw usage(`${name} is no policy file`, 'name a file; presets and groups have no lock of their own');
   }
   const lock = makeLock(name, reader);

@@ -1,6 +1,7 @@
 /** `sand policy test FILE…`: tables of requests with expected verdicts, judged and told. */
 import { basename, dirname, join, resolve } from 'node:path';
 import { compilePolicy } from '../../../policies/compile.ts';
+import { isFileName } from '../../../policies/layer.ts';
 import type { CompiledPolicy, PolicyIssue } from '../../../policies/model.ts';
 import { parseTable } from '../../../policies/table/document.ts';
 import { type CaseOutcome, judgeCase } from '../../../policies/table/judge.ts';
@@ -81,9 +82,7 @@ function compileBeside(
 ):
   | { readonly ok: true; readonly value: CompiledPolicy }
   | { readonly ok: false; readonly issues: readonly PolicyIssue[] } {
-  const named = policies.map((name) =>
-    /[/\\.]/.test(name) && !/^(group|preset):/.test(name) ? resolve(dirname(table), name) : name,
-  );
+  const named = policies.map((name) => (isFileName(name) ? resolve(dirname(table), name) : name));
   return compilePolicy(
     named.map((name) => ({ kind: 'named', name })),
     createPolicyReader(cwd),

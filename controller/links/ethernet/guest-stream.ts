@@ -5,7 +5,8 @@
 import { Duplex } from 'node:stream';
 import type { IpAddress } from '../../../policies/model.ts';
 import { formatIpv4 } from './addresses.ts';
-import type { Application, Connection, Ending } from './tcp/connection.ts';
+import type { Application, Ending } from './tcp/application.ts';
+import type { Connection } from './tcp/connection.ts';
 
 /** What the stream itself holds; the rest of the windows is the connection's. */
 const HIGH_WATER_BYTES = 64 * 1024;

@@ -45,6 +45,11 @@ describe('choosePolicy', () => {
     expect(inForce.policy.rules.length).toBe(1);
   });
 
+  it('takes a part of a group for no file, slash and all', async () => {
+    const { layers, file } = await choose({ policies: ['group:npm/all', 'group:macos-guest/quiet'] });
+    expect([layers, file]).toEqual([['group:npm/all', 'group:macos-guest/quiet'], null]);
+  });
+
   it('finds a policy upward to the repository\u2019s root, and not above it', async () => {
     writeFileSync(join(root, 'sand.policy.yaml'), 'above the repository');
     expect((await choose()).layers).toEqual(['strict']);

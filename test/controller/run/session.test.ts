@@ -334,6 +334,19 @@ describe('a session', () => {
     expect(backend.steps).toEqual([]);
   });
 
+  it('says at its start that a guest is merely asked', async () => {
+    const { result, events } = await run({ confinement: 'cooperative' });
+    expect(result.exitCode).toBe(0);
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        kind: 'notice',
+        code: 'cooperative-confinement',
+        detail: expect.stringContaining('confinement is cooperative (link namespace)'),
+      }),
+    );
+    expect((await run()).events.filter(({ kind }) => kind === 'notice')).toEqual([]);
+  });
+
   it('does not run where the policy or a ceiling wants more isolation than the guest would have', async () => {
     const plain = policyOf('version: 1\n');
     const { policy } = policyOf('version: 1\nname: vault\nrequires: {isolation: vm}\n');
@@ -455,6 +468,32 @@ describe('signals of a session', () => {
 });
 
 describe('what a session forwards', () => {
+  it('is never for a listener that the guest\u2019s link has opened on the host', async () => {
+    let reached = 0;
+    const listener = createServer(() => {
+      reached += 1;
+    });
+    servers.push(listener);
+    await new Promise<void>((resolve) => listener.listen({ host: '127.0.0.1', port: 0 }, resolve));
+    const { port } = listener.address() as AddressInfo;
+    let answer = '';
+    await run(
+      {
+        start: async (gateway) => gateway.listensAt({ address: '127.0.0.1', port }),
+        async exec(_, gateway) {
+          const { near, far } = await connectionPair();
+          gateway.acceptProxy(near);
+          far.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+          for await (const chunk of far) answer += String(chunk);
+          return { code: 0 };
+        },
+      },
+      { inForce: policyOf(`version: 1\nrules:\n  - allow: 127.0.0.1\n    tcp: [${port}]\n`) },
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+    expect(reached).toBe(0);
+  });
+
   it('is in the log before it reaches an origin, also when the step after it fails', async () => {
     let logged: string[] = [];
     const origin = createHttpServer((_, response) => {

@@ -3,14 +3,15 @@
  * real guest, and what only another kernel shows. Skipped with its reason where the machine's parts are missing.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findKernel } from '../../emulators/container/runtime/qemu/kernel.ts';
-import { missingParts } from '../../emulators/container/runtime/qemu/parts.ts';
+import { findKernel } from '../../emulators/machine/kernel.ts';
+import { missingParts } from '../../emulators/machine/parts.ts';
 import { holdGuestCases, inOneRun } from '../conformance-cases.ts';
 import { follow, until } from '../lifecycle/conditions.ts';
+import { processesAround } from '../lifecycle/remains.ts';
 import { outputOf, type RunOutput } from '../sand.ts';
 import { APPLE, type AppleWorld, createAppleWorld } from './apple-world.ts';
 
@@ -116,22 +117,7 @@ describe.skipIf(missing.length > 0)(`a machine of the apple-container backend${w
 
 /** Processes that have to do with the world's folder, QEMU and virtiofsd among them, and what lies in the tool's of containers. */
 function remains({ root }: AppleWorld): readonly string[] {
-  const processes = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const line = textOf(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' ');
-      const folder = textOf(() => readlinkSync(`/proc/${pid}/cwd`));
-      return line.includes(root) || folder.startsWith(root) ? [`${pid} ${line}`] : [];
-    });
+  const lines = processesAround(root).map(({ pid, commandLine }) => `${pid} ${commandLine}`);
   const containers = `${root}/home/Library/Application Support/com.apple.container/containers`;
-  return [...processes, ...(existsSync(containers) ? readdirSync(containers) : [])];
-}
-
-/** A process may be gone meanwhile. */
-function textOf(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return '';
-  }
+  return [...lines, ...(existsSync(containers) ? readdirSync(containers) : [])];
 }

@@ -1,6 +1,7 @@
 # A guest's side of the transfers that are tried over the cable. Prints what it found as one line of JSON.
 import hashlib
 import json
+import os
 import selectors
 import socket
 import struct
@@ -8,8 +9,8 @@ import sys
 import time
 
 BLOCK = hashlib.shake_256(b'cable').digest(1048573)
-HOST = '203.0.113.7'
-SOURCE, SINK, ECHO, RESET, HOLD = 9001, 9002, 9003, 9004, 9005
+HOST = os.environ.get('TRANSFER_HOST', '203.0.113.7')
+SOURCE, SINK, ECHO, RESET, HOLD = map(int, os.environ.get('TRANSFER_PORTS', '9001,9002,9003,9004,9005').split(','))
 
 
 def told(**values):

@@ -1,16 +1,20 @@
 /** What the guest of the cable tests connects to: one service a port, of bytes that both sides can make. */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { GuestStream } from '../../../controller/links/ethernet/guest-stream.ts';
 
-export const CLIENT = ['python3', fileURLToPath(new URL('./client.py', import.meta.url))];
+/** Takes other hosts and ports than these by TRANSFER_HOST and TRANSFER_PORTS, in their order. */
+export const CLIENT_PROGRAM = fileURLToPath(new URL('./client.py', import.meta.url));
+export const CLIENT = ['python3', CLIENT_PROGRAM];
 
 const BLOCK = createHash('shake256', { outputLength: 1_048_573 }).update('cable').digest();
 const PIECE_BYTES = 64 * 1024;
-const PORTS = { source: 9001, sink: 9002, echo: 9003, reset: 9004, hold: 9005 };
+const SERVICES = ['source', 'sink', 'echo', 'reset', 'hold'] as const;
 
-export const TRANSFER_PORTS = Object.values(PORTS);
+export const TRANSFER_PORTS: readonly number[] = [9001, 9002, 9003, 9004, 9005];
+
+/** A connection that the guest opened, as the link or a server of this machine has it. */
+type Transferred = Duplex & { readonly localPort?: number | undefined; resetAndDestroy(): unknown };
 
 function* stretch(length: number): Generator<Buffer> {
   for (let at = 0; at < length; ) {
@@ -27,27 +31,33 @@ export function digestOf(length: number): string {
   return digest.digest('hex');
 }
 
-export interface TransferOptions {
+export interface TransferOptions<Stream> {
+  /** Where each service is, in the client's order. */
+  readonly ports?: readonly number[];
   /** Waits between two reads of what is sunk. */
   readonly slowMs?: number;
-  readonly held?: (stream: GuestStream) => void;
+  readonly held?: (stream: Stream) => void;
 }
 
-export function createTransfers({ slowMs = 0, held }: TransferOptions = {}): (stream: GuestStream) => void {
+export function createTransfers<Stream extends Transferred>({
+  ports = TRANSFER_PORTS,
+  slowMs = 0,
+  held,
+}: TransferOptions<Stream> = {}): (stream: Stream) => void {
   return (stream) => {
-    switch (stream.localPort) {
-      case PORTS.source:
+    switch (SERVICES[ports.indexOf(stream.localPort ?? 0)]) {
+      case 'source':
         stream.once('data', (asked: Buffer) => {
           Readable.from(stretch(Number(asked.readBigUInt64BE()))).pipe(stream);
         });
         break;
-      case PORTS.sink:
+      case 'sink':
         void sink(stream, slowMs);
         break;
-      case PORTS.echo:
+      case 'echo':
         stream.pipe(stream);
         break;
-      case PORTS.reset:
+      case 'reset':
         stream.once('data', () => stream.resetAndDestroy());
         break;
       default:
@@ -58,7 +68,7 @@ export function createTransfers({ slowMs = 0, held }: TransferOptions = {}): (st
 }
 
 /** Says how much came, and what, once the guest has ended its side. */
-async function sink(stream: GuestStream, slowMs: number): Promise<void> {
+async function sink(stream: Duplex, slowMs: number): Promise<void> {
   const digest = createHash('sha256');
   let count = 0;
   stream.on('end', () => stream.end(`${count} ${digest.digest('hex')}`));

@@ -18,6 +18,18 @@ export interface ProcessFacts {
   readonly commandLine: string;
 }
 
+/** Processes that have to do with a folder, by their words or by where they work: of emulated tools, the machines of their guests among them. */
+export function processesAround(folder: string): readonly ProcessFacts[] {
+  return processes().filter(({ pid, commandLine }) => {
+    if (commandLine.includes(folder)) return true;
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`).startsWith(folder);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** Every process of the machine but zombies, which hold nothing. */
 export function processes(): readonly ProcessFacts[] {
   return readdirSync('/proc')

@@ -111,7 +111,7 @@ describe.skipIf(!CAN_EMULATE)('a step of a run on the tart backend fails', { tim
 
   it('what this backend has not is refused by name', async () => {
     for (const [flags, said] of [
-      [['--link', 'softnet'], 'SSH server'],
+      [['--link', 'bridge'], 'write one of: ethernet, softnet, nat'],
       [['--isolation', 'gvisor'], 'gVisor'],
       [['--user', '0'], 'sudo'],
       [['--share', 'ssh-agent'], 'ssh-agent'],

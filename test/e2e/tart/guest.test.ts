@@ -1,10 +1,20 @@
 /** A guest of the tart backend on its emulator: what of the host it sees, what of its commands comes out, and what is left of it. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { follow, until } from '../lifecycle/conditions.ts';
 import { CAN_EMULATE, createTartWorld, TART, type TartWorld } from './tart-world.ts';
 
 /** The emulator's calls are processes of their own, and there are a dozen to a run. */
@@ -143,6 +153,70 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
         'protected-file-created',
       ]),
     );
+  });
+
+  it('undoes what somebody on the host changed meanwhile as well, and says how to take it back', async () => {
+    mkdirSync(join(world.workspace, '.git'), { recursive: true });
+    const config = join(world.workspace, '.git/config');
+    writeFileSync(config, 'from before');
+    const script = 'echo up; while ! test -e go; do sleep 0.1; done';
+    const guest = follow(
+      world.start(['run', ...TART, '--policy', 'offline', '--mount', '.', '--', 'sh', '-c', script]),
+    );
+    await guest.printed('up\n', RUN_MS);
+    // By a rename, as editors and git do it.
+    writeFileSync(`${config}.lock`, 'from the host');
+    renameSync(`${config}.lock`, config);
+    world.file('go', '');
+    expect(await guest.ended(RUN_MS)).toBe(0);
+    expect(guest.stderr()).toContain('what is changed there meanwhile, by it or by you, is put back');
+    expect(readFileSync(config, 'utf8')).toBe('from before');
+    expect(readFileSync(`${config}.made-by-guest`, 'utf8')).toBe('from the host');
+    const [, command] = /and if it is yours, (mv .*)$/m.exec(guest.stderr()) ?? [];
+    execFileSync('sh', ['-c', command ?? 'false']);
+    expect(readFileSync(config, 'utf8')).toBe('from the host');
+    expect(readFileSync(`${config}.before-guest`, 'utf8')).toBe('from before');
+  });
+
+  it('has protected files put back where the machine ran and the guest never came up', async () => {
+    mkdirSync(join(world.workspace, '.git'), { recursive: true });
+    const config = join(world.workspace, '.git/config');
+    writeFileSync(config, 'honest');
+    const other = mkdtempSync(join(tmpdir(), 'sand-tart-'));
+    const mounts = ['--mount', '.', '--mount', `${other}:/Users`];
+    const guest = follow(world.start(['run', ...TART, '--policy', 'offline', ...mounts, '--', 'true']));
+    const state = world.environment.XDG_STATE_HOME ?? '';
+    // Made when the copies are, just before the machine runs.
+    await until('the machine', () =>
+      readdirSync(state, { recursive: true }).some((name) => `${name}`.endsWith('/libexec/softnet')),
+    );
+    writeFileSync(config, 'evil');
+    expect(await guest.ended(RUN_MS)).toBe(2);
+    expect(guest.stderr()).toContain('has something at /Users');
+    expect(guest.stderr()).toContain('is put back as it was');
+    expect(readFileSync(config, 'utf8')).toBe('honest');
+    expect(machines()).toEqual([]);
+    rmSync(other, { recursive: true });
+  });
+
+  it('has what is muted refused and in the log, but not in the report at its end', async () => {
+    const ask = (host: string) => `curl -s -m 20 -o /dev/null https://${host}/`;
+    const { code, stderr } = await world.sand(
+      [
+        ...['run', ...TART, '--policy', 'offline', '--policy', 'group:macos-guest/quiet', '--'],
+        ...['sh', '-c', `${ask('1-courier.push.apple.com')}; ${ask('wanted.example')}; exit 0`],
+      ],
+      { deadlineMs: RUN_MS },
+    );
+    expect(code).toBe(0);
+    expect(stderr).toContain('1 destination was denied');
+    expect(stderr).toContain('wanted.example');
+    expect(stderr).not.toContain('push.apple.com');
+    const decisions = (await world.events()).flatMap((event) => (event.kind === 'connection' ? [event] : []));
+    expect(decisions.filter(({ host }) => host === '1-courier.push.apple.com')).not.toEqual([]);
+    for (const { host, disposition, muted } of decisions) {
+      expect([host, disposition, muted === true]).toEqual([host, 'refused', host !== 'wanted.example']);
+    }
   });
 
   it('gets secrets and variables that no list of the host\u2019s processes shows', async () => {

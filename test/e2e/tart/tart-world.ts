@@ -14,7 +14,7 @@ import { createWorld, type RunOutput, type StartOptions, type World } from '../s
 
 export const TART = ['--backend', 'tart'] as const;
 export const USUAL_IMAGE = 'ghcr.io/cirruslabs/macos-tahoe-base:latest';
-const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Only root can make its guests; elsewhere these tests are skipped by name. */
 export const CAN_EMULATE = process.platform === 'linux' && process.getuid?.() === 0;

@@ -41,16 +41,22 @@ export interface Fault extends CountedFault {
   readonly value?: Readonly<Record<string, unknown>>;
 }
 
+/** Guests in namespaces, or in machines of their own. */
+export const RUNTIME_NAMES = ['namespaces', 'qemu'] as const;
+
 export interface Settings {
   readonly version: string;
+  readonly runtime: (typeof RUNTIME_NAMES)[number];
   /** From the start of a VM until its agent answers. */
   readonly agentDelayMs: number;
   /** How long a call of `exec` tries to reach an agent that does not answer; the real tool takes about ten seconds. */
   readonly execPatienceMs: number;
+  /** Whether guests that are asked for without Softnet get NAT, instead of a refusal. */
+  readonly hasNat: boolean;
   readonly faults: readonly Fault[];
 }
 
-const KEYS = ['version', 'agentDelayMs', 'execPatienceMs', 'faults'];
+const KEYS = ['version', 'runtime', 'agentDelayMs', 'execPatienceMs', 'hasNat', 'faults'];
 const FAULT_KEYS = [
   ...['fault', 'command', 'skip', 'times', 'every', 'vm', 'ms', 'message', 'status', 'value'],
 ];
@@ -63,10 +69,14 @@ export function readSettings(home: TartHome): Settings {
     refuseOthers('emulator.json: a fault', Object.keys(fault), FAULT_KEYS);
     refuseOthers('emulator.json: faults', [fault.fault], [...CALL_FAULTS, ...VM_FAULTS]);
   }
+  const runtime = raw.runtime ?? 'namespaces';
+  refuseOthers('emulator.json: runtime', [runtime], RUNTIME_NAMES);
   return {
+    runtime,
     version: raw.version ?? '2.35.0',
     agentDelayMs: raw.agentDelayMs ?? 100,
     execPatienceMs: raw.execPatienceMs ?? 1000,
+    hasNat: raw.hasNat ?? false,
     faults,
   };
 }

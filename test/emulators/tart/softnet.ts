@@ -1,6 +1,7 @@
 /** How `tart run` finds the program `softnet`, what it hands over to it, and when it would make it SUID root. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Failure, notEmulated } from '../container/failure.ts';
 import { type Call, hasFlag, optionValue, optionValues } from './call.ts';
 import { refuseLater } from './validation.ts';
@@ -16,6 +17,14 @@ const SUID = 0o4000;
 const FIRST_FREE_FD = 3;
 const LIST_OPTIONS = ['--net-softnet-allow', '--net-softnet-block', '--net-softnet-expose'];
 
+/** The host's own network, without a rule; here too something has to hold the other end of the cable. */
+const VMNET = fileURLToPath(new URL('../tart-stock/vmnet.py', import.meta.url));
+
+function planNat(macAddress: string): Softnet {
+  const own = ['--emulated-nat', '--vm-fd', '0', '--vm-mac-address', macAddress];
+  return { program: VMNET, arguments: own, controlFd: null };
+}
+
 /** What is asked for but `softnet` is refused: a guest with another network would prove nothing. */
 export function planSoftnet(call: Call, macAddress: string): Softnet {
   if (optionValues(call, '--net-bridged').length > 0)
@@ -30,6 +39,7 @@ export function planSoftnet(call: Call, macAddress: string): Softnet {
     control !== null ||
     hasFlag(call, '--net-softnet') ||
     LIST_OPTIONS.some((name) => optionValue(call, name) !== null);
+  if (!isAsked && call.settings.hasNat) return planNat(macAddress);
   if (!isAsked) throw notEmulated('run without --net-softnet or --net-host: the guest would have NAT');
   const program = findSoftnet();
   refuseTerminal(program);

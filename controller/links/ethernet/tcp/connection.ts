@@ -5,29 +5,13 @@
  */
 import type { FrameBatch } from '../frame-batch.ts';
 import type { EthernetLimits } from '../limits.ts';
+import type { Application, Ending } from './application.ts';
+import { Handshake } from './handshake.ts';
 import type { HeldBudget } from './reassembly.ts';
 import { type Piece, Receiver } from './receiver.ts';
 import { FLAG, type Segment, type SegmentEnds, sequenceLength, writeSegment } from './segment.ts';
 import { Sender } from './sender.ts';
 import { add, distance, type Sequence } from './sequence.ts';
-
-/** How a connection ended: both sides said everything; a reset; nobody answered any more. */
-export type Ending = 'done' | 'reset' | 'timed-out';
-
-/** Who reads and writes the bytes of a connection. Called between two batches of frames, never within one. */
-export interface Application {
-  /** Of what it was given, still to be read by whoever it serves. */
-  readonly unread: number;
-  /** The handshake is through. */
-  opened(): void;
-  received(bytes: Buffer): void;
-  /** The guest says no more. */
-  ended(): void;
-  /** Something was acknowledged. */
-  drained(): void;
-  /** The last word. */
-  finished(ending: Ending): void;
-}
 
 /** What all connections of a stack share. */
 export interface ConnectionHost {
@@ -48,12 +32,6 @@ export interface ConnectionHost {
   release(connection: Connection): void;
 }
 
-/** RFC 9293 section 3.7.1: of a peer that names none. */
-const DEFAULT_MSS = 536;
-/** Below it headers would be all that is sent. */
-const MIN_MSS = 64;
-const HEADERS_BYTES = 40;
-
 type Phase = 'syn-sent' | 'syn-received' | 'open' | 'time-wait' | 'closed';
 
 export class Connection {
@@ -61,18 +39,11 @@ export class Connection {
   /** For the table's queue of deadlines. */
   scheduledMs = Number.POSITIVE_INFINITY;
   readonly #host: ConnectionHost;
-  readonly #first: Sequence;
+  readonly #handshake: Handshake;
   #phase: Phase;
   #application: Application | null = null;
   #sender: Sender | null = null;
   #receiver: Receiver | null = null;
-  #peerMss = DEFAULT_MSS;
-  /** Null: the guest scales no window, so neither side does. */
-  #peerShift: number | null = null;
-  #peerFirst: Sequence = 0;
-  #handshakeAttempts = 0;
-  #handshakeDeadlineMs = Number.POSITIVE_INFINITY;
-  #handshakeAtMs = 0;
   /** Of TIME-WAIT, and of what nobody reads any more. */
   #closeDeadlineMs = Number.POSITIVE_INFINITY;
   #isEnding = false;
@@ -89,10 +60,10 @@ export class Connection {
   constructor(host: ConnectionHost, ends: SegmentEnds, first: Sequence, syn: Segment | null, nowMs: number) {
     this.#host = host;
     this.ends = ends;
-    this.#first = first;
+    this.#handshake = new Handshake(host, ends, first);
     this.#phase = syn === null ? 'syn-sent' : 'syn-received';
-    if (syn !== null) this.#readSyn(syn);
-    this.#sendSyn(nowMs);
+    if (syn !== null) this.#hear(syn);
+    this.#handshake.send(nowMs);
   }
 
   get phase(): Phase {
@@ -101,7 +72,7 @@ export class Connection {
 
   /** The guest's first sequence number; of what it has acknowledged nothing is asked. */
   get peerNext(): Sequence {
-    return this.#receiver?.next ?? this.#peerFirst;
+    return this.#receiver?.next ?? this.#handshake.peerFirst;
   }
 
   /** Written, and not acknowledged. */
@@ -111,7 +82,7 @@ export class Connection {
 
   get deadlineMs(): number {
     return Math.min(
-      this.#handshakeDeadlineMs,
+      this.#handshake.deadlineMs,
       this.#closeDeadlineMs,
       this.#sender?.deadlineMs ?? Number.POSITIVE_INFINITY,
       this.#receiver?.deadlineMs ?? Number.POSITIVE_INFINITY,
@@ -161,12 +132,14 @@ export class Connection {
     this.#application = null;
     this.end();
     if (this.#phase !== 'time-wait') this.#closeDeadlineMs = nowMs + this.#host.limits.finWaitMs;
+    // Also where it had ended before: its new deadline has to be known.
+    this.#host.touch(this);
   }
 
   reset(): void {
     if (this.#phase === 'closed') return;
     if (this.#phase !== 'syn-sent' && this.#phase !== 'time-wait') {
-      this.#send(FLAG.rst | FLAG.ack, this.#sender?.next ?? add(this.#first, 1));
+      this.#send(FLAG.rst | FLAG.ack, this.#sender?.next ?? this.#handshake.next);
     }
     this.#application = null;
     this.#close('reset');
@@ -197,13 +170,9 @@ export class Connection {
       this.#close('done');
       return;
     }
-    if (nowMs >= this.#handshakeDeadlineMs) {
-      this.#handshakeAttempts += 1;
-      if (this.#handshakeAttempts > this.#host.limits.handshakeRetransmissions) {
-        this.#close('timed-out');
-        return;
-      }
-      this.#sendSyn(nowMs);
+    if (nowMs >= this.#handshake.deadlineMs && this.#handshake.timeout(nowMs) === 'gave-up') {
+      this.#close('timed-out');
+      return;
     }
     const [sender, receiver] = [this.#sender, this.#receiver];
     if (receiver !== null && nowMs >= receiver.deadlineMs) receiver.askAck();
@@ -270,41 +239,17 @@ export class Connection {
 
   // The handshake.
 
-  #readSyn(syn: Segment): void {
+  #hear(syn: Segment): void {
     const { limits, held } = this.#host;
-    const mostBytes = limits.mtu - HEADERS_BYTES;
-    this.#peerMss = Math.min(Math.max(syn.mss ?? DEFAULT_MSS, MIN_MSS), mostBytes);
-    this.#peerShift = syn.windowScale;
-    this.#peerFirst = add(syn.seq, 1);
-    this.#receiver = new Receiver(this.#peerFirst, mostBytes, this.#shift ?? 0, limits, held);
-  }
-
-  /** Of this side's window; null: none is scaled. */
-  get #shift(): number | null {
-    if (this.#phase !== 'syn-sent' && this.#peerShift === null) return null;
-    return Math.max(0, Math.ceil(Math.log2((this.#host.limits.receiveBytes + 1) / 0x1_0000)));
-  }
-
-  #sendSyn(nowMs: number): void {
-    const { limits, batch } = this.#host;
-    const isAnswer = this.#phase === 'syn-received';
-    const head = {
-      seq: this.#first,
-      ack: isAnswer ? this.#peerFirst : 0,
-      flags: isAnswer ? FLAG.syn | FLAG.ack : FLAG.syn,
-      window: Math.min(limits.receiveBytes, 0xffff),
-      mss: limits.mtu - HEADERS_BYTES,
-      windowScale: this.#shift,
-    };
-    writeSegment(batch, this.ends, head, null, 0, 0);
-    this.#handshakeAtMs = nowMs;
-    this.#handshakeDeadlineMs = nowMs + limits.firstRtoMs * 2 ** this.#handshakeAttempts;
+    this.#handshake.read(syn);
+    const { peerFirst, mostBytes, shift } = this.#handshake;
+    this.#receiver = new Receiver(peerFirst, mostBytes, shift ?? 0, limits, held);
   }
 
   /** RFC 9293 section 3.10.7.3. Both sides at once is nothing that a guest's server does, and is passed over. */
   #receiveAnswer(segment: Segment, nowMs: number): void {
     const { flags } = segment;
-    const isOurs = (flags & FLAG.ack) !== 0 && segment.ack === add(this.#first, 1);
+    const isOurs = (flags & FLAG.ack) !== 0 && segment.ack === this.#handshake.next;
     if (flags & FLAG.rst) {
       if (isOurs) this.#close('reset');
       return;
@@ -314,17 +259,18 @@ export class Connection {
       return;
     }
     if (!isOurs || (flags & FLAG.syn) === 0) return;
-    this.#readSyn(segment);
+    this.#hear(segment);
     // A SYN's own window is not scaled.
     this.#open(segment.window, segment.seq, nowMs);
     this.#receiver?.askAck();
   }
 
   #open(window: number, windowSeq: Sequence, nowMs: number): void {
-    const first = add(this.#first, 1);
-    this.#sender = new Sender(first, this.#peerMss, window, windowSeq, this.#host.limits);
-    if (this.#handshakeAttempts === 0) this.#sender.measured(nowMs - this.#handshakeAtMs);
-    this.#handshakeDeadlineMs = Number.POSITIVE_INFINITY;
+    const { next, peerMss } = this.#handshake;
+    this.#sender = new Sender(next, peerMss, window, windowSeq, this.#host.limits);
+    const roundTripMs = this.#handshake.roundTripMs(nowMs);
+    if (roundTripMs !== null) this.#sender.measured(roundTripMs);
+    this.#handshake.end();
     this.#phase = 'open';
     this.#wasOpen = true;
   }
@@ -342,7 +288,8 @@ export class Connection {
       return;
     }
     if (flags & FLAG.syn) {
-      if (this.#phase === 'syn-received' && add(seq, 1) === this.#peerFirst) this.#sendSyn(nowMs);
+      if (this.#phase === 'syn-received' && add(seq, 1) === this.#handshake.peerFirst)
+        this.#handshake.send(nowMs);
       // RFC 5961 section 4.
       else this.#challenge(nowMs);
       return;
@@ -350,22 +297,18 @@ export class Connection {
     if (!receiver.accepts(seq, sequenceLength(segment))) {
       receiver.askAck();
       if (this.#phase === 'time-wait') this.#closeDeadlineMs = nowMs + this.#host.limits.timeWaitMs;
-      if (this.#phase === 'syn-received') this.#sendSyn(nowMs);
+      if (this.#phase === 'syn-received') this.#handshake.send(nowMs);
       return;
     }
     if ((flags & FLAG.ack) === 0) return;
     if (this.#phase === 'syn-received') {
-      if (segment.ack !== add(this.#first, 1)) {
+      if (segment.ack !== this.#handshake.next) {
         this.#sendReset(segment.ack);
         return;
       }
-      this.#open(this.#windowOf(segment), seq, nowMs);
+      this.#open(this.#handshake.windowOf(segment), seq, nowMs);
     }
     if (this.#receiveAck(segment, nowMs)) this.#receiveText(segment, receiver, nowMs);
-  }
-
-  #windowOf({ window }: Segment): number {
-    return this.#peerShift === null ? window : window * 2 ** this.#peerShift;
   }
 
   /** False: the rest of the segment is not looked at. */
@@ -384,7 +327,7 @@ export class Connection {
       // Who still takes what was written before is given the time.
       if (this.#isLetGo) this.#closeDeadlineMs = nowMs + this.#host.limits.finWaitMs;
     }
-    const isNews = sender.updateWindow(segment.seq, segment.ack, this.#windowOf(segment));
+    const isNews = sender.updateWindow(segment.seq, segment.ack, this.#handshake.windowOf(segment));
     const isBare = segment.start === segment.end && (segment.flags & FLAG.fin) === 0;
     if (acked === 0 && isBare && !isNews && segment.ack === sender.unacknowledged) sender.duplicate();
     return true;
@@ -417,13 +360,13 @@ export class Connection {
   }
 
   #challenge(nowMs: number): void {
-    if (this.#host.mayChallenge(nowMs)) this.#send(FLAG.ack, this.#sender?.next ?? add(this.#first, 1));
+    if (this.#host.mayChallenge(nowMs)) this.#send(FLAG.ack, this.#sender?.next ?? this.#handshake.next);
   }
 
   #close(ending: Ending): void {
     this.#phase = 'closed';
     this.#ending ??= ending;
-    this.#handshakeDeadlineMs = Number.POSITIVE_INFINITY;
+    this.#handshake.end();
     this.#closeDeadlineMs = Number.POSITIVE_INFINITY;
     this.#sender?.queue.clear();
     this.#sender = null;

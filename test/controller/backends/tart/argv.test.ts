@@ -38,11 +38,20 @@ const LISTS: Readonly<Record<string, readonly string[]>> = {
   }),
   'run --no-graphics --no-audio --no-clipboard --net-softnet --dir=a:/x y:ro --dir=b:/z -- sand-1': planRun({
     name: 'sand-1',
+    card: 'cable',
     vnc: false,
     shares: [
       { name: 'a', source: '/x y', writable: false },
       { name: 'b', source: '/z', writable: true },
     ],
+  }),
+  'run --no-graphics --no-audio --no-clipboard --net-softnet --net-softnet-block=0.0.0.0/0 --net-softnet-allow=@host -- sand-1':
+    planRun({ name: 'sand-1', card: 'softnet', vnc: false, shares: [] }),
+  'run --no-graphics --no-audio --no-clipboard -- sand-1': planRun({
+    name: 'sand-1',
+    card: 'nat',
+    vnc: false,
+    shares: [],
   }),
   'exec -i -- sand-1 ls': planExec(EXEC),
   'exec -i -t -- sand-1 ls': planExec({ ...EXEC, terminal: true }),
@@ -62,7 +71,7 @@ describe('argument lists', () => {
   });
 
   it('a machine never has another network, a microphone or the host\u2019s clipboard', () => {
-    const words = planRun({ name: 'sand-1', vnc: true, shares: [] });
+    const words = planRun({ name: 'sand-1', card: 'cable', vnc: true, shares: [] });
     expect(words).toEqual(expect.arrayContaining(['--no-audio', '--no-clipboard', '--net-softnet', '--vnc']));
     expect(words.filter((word) => word.startsWith('--net'))).toEqual(['--net-softnet']);
   });
@@ -78,7 +87,9 @@ describe('argument lists', () => {
     'refuses to share %j, which the tool would read as something else',
     (source) => {
       const shares = [{ name: 'a', source, writable: true }];
-      expect(() => planRun({ name: 'sand-1', vnc: false, shares })).toThrow(/cannot be mounted/);
+      expect(() => planRun({ name: 'sand-1', card: 'cable', vnc: false, shares })).toThrow(
+        /cannot be mounted/,
+      );
     },
   );
 });

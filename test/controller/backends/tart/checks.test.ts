@@ -46,6 +46,16 @@ describe('the doctor\u2019s look at Tart', () => {
     expect(Object.values(found)).toEqual(Object.keys(found).map(() => 'ok'));
   });
 
+  it('tells whether stock Softnet may become root, which only one link needs', async () => {
+    const told = async (bits: string) =>
+      (await checkTart(host({ 'sh -c': ran(bits) }))).find(({ check }) => check === 'softnet')?.message;
+    expect(await told('-rwsr-xr-x  1 0  80  2100000 Aug  7 10:00 /opt/homebrew/bin/softnet\n')).toMatch(
+      /is SUID root$/,
+    );
+    for (const bits of ['-rwsr-xr-x 1 501 80 1 x\n', '-rwxr-xr-x 1 0 80 1 x\n', ''])
+      expect(await told(bits)).toContain('is not SUID root');
+  });
+
   it.each<[string, string, string, TartHost]>([
     ['an Intel Mac', 'Mac', 'failed', host({}, { architecture: 'x64' })],
     ['macOS 13', 'Mac', 'failed', host({}, { release: '22.6.0' })],

@@ -177,6 +177,7 @@ describe('a guest\u2019s set-up', () => {
       links: [],
       files: [],
       proxy: null,
+      resolver: null,
     });
     const [, text = ''] = /printf %s '([A-Za-z0-9+/=]+)'/.exec(script) ?? [];
     expect(Buffer.from(text, 'base64').toString()).toBe("export B='2'\n");
@@ -188,7 +189,22 @@ describe('a guest\u2019s set-up', () => {
       links: [{ share: 'sand0', target: "/Users/a'b/x" }],
       files: [{ path: '/var/run/secrets/a', content: Buffer.from([0, 255]), mode: '400', owner: 'user' }],
       proxy: { host: '192.0.2.1', port: 3128 },
+      resolver: null,
     });
     execFileSync('/bin/bash', ['-n', '-c', script]);
+  });
+
+  it('names a resolver at a port of its own, and is still bash that reads', () => {
+    const script = setUpScript({
+      environment: {},
+      links: [],
+      files: [],
+      proxy: { host: '192.168.64.1', port: 4000, credential: { user: 'sand', password: "p'w" } },
+      resolver: { host: '192.168.64.1', port: 5300, domains: ['example.com', 'corp'] },
+    });
+    execFileSync('/bin/bash', ['-n', '-c', script]);
+    expect(script).toContain(`"$service" 192.168.64.1 4000 on 'sand' 'p'\\''w'`);
+    expect(script).toContain('d.add ServerPort # 5300');
+    expect(script).toContain("for domain in 'example.com' 'corp'; do");
   });
 });

@@ -29,6 +29,29 @@ describe('sand policy groups', () => {
     );
   });
 
+  it('shows what a group mutes, and what each of its hosts rests on', () => {
+    expectGolden('groups-macos-guest.txt', groups('group:macos-guest/quiet'));
+    const { hosts, muted } = JSON.parse(groups('macos-guest', true));
+    expect(hosts[0]).toMatchObject({
+      host: 'ocsp.apple.com',
+      for: 'certificate validation',
+      source: ['apple-101555'],
+      measured: false,
+    });
+    expect(muted).toContainEqual({
+      host: 'xp.apple.com',
+      for: expect.any(String),
+      source: ['apple-101555'],
+      seen: ['apko-2361'],
+      measured: true,
+    });
+    expect(() => groups('npm/quiet')).toThrow('there is no preset or group npm/quiet');
+  });
+
+  it('says of a host that is only inferred why it is there', () => {
+    expectGolden('groups-xcode.txt', groups('xcode'));
+  });
+
   it('shows a preset', () => {
     expectGolden('groups-strict.txt', groups('strict'));
     expect(JSON.parse(groups('offline', true))).toEqual({

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { testPolicies } from '../../../../controller/cli/policy/test.ts';
 import { createProject, expectGolden, type Project } from './project.ts';
@@ -78,6 +79,18 @@ describe('sand policy test', () => {
     expect(run(['web.policy-test.yaml'])).toEqual({
       code: 0,
       text: 'web.policy-test.yaml: 19 of 19 as expected\n',
+    });
+  });
+
+  it('holds the policy that the document of the tart backend shows to the table beside it', () => {
+    const text = readFileSync(new URL('../../../../docs/tart.md', import.meta.url), 'utf8');
+    const blocks = [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? '');
+    const policy = blocks.find((block) => block.includes('group:macos-guest/quiet')) ?? '';
+    const table = blocks.find((block) => block.includes('cases:')) ?? '';
+    project = createProject({ 'sand.policy.yaml': policy, 'sand.policy-test.yaml': table });
+    expect(run(['sand.policy-test.yaml'])).toEqual({
+      code: 0,
+      text: 'sand.policy-test.yaml: 7 of 7 as expected\n',
     });
   });
 

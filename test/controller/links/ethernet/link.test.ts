@@ -199,6 +199,16 @@ describe('the link', () => {
     expect(await script.heard()).toEqual([]);
   });
 
+  it('keeps a bounded number of questions, of which the oldest gives way', async () => {
+    const script = new Script({ queries: 2 });
+    const ask = (id: string) => udpFrame({ from: 5_353, to: 53, payload: Buffer.from(`${id}question`) });
+    await script.say(ask('\x00\x01'), ask('\x00\x02'), ask('\x00\x03'));
+    for (const id of ['\x00\x01', '\x00\x02', '\x00\x03'])
+      script.dns?.send(Buffer.from(`${id}answer`), 5_353, '198.18.0.2');
+    const answers = (await script.heard()).map(readUdp);
+    expect(answers.map(({ payload }) => payload[1])).toEqual([2, 3]);
+  });
+
   it('serves the proxy auto-config itself, at the gateway alone', async () => {
     const script = new Script();
     const own = await script.open(3_129, '198.18.0.1');
@@ -226,9 +236,10 @@ describe('the link', () => {
   it('dials only what was published, and a guest that is there', async () => {
     const script = new Script();
     const dial = script.link.openWayIn([8_080]);
-    expect(await dial(22)).toMatchObject({ ok: false });
-    expect(await dial(8_080)).toMatchObject({ ok: false });
+    expect(await dial(8_080)).toMatchObject({ ok: false, detail: 'the guest has no network yet' });
     await script.open();
+    expect(await Promise.race([dial(22), script.heard()])).toMatchObject({ ok: false });
+    expect(await script.heard()).toEqual([]);
     const dialled = dial(8_080);
     const [syn] = (await script.heard()).map(readTcp);
     const spec = {

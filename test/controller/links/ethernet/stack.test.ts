@@ -119,6 +119,7 @@ describe('what is dropped', () => {
     ['unknown-ethertype', ethernet(0x8100, Buffer.alloc(40))],
     ['bad-ip-header', ethernet(0x0800, Buffer.alloc(40))],
     ['bad-ip-header', ethernet(0x0800, Buffer.from('45', 'hex'))],
+    ['bad-ip-header', raw({ payload: Buffer.alloc(40) }).subarray(0, 14 + 40)],
     ['ip-fragment', raw({ fragment: 0x2000 })],
     ['ip-fragment', raw({ fragment: 0x0010 })],
     ['ip-source-route', raw({ options: Buffer.from([131, 4, 4, 0]) })],
@@ -137,6 +138,24 @@ describe('what is dropped', () => {
     expect([...bench.stack.drops()]).toEqual([[reason, 1]]);
     expect(answers.filter((answer) => readIp(answer).protocol !== 1)).toEqual([]);
     expect(bench.stack.connections).toBe(0);
+  });
+
+  it('a question whose checksum is wrong, and not one without', () => {
+    const question = udpFrame({ from: 5_353, to: 53, payload: Buffer.from('a question') });
+    const [damaged, unsummed] = [Buffer.from(question), Buffer.from(question)];
+    damaged[question.length - 1] = 0;
+    unsummed.writeUInt16BE(0, 14 + 20 + 6);
+    const bench = new Bench();
+    expect(bench.send(damaged, unsummed)).toEqual([]);
+    expect([...bench.stack.drops()]).toEqual([['bad-udp', 1]]);
+    expect(bench.queries).toHaveLength(1);
+  });
+
+  it('a question to many', () => {
+    const spec = { from: 5_353, to: 53, payload: Buffer.from('a question') };
+    const bench = new Bench();
+    bench.send(udpFrame({ ...spec, destination: '224.0.0.251' }), udpFrame({ ...spec, mac: 'ffffffffffff' }));
+    expect(bench.queries).toEqual([]);
   });
 
   it.each([

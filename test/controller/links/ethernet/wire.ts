@@ -6,11 +6,8 @@ import { expect } from 'vitest';
 import type { Slab } from '../../../../controller/links/ethernet/frame-batch.ts';
 import { ETHERNET_LIMITS, type EthernetLimits } from '../../../../controller/links/ethernet/limits.ts';
 import { EthernetStack, type Query } from '../../../../controller/links/ethernet/stack.ts';
-import type {
-  Application,
-  Connection,
-  Ending,
-} from '../../../../controller/links/ethernet/tcp/connection.ts';
+import type { Application, Ending } from '../../../../controller/links/ethernet/tcp/application.ts';
+import type { Connection } from '../../../../controller/links/ethernet/tcp/connection.ts';
 
 export const GATEWAY_MAC = '020073616e64';
 export const GUEST_MAC = '0a1b2c3d4e5f';

@@ -8,7 +8,8 @@ import { forgetProcess, recordProcess } from '../../container/processes.ts';
 import { argumentAt, type Call, complain, hasFlag, optionValues, print, STATE_STATUS } from '../call.ts';
 import { withStorage } from '../clones.ts';
 import { type Agent, startAgent } from '../guest/agent.ts';
-import { bootMachine, type Cable, type Machine, startCable } from '../guest/machine.ts';
+import { type Cable, startCable } from '../guest/cable.ts';
+import { BOOTS, type Machine } from '../guest/machine.ts';
 import { vmFault } from '../settings.ts';
 import { checkShares, findUnnamed, parseShare, type Share, withoutDoubles } from '../shares.ts';
 import { planSoftnet } from '../softnet.ts';
@@ -96,14 +97,13 @@ async function runTaken(call: Call, vm: Vm, shares: readonly Share[]): Promise<n
   let agent: Agent | null = null;
   try {
     refuseStart(call, vm);
-    machine = await bootMachine(call.home, vm, shares);
+    machine = await BOOTS[call.settings.runtime](call.home, vm, shares, cable);
     const booted = machine;
     process.on('SIGUSR2', () => {
       // macOS shows a dialog, and nobody is there to answer it.
       if (vm.config.os === 'linux') booted.shutDown();
     });
     agent = await openControl(call, vm, machine);
-    await Promise.race([cable.plug(machine.init), cable.ended]);
     deleteSnapshot(vm);
     tellScreen(call);
     const end = await Promise.race([asked, ...endings(call, vm, machine, cable)]);
@@ -113,8 +113,7 @@ async function runTaken(call: Call, vm: Vm, shares: readonly Share[]): Promise<n
     return end.status;
   } finally {
     agent?.close();
-    machine?.powerOff();
-    await machine?.ended;
+    await machine?.powerOff();
     await cable.stop();
   }
 }
@@ -152,9 +151,10 @@ async function openControl(call: Call, vm: Vm, machine: Machine): Promise<Agent 
   process.chdir(vm.folder);
   try {
     const agent = await startAgent('control.sock', {
-      planExec: machine.planExec,
+      run: (request) => machine.run(request),
+      kill: (pid) => machine.kill(pid),
       address: () => machine.address(),
-      isUp: () => !isMute && Date.now() - began >= settings.agentDelayMs,
+      isUp: () => !isMute && machine.isUp() && Date.now() - began >= settings.agentDelayMs,
       cutAfterMs: cut === null ? null : (cut.ms ?? 0),
     });
     if (vanish !== null) setTimeout(() => agent.close(), vanish.ms ?? 0);

@@ -2,21 +2,21 @@
  * The agent of a guest: listens on the control socket and runs commands inside, as the user that the real one runs as. It waits for the
  * outputs' end, and kills a command, not what that has started, when whoever asked for it is gone.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, renameSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { failureOf, readReport, stdioFor } from '../../container/runtime/child.ts';
-import { endsOf } from '../../container/runtime/ends.ts';
-import { entryProgram } from '../../container/runtime/namespaces/program.ts';
+import { failureOf, readReport } from '../../container/runtime/child.ts';
+import type { Ends } from '../../container/runtime/ends.ts';
 import { CUT } from './client.ts';
 import { type AgentRequest, createFrameReader, encodeFrame } from './frames.ts';
 
 export interface AgentGuest {
-  /** Steps of entry.c that run a command in the guest. */
-  planExec(request: AgentRequest & { kind: 'exec' }): readonly string[];
+  /** Runs a command in the guest, which reports in the lines of entry.c. */
+  run(request: AgentRequest & { kind: 'exec' }): Ends;
+  /** Ends a process of the guest. */
+  kill(pid: number): void;
   /** Its address on the cable; null while it has none. */
-  address(): string | null;
+  address(): Promise<string | null>;
   /** Whether it answers by now. */
   isUp(): boolean;
   /** After so long the stream of a command ends, properly and without its status; null for never. */
@@ -59,16 +59,17 @@ export function startAgent(path: string, guest: AgentGuest): Promise<Agent> {
 }
 
 function serve(socket: Socket, guest: AgentGuest): void {
-  let child: ChildProcess | null = null;
+  let child: Ends | null = null;
   const read = createFrameReader(({ kind, payload }) => {
     if (kind === 'B' && child === null) {
       const request: AgentRequest = JSON.parse(payload.toString());
-      if (request.kind === 'address') socket.end(encodeFrame('O', guest.address() ?? ''));
+      if (request.kind === 'address')
+        guest.address().then((address) => socket.end(encodeFrame('O', address ?? '')));
       else child = begin(socket, guest, request);
     }
     if (kind === 'I' && child?.stdin?.write(payload) === false) socket.pause();
     if (kind === 'E') child?.stdin?.end();
-    if (kind === 'W' && child !== null) resize(child, payload.toString());
+    if (kind === 'W') child?.resize?.write(`${payload.toString()}\n`);
   });
   socket.on('data', (chunk) => {
     try {
@@ -79,14 +80,8 @@ function serve(socket: Socket, guest: AgentGuest): void {
   });
 }
 
-function begin(socket: Socket, guest: AgentGuest, request: AgentRequest & { kind: 'exec' }): ChildProcess {
-  const { isInteractive, isTerminal } = request;
-  const child = spawn(entryProgram(), guest.planExec(request), {
-    cwd: '/',
-    env: {},
-    detached: true,
-    stdio: stdioFor({ isInteractive, isAttached: true }, isTerminal),
-  });
+function begin(socket: Socket, guest: AgentGuest, request: AgentRequest & { kind: 'exec' }): Ends {
+  const child = guest.run(request);
   const outputs = Promise.all([
     passOn(child.stdout, socket, (chunk) => encodeFrame('O', chunk)),
     passOn(child.stderr, socket, (chunk) => encodeFrame('R', chunk)),
@@ -96,7 +91,7 @@ function begin(socket: Socket, guest: AgentGuest, request: AgentRequest & { kind
   let pid = 0;
   let status: string | null = null;
   let failure: string | null = null;
-  const reported = readReport(endsOf(child), (word, rest) => {
+  const reported = readReport(child, (word, rest) => {
     if (word === 'started') pid = Number(rest);
     // The agent knows no number for an end by a signal.
     if (word === 'signalled') status = '255';
@@ -109,7 +104,7 @@ function begin(socket: Socket, guest: AgentGuest, request: AgentRequest & { kind
     else failure ??= failureOf(word, rest)?.message ?? null;
   });
   const kill = () => {
-    if (pid > 0) process.kill(pid, 'SIGKILL');
+    if (pid > 0) guest.kill(pid);
   };
   socket.on('close', kill);
   if (guest.cutAfterMs !== null) setTimeout(() => socket.end(encodeFrame('Z')), guest.cutAfterMs).unref();
@@ -131,9 +126,4 @@ function passOn(from: Readable | null, socket: Socket, frame: (chunk: Buffer) =>
     socket.on('close', () => from.resume());
     from.on('close', () => resolve());
   });
-}
-
-function resize(child: ChildProcess, text: string): void {
-  const control = child.stdio[4];
-  if (control !== null && control !== undefined && 'write' in control) control.write(`${text}\n`);
 }

@@ -1,8 +1,10 @@
 """Holds a guest's only cable: starts `softnet` with one end of a datagram socket pair as its descriptor 0, makes a TAP device in
 the guest's network namespace, and moves each frame between the two. Node can make neither; when it all ends is decided by machine.ts.
 
-Commands come on descriptor 0, one a line: `guest PID`, `stop`, `kill`. What happens is told on descriptor 3: `softnet PID`, `up CARD`,
-`failed TEXT`, `ended STATUS`. The end of descriptor 0 is the end of this program.
+A guest in a machine of its own is that machine's process instead, which inherits the end.
+
+Commands come on descriptor 0, one a line: `guest PID`, `machine JSON`, `stop`, `kill`. What happens is told on descriptor 3:
+`softnet PID`, `up CARD`, `machine PID`, `halted STATUS`, `failed TEXT`, `ended STATUS`. The end of descriptor 0 is the end of this program.
 """
 
 import ctypes
@@ -101,9 +103,27 @@ def enter_guest(card, end):
             pass
 
 
-def watch(softnet):
-    status = softnet.wait()
-    report("ended %d" % status)
+def watch(process, word):
+    report("%s %d" % (word, process.wait()))
+
+
+def run_machine(plan, number, end):
+    """Its number of the end is one that its command line knows; from here on the frames are its own."""
+    os.dup2(end.fileno(), number)
+    try:
+        machine = subprocess.Popen(
+            [plan["program"], *plan["words"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[number],
+            cwd=plan["folder"],
+        )
+    except OSError as error:
+        return report("failed machine %s" % error)
+    finally:
+        os.close(number)
+    report("machine %d" % machine.pid)
+    threading.Thread(target=watch, args=[machine, "halted"], daemon=True).start()
 
 
 def main():
@@ -130,7 +150,7 @@ def main():
         return report("failed start %s" % error)
     other.close()
     report("softnet %d" % softnet.pid)
-    threading.Thread(target=watch, args=[softnet], daemon=True).start()
+    threading.Thread(target=watch, args=[softnet, "ended"], daemon=True).start()
     for line in sys.stdin:
         word, _, rest = line.strip().partition(" ")
         if word == "guest":
@@ -142,6 +162,8 @@ def main():
             for move in (leave_guest, enter_guest):
                 threading.Thread(target=move, args=[card, end], daemon=True).start()
             report("up " + plan["card"])
+        elif word == "machine":
+            run_machine(json.loads(rest), plan["machineEnd"], end)
         elif word == "stop":
             softnet.send_signal(signal.SIGINT)
         elif word == "kill":

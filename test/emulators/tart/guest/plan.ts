@@ -1,4 +1,4 @@
-/** Decides the steps by which entry.c boots an emulated guest and runs commands in it; what of the host it needs is found by machine.ts. */
+/** Decides the steps by which entry.c boots an emulated guest and runs commands in it, on whichever kernel; what of the host it needs is found by the caller. */
 import { capabilityMask } from '../../container/capabilities.ts';
 import {
   MASKED,
@@ -15,21 +15,31 @@ import { ACCOUNTS, accountFiles, CARDS, type GuestFile, guestFiles, PLACE } from
 export interface GuestParts extends RootParts {
   readonly os: GuestOs;
   readonly hostname: string;
-  readonly shares: readonly Share[];
-  /** Whose files the shares are on the host: admin's in the guest. */
-  readonly hostUid: number;
-  readonly hostGid: number;
+  readonly shares: readonly SeenShare[];
+  readonly kernel: KernelOf;
   readonly capabilities: string;
   readonly busybox: string;
   readonly sudo: string;
   /** Of the image. */
   readonly passwd: string;
   readonly group: string;
-  readonly without: readonly string[];
   readonly hasZsh: boolean;
   /** Of an empty disk nothing asks for an address. */
   readonly boots: boolean;
 }
+
+/** Whose kernel a guest runs on: the emulating machine's, or one of its own, where nobody else's is to be kept from it. */
+export type KernelOf = 'shared' | 'own';
+
+export interface SeenShare extends Share {
+  /** Where the steps find it. */
+  readonly source: string;
+  /** Whose files it has on the host, which are admin's in the guest; null where that is settled. */
+  readonly users: { readonly hostUid: number; readonly hostGid: number } | null;
+}
+
+/** In hexadecimal. */
+export const ALL_CAPABILITIES = capabilityMask(['ALL'], []).toString(16);
 
 /** A machine of its own has them all; these would change the one that emulates it. */
 const WITHHELD = [
@@ -49,12 +59,12 @@ const PATHS: Readonly<Record<GuestOs, string>> = {
 };
 
 export function planBoot(parts: GuestParts): readonly string[] {
-  const { os, workFolder } = parts;
+  const { os, workFolder, kernel } = parts;
   const root = `${workFolder}/root`;
   const { uid, gid, home } = ACCOUNTS[os];
   const files = [...accountFiles(os, parts.passwd, parts.group), ...guestFiles(os, parts.hasZsh)];
   return [
-    ...['tied', 'unshare', 'fork', 'lo', 'hostname', parts.hostname],
+    ...['tied', kernel === 'own' ? 'unshare-guest' : 'unshare', 'fork', 'lo', 'hostname', parts.hostname],
     ...planRoot(parts, root),
     ...['pivot', root],
     ...planSystem(undefined),
@@ -67,10 +77,15 @@ export function planBoot(parts: GuestParts): readonly string[] {
     ...parts.shares.flatMap((share) => planShare(parts, share)),
     ...MASKED.flatMap((path) => ['mask', path]),
     ...SEALED.flatMap((path) => ['seal', path]),
-    ...['unpivot', 'no-vsock', 'chdir', '/', 'credentials', parts.capabilities, '0', '0', ''],
+    ...['unpivot', ...lacks(kernel), 'chdir', '/', 'credentials', parts.capabilities, '0', '0', ''],
     ...['env', `PATH=${PATHS.linux}`],
     ...['exec', `${PLACE}/init`, CARDS[os], `${uid}:${gid}`, home, parts.boots ? 'yes' : 'no'],
   ];
+}
+
+/** AF_VSOCK is a family without namespaces: on a kernel that is shared it would reach whatever this machine runs on. */
+function lacks(kernel: KernelOf): readonly string[] {
+  return kernel === 'shared' ? ['no-vsock'] : [];
 }
 
 /** Where the image has a link to `/usr/sbin`, as Linux does, macOS has a folder. */
@@ -90,15 +105,16 @@ function planFile({ path, text, mode }: GuestFile): readonly string[] {
 
 /** Where shares appear: macOS mounts those of its own tag by itself; the others wait to be asked for by their tag. */
 function planShare(
-  { os, hostUid, hostGid }: GuestParts,
-  { name, path, isReadOnly, tag }: Share,
+  { os }: GuestParts,
+  { name, source, users, isReadOnly, tag }: SeenShare,
 ): readonly string[] {
   const place =
     os === 'darwin' && tag === DEFAULT_TAG ? '/Volumes/My Shared Files' : `${PLACE}/shares/${tag}`;
   const target = name === null ? place : `${place}/${name}`;
   const { uid, gid } = ACCOUNTS[os];
+  const ids = users === null ? [] : [users.hostUid, uid, users.hostGid, gid].map(String);
   return [
-    ...['share', `/.old${path}`, target, ...[hostUid, uid, hostGid, gid].map(String)],
+    ...[users === null ? 'bind' : 'share', `/.old${source}`, target, ...ids],
     ...(isReadOnly ? ['remount', target, 'ro'] : []),
   ];
 }
@@ -107,6 +123,7 @@ function planShare(
 export function planExec(
   init: number,
   os: GuestOs,
+  kernel: KernelOf,
   capabilities: string,
   { command, isInteractive, isTerminal }: AgentRequest & { kind: 'exec' },
 ): readonly string[] {
@@ -119,9 +136,14 @@ export function planExec(
   ];
   return [
     ...['tied', ...(isInteractive ? ['stdin'] : []), ...(isTerminal ? ['pty'] : [])],
-    ...['join', String(init), 'fork', 'no-vsock', 'chdir', isMac ? home : '/'],
+    ...['join', String(init), 'fork', ...lacks(kernel), 'chdir', isMac ? home : '/'],
     ...['credentials', capabilities, String(uid), String(gid), isMac ? `${gid},80` : String(gid)],
     ...environment.flatMap((entry) => ['env', entry]),
     ...['exec', ...command],
   ];
+}
+
+/** What a file of the guest's kernel says. */
+export function planLook(init: number, path: string): readonly string[] {
+  return ['tied', 'join', String(init), 'fork', 'exec', '/bin/cat', path];
 }

@@ -449,6 +449,22 @@ describe('when nobody reads any more', () => {
     expect(bench.stack.connections).toBe(0);
   });
 
+  it('does not wait for ever where everything had been said and heard before', () => {
+    const bench = new Bench([80], { finWaitMs: 5_000 });
+    const peer = new Peer(bench);
+    const { connection } = peer.open();
+    connection.end();
+    bench.settle();
+    peer.say('A', 1, 2);
+    // No clock of its own is left then.
+    bench.pass(60_000);
+    expect(bench.stack.deadlineMs).toBe(Number.POSITIVE_INFINITY);
+    connection.letGo(bench.nowMs);
+    bench.settle();
+    expect(peer.pass(6_000)).toEqual(['5000ms RA 2 1']);
+    expect(bench.stack.connections).toBe(0);
+  });
+
   it('lets a slow guest take what was written, as long as it takes anything', () => {
     const bench = new Bench([80], { finWaitMs: 5_000 });
     const peer = new Peer(bench, { options: synOptions(100) });

@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Open } from './calls.ts';
+import type { Open } from '../../../machine/calls.ts';
 
 /** In the folder of the keeper's sockets. */
 const NAME = 'control.sock';

@@ -1,6 +1,7 @@
 /** Guests in machines of their own, with a kernel of their own and no network card. Needs root, QEMU, busybox and a kernel (`kernel.ts`). */
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { openProcess, sendGuestSignal } from '../../../machine/calls.ts';
 import type { Container, Process, RunState } from '../../containers.ts';
 import { Failure } from '../../failure.ts';
 import type { Home } from '../../home.ts';
@@ -12,7 +13,6 @@ import { capabilitiesOf } from '../namespaces/parts.ts';
 import { planExec } from '../namespaces/plan.ts';
 import { findUser } from '../namespaces/users.ts';
 import type { Ended, RunningProcess, Runtime, Stdio } from '../runtime.ts';
-import { openProcess, sendGuestSignal } from './calls.ts';
 import { callsThrough } from './control.ts';
 
 /** For what is left to the helper after its machine's end. */

@@ -11,7 +11,7 @@ root() {
   echo "** Error: Command requires admin privileges." >&2
   exit 14
 }
-keep() { umask 022; $box mkdir -p $state && printf '%s\n' "$2" > "$state/$1"; }
+keep() { (umask 022 && $box mkdir -p $state && printf '%s\n' "$2" > "$state/$1"); }
 kept() { $box cat "$state/$1" 2>/dev/null; }
 lease() { $box sed -n "s/^$1=//p" $place/lease.env 2>/dev/null; }
 known() {
@@ -73,7 +73,27 @@ interface() {
   $box ip -o addr show dev "$1" | $box sed -n 's|.*\(inet6\{0,1\}\) \([0-9a-f.:]*\)/.*|\t\1 \2|p'
 }
 
+# As the system's own resolver goes about it: a file for the domain, else what was set for all names.
+resolve() {
+  file=
+  for one in /etc/resolver/*; do
+    case .$1 in *".${one##*/}") file=$one ;; esac
+  done
+  if [ -n "$file" ]; then
+    server=$($box sed -n 's/^nameserver //p' "$file") port=$($box sed -n 's/^port //p' "$file")
+  else
+    server=$(kept scutil | $box sed -n 's/^d.add ServerAddresses \* //p') port=$(kept scutil | $box sed -n 's/^d.add ServerPort # //p')
+  fi
+  [ -n "$server" ] || return 1
+  $box nslookup -type=a -port="${port:-53}" "$1" "$server" | $box sed -n '/^Name:/,$s/^Address: /ip_address: /p'
+}
+
 case $name in
+  dscacheutil)
+    [ "$1 $2 $3 $4" = '-q host -a name' ] || exit 0
+    printf 'name: %s\n' "$5"
+    resolve "$5"
+    ;;
   networksetup) network "$@" ;;
   scutil)
     case $1 in

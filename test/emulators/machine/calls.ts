@@ -4,8 +4,8 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Ends } from '../ends.ts';
-import type { Stdio } from '../runtime.ts';
+import type { Ends } from '../container/runtime/ends.ts';
+import type { Stdio } from '../container/runtime/runtime.ts';
 
 export type Open = (payload: Buffer) => Duplex;
 

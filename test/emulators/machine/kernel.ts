@@ -3,6 +3,7 @@
  * of which the image and the modules are kept that a guest needs.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -18,18 +19,21 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const CACHE = fileURLToPath(
-  new URL('../../../../../node_modules/.cache/container-emulator', import.meta.url),
+  new URL('../../../node_modules/.cache/container-emulator', import.meta.url),
 );
-const PREFIX = 'kernel-';
 const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const UNPACK = `cd "$1" && apt-get --quiet=2 download "$2" && dpkg -x ./*.deb tree && rm ./*.deb &&
   find tree -name '*.ko.xz' -exec xz --decompress '{}' +`;
 
-/** The last four are what the relay's rules want; one that a kernel has built in is no file of it. */
+/** The last line is what the relay's rules want; one that a kernel has built in is no file of it. */
 const WANTED = [
   ...['virtio_pci', 'virtio_console', 'virtio_rng', 'virtiofs', 'overlay', 'crc32c_generic'],
+  // A card, and what a DHCP client asks by while it has no address.
+  ...['virtio_net', 'af_packet'],
   ...['nf_tables', 'nft_chain_nat', 'nft_redir', 'nft_ct'],
 ];
+/** One that was kept with other modules is not taken for this one. */
+const PREFIX = `kernel-${createHash('sha256').update(WANTED.join()).digest('hex').slice(0, 8)}-`;
 
 export interface Kernel {
   readonly release: string;

@@ -15,13 +15,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runTool } from '../../host-tool.ts';
+import { runTool } from '../container/host-tool.ts';
 import { CACHE, type Kernel } from './kernel.ts';
-import { PLACES } from './machine.ts';
 import { BUSYBOX } from './parts.ts';
+import { PLACES } from './plan.ts';
 
 const AGENT = fileURLToPath(new URL('agent.c', import.meta.url));
-const ENTRY = fileURLToPath(new URL('../namespaces/entry.c', import.meta.url));
+const ENTRY = fileURLToPath(new URL('../container/runtime/namespaces/entry.c', import.meta.url));
 const FOLDERS = ['bin', 'dev', 'modules', 'proc', 'root', 'sys'];
 
 /** A root that lies over the first one, since that can be left by no pivot. */
@@ -33,6 +33,7 @@ fail() { echo "machine: no $*" >/dev/console; poweroff -f; }
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 for module in $(cat /modules/order); do insmod "/modules/$module.ko" || fail "module $module"; done
+[ -z "$CARD" ] || ip link set eth0 name "$CARD" || fail card
 mount -t tmpfs -o mode=755 root /root || fail root
 cd /root
 mkdir -p dev proc sys .${PLACES.system} .${PLACES.files} .${PLACES.sockets}
