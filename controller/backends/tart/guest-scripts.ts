@@ -279,9 +279,9 @@ export const SYNC_SCRIPT = 'sync\n';
 export const SHUTDOWN_SCRIPT = [
   'exec </dev/null >/dev/null 2>&1',
   'sync',
-  'for program in "/sbin/shutdown -h now" "/usr/sbin/shutdown -h now" /sbin/halt; do',
-  '  [ -x "${program%% *}" ] && sudo -n $program && exit',
+  'for program in /sbin/shutdown /usr/sbin/shutdown; do',
+  '  [ -x $program ] && sudo -n $program -h now && exit',
   'done',
-  'exit 1',
+  'sudo -n /sbin/halt',
   '',
 ].join('\n');

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SandError } from '../../errors.ts';
+import type { SandError } from '../../errors.ts';
 import { type KeptCopies, keepCopies } from '../../guest/kept-copies.ts';
 import type { GatewayPort, GuestSpec } from '../backend.ts';
 import { requirePassed } from '../probe-failure.ts';

@@ -48,7 +48,9 @@ function requireAtRest(name: string, { running, suspended }: MachineFacts): void
   throw new SandError(
     'image-invalid',
     `the machine ${name} ${running ? 'runs' : 'is suspended'}, and a guest is cloned of one that is shut down`,
-    running ? `shut it down: tart stop ${name}` : `run it and shut it down, or give up what it had open: tart stop ${name}`,
+    running
+      ? `shut it down: tart stop ${name}`
+      : `run it and shut it down, or give up what it had open: tart stop ${name}`,
   );
 }
 

@@ -45,7 +45,9 @@ export async function installMacos(source: string, say: (line: string) => void):
     throw new SandError(
       'image-failed',
       `macOS could not be installed: ${why}; ${await describeRest()}`,
-      isFullDisk(complaint) ? MAKE_ROOM : 'read what tart printed above, and run `sand doctor --backend tart`',
+      isFullDisk(complaint)
+        ? MAKE_ROOM
+        : 'read what tart printed above, and run `sand doctor --backend tart`',
     );
   }
   const minutes = Math.ceil((performance.now() - from) / MINUTE_MS);

@@ -14,7 +14,9 @@ export function failSetUp(
   if (exitCode === 0 && last === 'ready') return;
   const [, step = '', what = ''] = /^failed (\w+) (.*)$/.exec(last) ?? [];
   const place = what.replaceAll(/[^ -~]/g, '?').slice(0, LENGTH);
-  throw describe(step, place, system) ?? broken(step, parseComplaint(stderr) || place || `exit code ${exitCode}`);
+  throw (
+    describe(step, place, system) ?? broken(step, parseComplaint(stderr) || place || `exit code ${exitCode}`)
+  );
 }
 
 /** Where whoever runs commands has a home, and what else takes a mount. */

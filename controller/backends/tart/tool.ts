@@ -142,9 +142,7 @@ export function failure(
   return new SandError(
     'tool-failed',
     `\`tart ${args[0]}\` failed: ${said}`,
-    isFullDisk(complaint)
-      ? MAKE_ROOM
-      : 'run `sand doctor --backend tart`; it looks at the tool step by step',
+    isFullDisk(complaint) ? MAKE_ROOM : 'run `sand doctor --backend tart`; it looks at the tool step by step',
     { details: { exitCode, complaint } },
   );
 }

@@ -50,9 +50,16 @@ describe.skipIf(!CAN_EMULATE).each(SYSTEMS)(
         ['exec', '--env', 'A=b  c', '--workdir', home, 'held', '--', 'sh', '-c', script],
         { input: 'typed' },
       );
-      expect(ran).toMatchObject({ code: 7, stdout: `${kernel}\nadmin\n${home}\nb  c\ntyped`, stderr: 'err\n' });
+      expect(ran).toMatchObject({
+        code: 7,
+        stdout: `${kernel}\nadmin\n${home}\nb  c\ntyped`,
+        stderr: 'err\n',
+      });
       const nowhere = await world.sand(['exec', '--workdir', '/none', 'held', '--', 'true']);
-      expect(nowhere).toMatchObject({ code: 126, stderr: expect.stringContaining('sand: /none: no such folder') });
+      expect(nowhere).toMatchObject({
+        code: 126,
+        stderr: expect.stringContaining('sand: /none: no such folder'),
+      });
       const missing = await world.sand(['exec', 'held', '--', 'no-such-program']);
       expect(missing).toMatchObject({ code: 127, stderr: 'sand: no-such-program: command not found\n' });
       expect(await world.sand(['exec', 'held', '--', '/etc/passwd'])).toMatchObject({ code: 126 });
@@ -86,7 +93,17 @@ describe.skipIf(!CAN_EMULATE).each(SYSTEMS)(
       expect((await world.exec('held', `cat ${home}/up`)).stdout).toBe('uploaded');
       const own = await freePort();
       const forward = `127.0.0.1:${own}:127.0.0.1:8080`;
-      const forwarding = client('ssh', '-F', config, '-o', 'ExitOnForwardFailure=yes', '-N', '-L', forward, 'sand-held');
+      const forwarding = client(
+        'ssh',
+        '-F',
+        config,
+        '-o',
+        'ExitOnForwardFailure=yes',
+        '-N',
+        '-L',
+        forward,
+        'sand-held',
+      );
       try {
         await expect.poll(() => statusOf(own), { timeout: 30_000 }).toBe(200);
       } finally {
@@ -108,7 +125,12 @@ describe.skipIf(!CAN_EMULATE).each(SYSTEMS)(
       expect((await fine('ip', 'held')).stdout).toBe('198.18.0.2\n');
       const { guest } = JSON.parse((await fine('inspect', '--json', 'held')).stdout);
       const [machine = ''] = world.machines();
-      expect(guest).toEqual({ machine, image, address: '198.18.0.2', screen: expect.stringMatching(/^vnc:\/\//) });
+      expect(guest).toEqual({
+        machine,
+        image,
+        address: '198.18.0.2',
+        screen: expect.stringMatching(/^vnc:\/\//),
+      });
       expect((await fine('logs', 'held')).stdout).toBe('up\n');
     });
 
@@ -130,8 +152,13 @@ describe.skipIf(!CAN_EMULATE).each(SYSTEMS)(
     it('ends by its name, and nothing of it is left', async () => {
       await fine('stop', 'held');
       expect(world.machines()).toEqual([]);
-      expect(await world.sand(['ip', 'held'])).toMatchObject({ code: 1, stderr: expect.stringContaining('(guest-ended)') });
-      expect(await world.sand(['ssh', 'held'])).toMatchObject({ stderr: expect.stringContaining('(guest-ended)') });
+      expect(await world.sand(['ip', 'held'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('(guest-ended)'),
+      });
+      expect(await world.sand(['ssh', 'held'])).toMatchObject({
+        stderr: expect.stringContaining('(guest-ended)'),
+      });
     });
   },
 );
@@ -147,7 +174,9 @@ async function freePort(): Promise<number> {
 
 /** 0 where nobody answers. */
 async function statusOf(port: number): Promise<number> {
-  const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } }).catch(() => null);
+  const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } }).catch(
+    () => null,
+  );
   await answer?.text().catch(() => '');
   return answer?.status ?? 0;
 }

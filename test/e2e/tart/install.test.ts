@@ -31,11 +31,23 @@ describe.skipIf(!CAN_EMULATE)('the installation of macOS', { timeout: TART_MS },
     const { code, stdout, stderr } = await create();
     expect(code, stderr).toBe(0);
     expect(stdout).toBe(`macOS in the machine ${MACHINE} (80 GB)\n`);
-    expect(stderr).toMatch(/20 minutes to an hour[\s\S]*50%[\s\S]*100%[\s\S]*installed in 1 minute\n[\s\S]*tart run sand-macos/);
+    expect(stderr).toMatch(
+      /20 minutes to an hour[\s\S]*50%[\s\S]*100%[\s\S]*installed in 1 minute\n[\s\S]*tart run sand-macos/,
+    );
     expect(world.machines()).toEqual([MACHINE]);
     // Its owner has put the agent in.
     world.machine(MACHINE, { os: 'darwin' });
-    const ran = await world.sand(['run', ...TART, '--policy', 'offline', '--image', MACHINE, '--', 'echo', 'ran']);
+    const ran = await world.sand([
+      'run',
+      ...TART,
+      '--policy',
+      'offline',
+      '--image',
+      MACHINE,
+      '--',
+      'echo',
+      'ran',
+    ]);
     expect(ran).toMatchObject({ code: 0, stdout: 'ran\n' });
   });
 
@@ -74,20 +86,26 @@ describe.skipIf(!CAN_EMULATE)('the installation of macOS', { timeout: TART_MS },
     expect([world.machines(), unfinished()]).toEqual([[], []]);
   });
 
-  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('that gets %s ends the tool, and says that nothing is left', async (signal) => {
-    world.be({ faults: [{ fault: 'slow-install', ms: SLOW_MS }] });
-    const running = follow(world.start(['image', 'create', 'macos']));
-    await running.printed('5%');
-    running.child.kill(signal);
-    expect(await running.ended()).toBe({ SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
-    expect(running.stderr()).toContain(`interrupted (${signal}): no machine is left`);
-    expect([world.machines(), unfinished()]).toEqual([[], []]);
-  });
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'that gets %s ends the tool, and says that nothing is left',
+    async (signal) => {
+      world.be({ faults: [{ fault: 'slow-install', ms: SLOW_MS }] });
+      const running = follow(world.start(['image', 'create', 'macos']));
+      await running.printed('5%');
+      running.child.kill(signal);
+      expect(await running.ended()).toBe({ SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
+      expect(running.stderr()).toContain(`interrupted (${signal}): no machine is left`);
+      expect([world.machines(), unfinished()]).toEqual([[], []]);
+    },
+  );
 
   it.skipIf(NO_TERMINAL !== null)('is ended by ^C', async () => {
     world.be({ faults: [{ fault: 'slow-install', ms: SLOW_MS }] });
     const { cwd, environment } = { cwd: world.workspace, environment: world.environment };
-    const terminal = openTerminal([...world.start([]).spawnargs, 'image', 'create', 'macos'], { cwd, environment });
+    const terminal = openTerminal([...world.start([]).spawnargs, 'image', 'create', 'macos'], {
+      cwd,
+      environment,
+    });
     await terminal.shows('5%');
     terminal.type(CTRL_C);
     await terminal.shows('no machine is left');
@@ -117,6 +135,8 @@ describe.skipIf(!CAN_EMULATE)('the pull of an image', { timeout: TART_MS }, () =
     world.be({ faults: [{ fault: 'fail', command: 'pull', message: 'Error: No space left on device' }] });
     const { code, stderr } = await world.sand(['run', ...TART, '--policy', 'offline', '--', 'true']);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/could not be pulled: No space left on device \(image-missing\)\n {2}do: make room/);
+    expect(stderr).toMatch(
+      /could not be pulled: No space left on device \(image-missing\)\n {2}do: make room/,
+    );
   });
 });

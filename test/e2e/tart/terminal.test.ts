@@ -24,7 +24,8 @@ describe.skipIf(!CAN_EMULATE || NO_TERMINAL !== null)(
         environment: world.environment,
       });
     const open = (...command: readonly string[]) => openBy([], 'exec', 'held', '--', ...command);
-    const leftOf = async (word: string) => (await world.exec('held', `pgrep -c -f '[${word[0]}]${word.slice(1)}'`)).stdout;
+    const leftOf = async (word: string) =>
+      (await world.exec('held', `pgrep -c -f '[${word[0]}]${word.slice(1)}'`)).stdout;
 
     it('is one for the command, with its size and every new one', async () => {
       const terminal = open(
@@ -40,7 +41,11 @@ describe.skipIf(!CAN_EMULATE || NO_TERMINAL !== null)(
     });
 
     it('has keys that the command catches, or dies of', async () => {
-      const catching = open('sh', '-c', "trap 'echo caught; exit 42' INT; echo up; while :; do sleep 0.05; done");
+      const catching = open(
+        'sh',
+        '-c',
+        "trap 'echo caught; exit 42' INT; echo up; while :; do sleep 0.05; done",
+      );
       await catching.shows('up');
       catching.type(CTRL_C);
       await catching.shows('caught');
@@ -97,7 +102,17 @@ describe.skipIf(!CAN_EMULATE || NO_TERMINAL !== null)(
     });
 
     it('is the command\u2019s of sand run as well, whose status it ends with', async () => {
-      const terminal = openBy([], 'run', ...TART, '--policy', 'offline', '--', 'sh', '-c', 'stty size; read -r line; echo "got $line"; exit 6');
+      const terminal = openBy(
+        [],
+        'run',
+        ...TART,
+        '--policy',
+        'offline',
+        '--',
+        'sh',
+        '-c',
+        'stty size; read -r line; echo "got $line"; exit 6',
+      );
       await terminal.shows('24 80');
       terminal.type('words\n');
       await terminal.shows('got words');

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { GatewayPort, GuestSpec } from '../../../controller/backends/backend.ts';
 import { agentOf } from '../../../controller/backends/tart/agent.ts';
 import { createTartBackend } from '../../../controller/backends/tart/backend.ts';
-import type { GatewayPort, GuestSpec } from '../../../controller/backends/backend.ts';
 import { endTart, registerTartVm } from '../../emulators/tart/emulation.ts';
 import type { Fault } from '../../emulators/tart/settings.ts';
 import { follow } from '../lifecycle/conditions.ts';
@@ -107,7 +107,9 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
       expect(machines).toHaveLength(2);
       expect(machines.map(addressOf)).not.toContain(SAME_CARD.address);
       for (const guest of ['one', 'two'])
-        expect((await world.exec(guest, 'cat /sys/class/net/en0/address')).stdout).not.toContain(SAME_CARD.address);
+        expect((await world.exec(guest, 'cat /sys/class/net/en0/address')).stdout).not.toContain(
+          SAME_CARD.address,
+        );
     } finally {
       for (const guest of ['one', 'two']) await world.sand(['rm', '--force', guest]);
     }
@@ -170,14 +172,17 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
     expect(world.machines()).toEqual(['base', 'linux']);
   });
 
-  it.each(['base', 'linux'])('a stop that is a power switch: a guest of %s shuts down by itself within its grace', async (image) => {
-    await world.detach('ending', ['--image', image]);
-    // Whoever needed the power switch would not find it.
-    show({ fault: 'fail', command: 'stop', message: 'Error: no' });
-    expect(await world.sand(['stop', 'ending'])).toMatchObject({ code: 0 });
-    expect(world.machines()).toEqual(['base', 'linux']);
-    await world.sand(['rm', 'ending']);
-  });
+  it.each(['base', 'linux'])(
+    'a stop that is a power switch: a guest of %s shuts down by itself within its grace',
+    async (image) => {
+      await world.detach('ending', ['--image', image]);
+      // Whoever needed the power switch would not find it.
+      show({ fault: 'fail', command: 'stop', message: 'Error: no' });
+      expect(await world.sand(['stop', 'ending'])).toMatchObject({ code: 0 });
+      expect(world.machines()).toEqual(['base', 'linux']);
+      await world.sand(['rm', 'ending']);
+    },
+  );
 
   it('a machine that somebody else has deleted: that counts as done', async () => {
     show({ fault: 'fail', command: 'delete', status: 2, message: 'the specified VM does not exist' });
@@ -203,7 +208,9 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
   it('a place where macOS lets nobody write is told with places where it does', async () => {
     const { code, stderr } = await run(['--mount', `${world.workspace}:/project`], 'true');
     expect(code).toBe(2);
-    expect(stderr).toMatch(/no place for a mount at \S+: macOS lets nobody[\s\S]*below \/Users[\s\S]*FOLDER:\/Users\/admin\/NAME/);
+    expect(stderr).toMatch(
+      /no place for a mount at \S+: macOS lets nobody[\s\S]*below \/Users[\s\S]*FOLDER:\/Users\/admin\/NAME/,
+    );
     expect(world.machines()).toEqual(['base', 'linux']);
   });
 
@@ -226,7 +233,9 @@ describe.skipIf(!CAN_EMULATE)('a trap of Tart\u2019s', { timeout: TART_MS }, () 
     });
 
     it('what a command has started outlives the tool\u2019s call: sand ends it', async () => {
-      const running = follow(world.start(['exec', 'held', '--', 'sh', '-c', 'sleep 6571 & echo up; sleep 6572; :']));
+      const running = follow(
+        world.start(['exec', 'held', '--', 'sh', '-c', 'sleep 6571 & echo up; sleep 6572; :']),
+      );
       await running.printed('up');
       running.child.kill('SIGTERM');
       expect(await running.ended()).toBe(143);

@@ -31,16 +31,19 @@ describe('the dialling program', () => {
     return Buffer.concat(chunks);
   }
 
-  it.each(['127.0.0.1', '::1'])('reaches a server at %s, and passes the end of the caller\u2019s half on', async (host) => {
-    const port = await serve(host, (socket) => {
-      const chunks: Buffer[] = [];
-      socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-      socket.on('end', () => socket.end(Buffer.concat([Buffer.from('got '), ...chunks])));
-    });
-    const child = dial(port);
-    child.stdin?.end('all of it');
-    expect((await said(child)).toString()).toBe('\u0001got all of it');
-  });
+  it.each(['127.0.0.1', '::1'])(
+    'reaches a server at %s, and passes the end of the caller\u2019s half on',
+    async (host) => {
+      const port = await serve(host, (socket) => {
+        const chunks: Buffer[] = [];
+        socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+        socket.on('end', () => socket.end(Buffer.concat([Buffer.from('got '), ...chunks])));
+      });
+      const child = dial(port);
+      child.stdin?.end('all of it');
+      expect((await said(child)).toString()).toBe('\u0001got all of it');
+    },
+  );
 
   it('carries megabytes both ways at one time', async () => {
     const bytes = Buffer.alloc(4 * 1024 * 1024, 'sand');
