@@ -5,6 +5,16 @@ card=$1 owner=$2 home=$3 boots=$4
 place=/.emulator
 box=$place/busybox
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# Whoever presses the button early is heard: the kernel drops what its first process does not catch.
+halt() {
+  trap '' TERM
+  # Whoever asked for it hears that it was done.
+  $box usleep 300000
+  $box kill -TERM -1
+  $box usleep 200000
+  exit 0
+}
+trap halt TERM
 $box chown "$owner" "$home"
 $box cp $place/sudo-program /usr/bin/sudo && $box chmod 4755 /usr/bin/sudo
 # The kernel does not know virtiofs here: what asks for it is given a bind mount instead.
@@ -19,15 +29,6 @@ if [ -e $place/darwin ]; then
   $box mount -o remount,bind,ro /
 fi
 : > $place/ready
-halt() {
-  trap '' TERM
-  # Whoever asked for it hears that it was done.
-  $box usleep 300000
-  $box kill -TERM -1
-  $box usleep 200000
-  exit 0
-}
-trap halt TERM
 if [ "$boots" = yes ]; then
   until [ -e "/sys/class/net/$card" ]; do $box usleep 5000; done
   $box ip link set "$card" up
