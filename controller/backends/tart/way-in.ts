@@ -3,8 +3,8 @@
  * the guest that dials it there. What is published is decided by who asks.
  */
 import type { Dial } from '../../links/dial.ts';
-import { createWayIn, type DialProcess } from '../../links/relay/way-in.ts';
-import { startGuestProcess } from '../../process/runner.ts';
+import { createWayIn } from '../../links/relay/way-in.ts';
+import { startDialProcess } from '../dial-process.ts';
 import { planExec } from './argv.ts';
 import { TOOL, tartEnvironment } from './tool.ts';
 
@@ -39,30 +39,15 @@ export function dialWords(port: number): readonly string[] {
 }
 
 export function openWayIn(byCable: Dial, machine: string, ports: readonly number[]): Dial {
-  const byAgent = createWayIn(ports, (port) => startDialling(machine, port));
+  const byAgent = createWayIn(ports, (port) => {
+    const command = dialWords(port);
+    const args = planExec({ name: machine, interactive: true, terminal: false, command });
+    return startDialProcess(TOOL, args, tartEnvironment());
+  });
   return async (port) => {
     const first = await byCable(port);
     if (first.ok) return first;
     const second = await byAgent(port);
     return second.ok ? second : first;
-  };
-}
-
-async function startDialling(name: string, port: number): Promise<DialProcess> {
-  const args = planExec({ name, interactive: true, terminal: false, command: dialWords(port) });
-  const started = await startGuestProcess(TOOL, args, {
-    environment: tartEnvironment(),
-    stdio: ['input', 'pipe', 'ignore'],
-    descriptors: [],
-    sharesSession: false,
-    takesGroup: true,
-  });
-  const output = started.outputs.get(1);
-  if (output === undefined) throw new Error('the dialling command has no output');
-  return {
-    output,
-    write: (chunk, done) => started.pass(0, chunk, done),
-    finish: () => started.finish(0, ''),
-    kill: () => started.kill('SIGKILL'),
   };
 }
