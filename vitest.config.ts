@@ -12,13 +12,14 @@ const common = {
   fsModuleCache: removed === undefined,
 };
 
-/** Guests by the dozen, waits for a dead host, and emulated tools of which each call is a process of its own: a minute and more. */
+/** Guests by the dozen, waits for a dead host or for a program that hangs, and emulated tools of which each call is a process of its own: a minute and more. */
 const LONG_UNITS = [
   ...['arm64', 'confinement', 'dial-put', 'ending', 'load', 'run'].map(
     (name) => `controller/links/relay/${name}`,
   ),
   ...['build', 'guest-faults', 'life', 'run', 'sockets'].map((name) => `emulators/container-${name}`),
   ...['faults', 'life', 'vms'].map((name) => `emulators/tart-${name}`),
+  'controller/verify/probe-script',
 ].map((name) => `test/${name}.test.ts`);
 
 /** Machines of their own for guests on emulated tools: minutes on an emulated processor, one at a time. */
@@ -42,9 +43,10 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['commands', 'conformance', 'faults', 'guest', 'install', 'stock-softnet', 'terminal', 'traps'].map(
-    (name) => `tart/${name}`,
-  ),
+  ...[
+    ...['commands', 'conformance', 'faults', 'guest', 'install'],
+    ...['stock-softnet', 'terminal', 'traps', 'verify'],
+  ].map((name) => `tart/${name}`),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
   ...[
     'apple/builds',
@@ -68,6 +70,7 @@ const LONG = [
     'resources',
     'tools',
     'unified',
+    'verify/isolation',
     'verify/verify',
     'vm',
     'volumes',

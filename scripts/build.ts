@@ -1,7 +1,7 @@
 /**
  * Builds the package into dist/ (or the folder that is named): the command and the library bundled with what they import (so that a start
  * reads few files), the planter, prober and dialer apart (they are programs), declarations, policy data, schemas, the
- * script and style of pages, the guest's relay, and the licences of what was bundled.
+ * script and style of pages, the guest's relay, the script of sand verify, and the licences of what was bundled.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -115,6 +115,8 @@ writeSchema('audit', auditLineSchema());
 writeSchema('sand', projectJsonSchema());
 writeSchema('baseline', baselineJsonSchema());
 packRelay();
+mkdirSync(join(DIST, 'verify'));
+cpSync(join(ROOT, 'controller/verify/guest/probe.pl'), join(DIST, 'verify/probe.pl'));
 writeFileSync(
   join(DIST, 'THIRD-PARTY-LICENSES.txt'),
   licences([programs, libraries].flatMap(({ metafile }) => Object.keys(metafile.inputs))) + relayLicence(),

@@ -82,3 +82,24 @@ export function bracketed(address: string): string {
 export function shown(address: string, port: number): string {
   return `${bracketed(address)}:${port}`;
 }
+
+export function list(
+  id: string,
+  words: string,
+  what: 'interfaces' | 'routes' | 'status',
+  kind: 'interfaces' | 'routes' | 'privileges',
+): Attack {
+  return {
+    id,
+    tried: words,
+    attempt: { kind: 'list', what },
+    must: { kind },
+    isBinding: true,
+    aims: [],
+  };
+}
+
+/** The end of it, which tells them apart. */
+export function shortened(path: string): string {
+  return path.length > 24 ? `\u2026${path.slice(-23)}` : path;
+}

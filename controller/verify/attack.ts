@@ -3,7 +3,7 @@
  * only; the lists are in `attacks.ts` and `guest-attacks.ts`, the verdicts in `judgement.ts`.
  */
 import type { AuditEvent } from '../../audit/event.ts';
-import type { Capabilities } from '../backends/backend.ts';
+import type { Capabilities, Isolation } from '../backends/backend.ts';
 import type { NamedObservations } from '../links/relay/named-attempts.ts';
 import type { RelayAttempt } from '../links/relay/relay-program.ts';
 
@@ -17,6 +17,9 @@ export interface Canary {
 /** Where it is tried: what verify has made on the host, as the guest would name it. */
 export interface Grounds {
   readonly link: Capabilities['link'];
+  readonly guestSystem: Capabilities['guestSystem'];
+  readonly protection: Capabilities['protection'];
+  readonly isolation: Isolation;
   /** Whose kernel the guest runs on: an attack on one of its own harms nobody else. */
   readonly kernel: 'host' | 'own';
   /** Of this run alone; all names and secrets below hold it. */
@@ -39,9 +42,13 @@ export interface Grounds {
   readonly tlsPort: number;
   /** Free on the host: the guest serves there, and nobody of the host must reach it. */
   readonly servePort: number;
-  /** The workspace as the guest sees it. */
+  /** The workspace as the guest sees it, and the folder with the program, which is shown read-only. */
   readonly workspace: string;
+  readonly program: string;
 }
+
+/** What of it the verdicts rest on. */
+export type Where = Pick<Grounds, 'link' | 'kernel' | 'isolation'>;
 
 export type Must =
   /** Nobody answers there, or the gateway refuses it on record. */
@@ -68,6 +75,14 @@ export type Must =
   | { readonly kind: 'fails'; readonly absent: readonly number[] }
   /** It fails, and the file on the host is as it was. */
   | { readonly kind: 'intact'; readonly file: string; readonly absent: readonly number[] }
+  /** A control: it has to work. */
+  | { readonly kind: 'works' }
+  /** It may work while the guest runs; in the end the file on the host is as it was. */
+  | { readonly kind: 'restored'; readonly file: string }
+  /** It may work; the host's clipboard has not this text. */
+  | { readonly kind: 'uncopied'; readonly text: string }
+  /** The host takes no address of what the guest announced. */
+  | { readonly kind: 'unbelieved' }
   /** The guest's own server, which nobody but itself came to. */
   | { readonly kind: 'unserved' }
   | { readonly kind: 'interfaces' | 'routes' | 'privileges' }
@@ -106,6 +121,10 @@ export interface HostEvidence {
   readonly servedAt: readonly string[];
   /** Of each planted file, by its name in the workspace: null where it is as it was, else what is wrong with it. */
   readonly files: ReadonlyMap<string, string | null>;
+  /** Of its interfaces, once the guest has ended. */
+  readonly addresses: readonly string[];
+  /** Null where it could not be looked at; not asked for where the guest's system has none. */
+  readonly clipboard: string | null;
 }
 
 export interface Evidence {

@@ -1,6 +1,6 @@
 /**
  * The attacks of `sand verify` on the way out: raw connections, other resolvers, the proxy and the host's own listeners. Pure
- * data made of where it is tried; those on the guest's confinement are in `guest-attacks.ts`.
+ * data made of where it is tried; those on the guest's confinement are in `guest-attacks.ts` and `machine-attacks.ts`.
  */
 import type { Attack, Canary, Grounds } from './attack.ts';
 import {
@@ -17,6 +17,7 @@ import {
   tried,
 } from './attack-forms.ts';
 import { guestAttacks } from './guest-attacks.ts';
+import { machineAttacks } from './machine-attacks.ts';
 import { clientHello, connectHead, framedQuestion, httpHead } from './messages.ts';
 
 /** Reserved for documentation (RFC 5737, RFC 3849): nobody is there. */
@@ -65,11 +66,11 @@ const DISGUISES: readonly string[] = [
 export function planAttacks(grounds: Grounds): readonly Attack[] {
   return [
     ...controls(grounds),
-    ...rawAttacks(),
+    ...rawAttacks(grounds),
     ...canaryAttacks(grounds),
     ...resolverAttacks(grounds),
     ...proxyAttacks(grounds),
-    ...guestAttacks(grounds),
+    ...(grounds.guestSystem === 'macos' ? machineAttacks(grounds) : guestAttacks(grounds)),
   ];
 }
 
@@ -115,11 +116,12 @@ function controls({ allowedName, webPort, tlsPort, token }: Grounds): readonly A
   ];
 }
 
-function rawAttacks(): readonly Attack[] {
+function rawAttacks({ guestSystem }: Grounds): readonly Attack[] {
   return [
     ...RAW.map(([address, port, what]) => rawTcp(address, port, what)),
     ...DATAGRAMS.map(([address, port, what]) => rawUdp(address, port, what)),
-    ...[OUTSIDE4, OUTSIDE6].map((address) => ping(address)),
+    // By root, where a system lets nobody else send one of its own making.
+    ...(guestSystem === 'macos' ? [] : [OUTSIDE4, OUTSIDE6].map((address) => ping(address))),
   ];
 }
 
@@ -177,7 +179,7 @@ function claims({ link, canaries }: Grounds): readonly Attack[] {
   ];
 }
 
-function resolverAttacks({ token, allowedName }: Grounds): readonly Attack[] {
+function resolverAttacks({ token, allowedName, guestSystem }: Grounds): readonly Attack[] {
   const ask = (id: string, words: string, server: string, name: string): Attack => ({
     id,
     tried: words,
@@ -198,6 +200,9 @@ function resolverAttacks({ token, allowedName }: Grounds): readonly Attack[] {
     ask('dns-denied', 'DNS: a denied name', 'resolver', `${token}-own.denied.example`),
     ask('dns-tunnel', 'DNS: data in a denied name', 'resolver', `${long}.tunnel.denied.example`),
     ask('dns-below', 'DNS: data below the allowed name', 'resolver', `${token}.${allowedName}`),
+    ...(guestSystem === 'macos'
+      ? [ask('dns-system', 'DNS: a denied name, by the system', 'system', `${token}-system.denied.example`)]
+      : []),
     ask('dns-other-4', `DNS at ${RESOLVER4}, a denied name`, RESOLVER4, `${token}-four.denied.example`),
     ask('dns-other-6', `DNS at ${RESOLVER6}, a denied name`, RESOLVER6, `${token}-six.denied.example`),
     ask('dns-public', 'DNS at 192.0.2.88, data in the name', '192.0.2.88', `${token}-data.denied.example`),

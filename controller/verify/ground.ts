@@ -8,6 +8,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -15,10 +16,18 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { NEW_HOOK, PROTECTED } from './guest-attacks.ts';
+import type { Capabilities } from '../backends/backend.ts';
+import { NEW_HOOK, PROTECTED, READ_ONLY } from './guest-attacks.ts';
+import type { ProgramFile } from './guest-program.ts';
 
-/** Where the workspace and the program are in the guest: at the top, where no image has anything. */
-export const PLACES = { workspace: '/sand-verify', program: '/sand-verify-program' } as const;
+/** Where the workspace and the program are in the guest: where no image has anything. */
+export const PLACES: Readonly<
+  Record<Capabilities['guestSystem'], { readonly workspace: string; readonly program: string }>
+> = {
+  linux: { workspace: '/sand-verify', program: '/sand-verify-program' },
+  // Nobody makes a folder at the top of macOS.
+  macos: { workspace: '/opt/sand-verify', program: '/opt/sand-verify-program' },
+};
 
 export interface Ground {
   readonly workspace: string;
@@ -30,6 +39,8 @@ export interface Ground {
   /** Planted before the guest; the policy's path is absolute. */
   readonly policyPath: string;
   writePolicy(text: string): void;
+  /** Into the folder that is shown read-only. */
+  stageProgram(files: readonly ProgramFile[]): void;
   /** See `HostEvidence.files`. */
   look(): ReadonlyMap<string, string | null>;
   /** Idempotent. */
@@ -50,6 +61,7 @@ export function createGround(home: string): Ground {
     for (const path of secretPaths) rmSync(path, { force: true });
   };
   const planted = new Map<string, string>();
+  const staged = new Map<string, Buffer>();
   const plant = (name: string, text: string, mode = 0o644) => {
     const path = join(workspace, name);
     mkdirSync(dirname(path), { recursive: true });
@@ -77,10 +89,17 @@ export function createGround(home: string): Ground {
     secret,
     policyPath,
     writePolicy: (text) => plant(PROTECTED.policy, text),
+    stageProgram(files) {
+      for (const { name, content, mode } of files) {
+        writeFileSync(join(programFolder, name), content, { mode });
+        staged.set(name, Buffer.from(content));
+      }
+    },
     look: () =>
       new Map([
         ...[...planted].map(([name, text]) => [name, changeOf(join(workspace, name), text)] as const),
         [NEW_HOOK, existsSync(join(workspace, NEW_HOOK)) ? 'it was made' : null] as const,
+        [READ_ONLY, folderChange(programFolder, staged)] as const,
       ]),
     remove,
   };
@@ -94,6 +113,17 @@ function isWritten(path: string, text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function folderChange(folder: string, staged: ReadonlyMap<string, Buffer>): string | null {
+  const names = readdirSync(folder);
+  const more = names.find((name) => !staged.has(name));
+  if (more !== undefined) return `${more} was made in it`;
+  const changed = [...staged].find(([name, content]) => {
+    const path = join(folder, name);
+    return !names.includes(name) || !lstatSync(path).isFile() || !readFileSync(path).equals(content);
+  });
+  return changed === undefined ? null : `${changed[0]} in it changed`;
 }
 
 function changeOf(path: string, text: string): string | null {

@@ -3,7 +3,7 @@
  * where it is tried. On a kernel of the guest's own some harm nobody else, and are told without having to hold.
  */
 import type { Attack, Grounds } from './attack.ts';
-import { hostSide, tried } from './attack-forms.ts';
+import { hostSide, list, shortened, tried } from './attack-forms.ts';
 import { ERRNO } from './errno.ts';
 
 /** Files of the workspace that no guest may write, as verify plants them. */
@@ -15,19 +15,31 @@ export const PROTECTED = {
 } as const;
 /** Not there: a guest that makes it gives the host something to run. */
 export const NEW_HOOK = '.git/hooks/post-checkout';
+/** By which the host's look at the folder that is shown read-only is known. */
+export const READ_ONLY = 'the read-only share';
 
 /** Of an attack that needs its file: without it nothing was tried. */
 const NEEDS_FILE = [ERRNO.ENOENT];
 
 export function guestAttacks(grounds: Grounds): readonly Attack[] {
-  return [...networkAttacks(), ...kernelAttacks(grounds), ...fileAttacks(grounds), ...secretAttacks(grounds)];
+  return [
+    ...networkAttacks(grounds),
+    ...kernelAttacks(grounds),
+    ...fileAttacks(grounds),
+    ...secretAttacks(grounds),
+  ];
 }
 
-function networkAttacks(): readonly Attack[] {
+function networkAttacks({ kernel, link }: Grounds): readonly Attack[] {
+  // Where the guest's network is another kernel's, what its own kernel lets it do to its own changes nothing.
+  const isBinding = kernel === 'host' || link === 'relay';
   return [
     list('interfaces', 'a network card that nobody knows of', 'interfaces', 'interfaces'),
     list('routes', 'a route past the gateway', 'routes', 'routes'),
-    list('privileges', 'privileges over network, mounts and kernel', 'status', 'privileges'),
+    {
+      ...list('privileges', 'privileges over network, mounts and kernel', 'status', 'privileges'),
+      isBinding,
+    },
     tried('raw-socket', 'opening a raw socket', 'raw-socket'),
     tried('packet-socket', 'opening a packet socket', 'packet-socket'),
     tried('add-address', 'adding an address', 'add-address'),
@@ -95,25 +107,4 @@ function secretAttacks(grounds: Grounds): readonly Attack[] {
     tried('audit-logs', 'the folder of sand\u2019s audit logs', 'read', logFolder),
     hostSide('log', 'the audit log of this run', { kind: 'log' }),
   ];
-}
-
-function list(
-  id: string,
-  words: string,
-  what: 'interfaces' | 'routes' | 'status',
-  kind: 'interfaces' | 'routes' | 'privileges',
-): Attack {
-  return {
-    id,
-    tried: words,
-    attempt: { kind: 'list', what },
-    must: { kind },
-    isBinding: true,
-    aims: [],
-  };
-}
-
-/** The end of it, which tells them apart. */
-function shortened(path: string): string {
-  return path.length > 24 ? `\u2026${path.slice(-23)}` : path;
 }

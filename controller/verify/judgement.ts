@@ -3,31 +3,29 @@
  * guest says of it; what nobody saw to be shut is untold, which is no better than open.
  */
 import type { AuditEvent } from '../../audit/event.ts';
-import { LINK } from '../links/namespace/topology.ts';
-import { judgeCapabilities } from '../links/relay/probe-verdicts.ts';
 import type { RelayObservation } from '../links/relay/relay-program.ts';
-import type { Attack, Evidence, Grounds, Judged, Must, Row } from './attack.ts';
+import type { Attack, Evidence, Judged, Must, Row, Where } from './attack.ts';
 import { ERRNO, formatErrno } from './errno.ts';
+import { isWithinPrefix } from './frames.ts';
+import { ANNOUNCED_PREFIX } from './machine-attacks.ts';
+import { judgeInterfaces, judgePrivileges, judgeRoutes } from './network-judgement.ts';
+import { held, open, untold } from './verdicts.ts';
 
 interface Case<Kind extends Must['kind'] = Must['kind']> {
   readonly must: Extract<Must, { kind: Kind }>;
   /** Of this attack. */
   readonly seen: readonly RelayObservation[];
   readonly evidence: Evidence;
-  readonly where: Pick<Grounds, 'link' | 'kernel'>;
+  readonly where: Where;
   /** Whether the guest has no network but the one that leads to the gateway, by its own kernel's word. */
   readonly isShutIn: boolean;
 }
 
-export function judge(
-  attacks: readonly Attack[],
-  evidence: Evidence,
-  where: Pick<Grounds, 'link' | 'kernel'>,
-): readonly Row[] {
+export function judge(attacks: readonly Attack[], evidence: Evidence, where: Where): readonly Row[] {
   const isShutIn = attacks.some(
     ({ id, must }) =>
       must.kind === 'interfaces' &&
-      judgeInterfaces(evidence.observations?.get(id) ?? [], where.link).verdict === 'held',
+      judgeInterfaces(evidence.observations?.get(id) ?? [], where).verdict === 'held',
   );
   return attacks.map((attack) => {
     const judged = judgeAttack(attack, evidence, where, isShutIn);
@@ -40,12 +38,7 @@ export function exitCodeOf(rows: readonly Row[]): 0 | 1 {
   return rows.length > 0 && rows.every(({ verdict, must }) => verdict === 'held' || !must) ? 0 : 1;
 }
 
-function judgeAttack(
-  attack: Attack,
-  evidence: Evidence,
-  where: Pick<Grounds, 'link' | 'kernel'>,
-  isShutIn: boolean,
-): Judged {
+function judgeAttack(attack: Attack, evidence: Evidence, where: Where, isShutIn: boolean): Judged {
   const visit = evidence.host.visits.find(({ place }) => attack.aims.includes(place));
   if (visit !== undefined) return open(`this host was reached: ${visit.place}, from ${visit.from}`);
   const said = evidence.observations?.get(attack.id);
@@ -77,14 +70,22 @@ function judgeSeen(asked: Case): Judged {
     case 'fails':
     case 'intact':
       return judgeFailing(first, must.absent);
+    case 'unbelieved':
+      return judgeFailing(first, [ERRNO.ENOSYS]);
+    case 'works':
+      return judgeWorking(first);
+    case 'restored':
+      return judgeRestored(first);
+    case 'uncopied':
+      return judgeUncopied(first, evidence.host.clipboard);
     case 'unserved':
       return judgeUnserved(first);
     case 'interfaces':
-      return judgeInterfaces(seen, where.link);
+      return judgeInterfaces(seen, where);
     case 'routes':
-      return judgeRoutes(seen, where.link);
+      return judgeRoutes(seen, where);
     case 'privileges':
-      return judgePrivileges(seen, where.kernel);
+      return judgePrivileges(seen, where);
     case 'probes':
       return judgeProbes(evidence.events);
     case 'log':
@@ -98,7 +99,7 @@ function judgeSeen(asked: Case): Judged {
 
 /** Seen on the host's own disk. */
 function brokenFile(must: Must, { host }: Evidence): string | null {
-  if (must.kind !== 'intact') return null;
+  if (must.kind !== 'intact' && must.kind !== 'restored') return null;
   // Fail closed: a file that was not looked at is not known to be as it was.
   const wrong = host.files.has(must.file) ? host.files.get(must.file) : 'it was not looked at';
   return wrong == null ? null : `${must.file} on the host: ${wrong}`;
@@ -115,6 +116,9 @@ function leakOf(must: Must, { host }: Evidence): string | null {
     return 'the bytes arrived at a server that they were not judged for';
   if (must.kind === 'refused' && host.received.some((text) => text.includes(must.host)))
     return 'the denied request arrived at a server';
+  if (must.kind === 'uncopied' && host.clipboard?.includes(must.text)) return 'it is on your clipboard now';
+  const believed = host.addresses.find((address) => isWithinPrefix(address, ANNOUNCED_PREFIX));
+  if (must.kind === 'unbelieved' && believed !== undefined) return `this host took the address ${believed}`;
   if (must.kind === 'unserved' && host.servedAt.length > 0)
     return `the guest\u2019s server answered at ${host.servedAt.join(', ')} of this host`;
   return null;
@@ -123,6 +127,7 @@ function leakOf(must: Must, { host }: Evidence): string | null {
 function judgeUnreachable({ must, seen, evidence, isShutIn, where }: Case<'unreachable'>): Judged {
   const [first] = seen;
   const reason = rawRefusal(evidence.events, must);
+  if (wasNotTried(first)) return untold(NOT_TRIED);
   if (first?.kind === 'try' && first.outcome === 'worked') return open('somebody answered');
   const isRefused =
     first?.kind === 'try'
@@ -148,15 +153,19 @@ function judgeUnasked({ must, seen, evidence, isShutIn }: Case<'unasked'>): Judg
   const record = evidence.events.find(
     (event) => event.kind === 'dns' && event.name.toLowerCase() === must.name.toLowerCase(),
   );
-  const isAnswered = first?.kind === 'ask' && first.outcome === 'answered';
-  if (isAnswered) return open(`answered with ${first.addresses.join(' ')}`);
+  if (wasNotTried(first)) return untold(NOT_TRIED);
+  if (first?.kind === 'ask' && first.outcome === 'answered')
+    return open(`answered with ${first.addresses.join(' ')}`);
+  if (first?.kind === 'try' && first.outcome === 'worked') return open('it was answered');
   if (record?.kind === 'dns' && record.disposition !== 'forwarded' && record.verdict === 'deny')
     return held(`refused, on record (${record.reason})`);
   if (record !== undefined) return open('the gateway did not refuse it');
   const isUnanswered =
     first?.kind === 'ask'
       ? first.outcome === 'refused'
-      : first?.kind === 'send' && first.outcome === 'nobody';
+      : first?.kind === 'try'
+        ? first.outcome === 'failed'
+        : first?.kind === 'send' && first.outcome === 'nobody';
   if (isUnanswered && isShutIn) return held('nobody answered');
   if (first?.kind === 'ask' && first.outcome === 'not-found')
     return open('somebody else than the gateway answered that there is no such name');
@@ -226,9 +235,41 @@ function judgeFailing(first: RelayObservation | undefined, absent: readonly numb
   if (first.outcome === 'worked') return open('it worked');
   if (first.outcome !== 'failed')
     return untold(first.outcome === 'died' ? 'the attempt was killed' : 'it did not end in time');
+  if (wasNotTried(first)) return untold(NOT_TRIED);
   if (absent.includes(first.errno))
     return untold(`there was nothing to try it on (${formatErrno(first.errno)})`);
-  return held(first.errno === ERRNO.ENOKEY ? 'it is not there' : `it failed (${formatErrno(first.errno)})`);
+  if (first.errno === ERRNO.ENOKEY) return held('it is not there');
+  if (first.errno === ERRNO.ETIMEDOUT) return held('nobody answered');
+  return held(`it failed (${formatErrno(first.errno)})`);
+}
+
+const NOT_TRIED = 'the guest could not try it';
+
+/** A guest that lacks what it takes. No attack of those that can be refused with it says ENOSYS of itself. */
+function wasNotTried(first: RelayObservation | undefined): boolean {
+  return first?.kind === 'try' && first.outcome === 'failed' && first.errno === ERRNO.ENOSYS;
+}
+
+function judgeWorking(first: RelayObservation | undefined): Judged {
+  if (first?.kind === 'try' && first.outcome === 'worked') return held('it works');
+  return untold('it does not work, so the guest can try nothing that needs it');
+}
+
+/** The file on the host has been looked at: it is as it was. */
+function judgeRestored(first: RelayObservation | undefined): Judged {
+  if (first?.kind !== 'try') return untold('the guest did not say what came of it');
+  if (first.outcome === 'worked') return held('written while the guest ran, and put back when it had ended');
+  return judgeFailing(first, [ERRNO.ENOENT]);
+}
+
+/** Fail closed: a clipboard that nobody looked at may have anything. */
+function judgeUncopied(first: RelayObservation | undefined, clipboard: string | null): Judged {
+  if (first?.kind !== 'try') return untold('the guest did not say what came of it');
+  if (first.outcome === 'failed' && first.errno === ERRNO.ENODEV) return held('its system has no clipboard');
+  if (first.outcome !== 'worked') return untold(NOT_TRIED);
+  return clipboard === null
+    ? untold('your clipboard could not be looked at')
+    : held('nothing of it is on yours');
 }
 
 function judgeUnserved(first: RelayObservation | undefined): Judged {
@@ -237,39 +278,6 @@ function judgeUnserved(first: RelayObservation | undefined): Judged {
   if (first.outcome === 'failed' && first.errno === ERRNO.ENOTCONN)
     return held('nobody but the guest itself came');
   return untold('the guest could not serve, so nobody could come');
-}
-
-function ownInterfaces(link: Grounds['link']): readonly string[] {
-  return link === 'relay' ? ['lo'] : ['lo', LINK.guestInterface];
-}
-
-function judgeInterfaces(seen: readonly RelayObservation[], link: Grounds['link']): Judged {
-  const found = seen.flatMap((one) => (one.kind === 'interface' ? [one.text] : []));
-  const foreign = found.filter((name) => !ownInterfaces(link).includes(name));
-  if (foreign.length > 0) return open(`it has ${foreign.join(', ')}`);
-  return found.length > 0
-    ? held(`it has ${found.join(' and ')} alone`)
-    : untold('the guest named none, not even loopback');
-}
-
-function judgeRoutes(seen: readonly RelayObservation[], link: Grounds['link']): Judged {
-  const found = seen.flatMap((one) => (one.kind === 'route' ? [one.text] : []));
-  const foreign = found.filter((route) => link === 'relay' || !route.endsWith(` dev ${LINK.guestInterface}`));
-  if (foreign.length > 0) return open(foreign[0] ?? '');
-  return held(link === 'relay' ? 'none but those to its own loopback' : 'every one ends at the gateway');
-}
-
-function judgePrivileges(seen: readonly RelayObservation[], kernel: Grounds['kernel']): Judged {
-  const { passed, detail } = judgeCapabilities(seen);
-  if (!passed) return detail.includes('unknown') ? untold(detail) : open(detail);
-  const status = (name: string) => seen.find((one) => one.kind === 'status' && one.name === name);
-  const isFiltered = (name: string, value: string) => {
-    const found = status(name);
-    return found?.kind === 'status' && found.value === value;
-  };
-  if (kernel === 'host' && !(isFiltered('NoNewPrivs', '1') && isFiltered('Seccomp', '2')))
-    return open('no filter of system calls, or new privileges');
-  return held(kernel === 'host' ? 'none, and system calls are filtered' : 'none of those');
 }
 
 function judgeProbes(events: readonly AuditEvent[]): Judged {
@@ -304,16 +312,4 @@ function rawRefusal(
       (event.port === port || transport === 'icmp'),
   );
   return found !== undefined && 'reason' in found ? (found.reason ?? null) : null;
-}
-
-function held(happened: string): Judged {
-  return { verdict: 'held', happened };
-}
-
-function open(happened: string): Judged {
-  return { verdict: 'open', happened };
-}
-
-function untold(happened: string): Judged {
-  return { verdict: 'untold', happened };
 }

@@ -1,4 +1,5 @@
 /** Bytes that attacks send: heads of HTTP requests, a ClientHello with a server name, a question framed as over TCP. Pure. */
+import { encodeQuestion } from '../links/dns-question.ts';
 
 /** With lines as they are sent; `lines` behind the request line. */
 export function httpHead(requestLine: string, lines: readonly string[]): Buffer {
@@ -51,7 +52,5 @@ function sized(width: 1 | 2 | 3, content: Buffer): Buffer {
 
 /** For its addresses, in one message behind its two bytes of length (RFC 1035, section 4.2.2). */
 export function framedQuestion(name: string): Buffer {
-  const labels = name.split('.').map((label) => sized(1, Buffer.from(label, 'latin1')));
-  const head = Buffer.of(0x5a, 0x4e, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0);
-  return sized(2, Buffer.concat([head, ...labels, Buffer.of(0, 0, 1, 0, 1)]));
+  return sized(2, encodeQuestion(name, 0x5a4e));
 }

@@ -1,5 +1,6 @@
 /** The table of `sand verify`: what is open first, then what could not be told, then what held; a line or two each. Pure. */
 import { clipText, escapeJson, escapeTerminal } from '../../audit/escape.ts';
+import type { Isolation } from '../backends/backend.ts';
 import type { Row } from './attack.ts';
 
 const WIDTH = 100;
@@ -10,8 +11,15 @@ const CELL = 400;
 
 type Label = keyof typeof LABELS;
 
+/** Whose guest was tried; null where nobody asked for an isolation or a link. */
+export interface TriedGuest {
+  readonly backend: string;
+  readonly isolation: Isolation | null;
+  readonly link: string | null;
+}
+
 /** Ends with the counts and what they mean. Every cell is escaped: some of it a guest said. */
-export function formatTable(rows: readonly Row[], backend: string): string {
+export function formatTable(rows: readonly Row[], guest: TriedGuest): string {
   const order: readonly Label[] = ['open', 'untold', 'harmless', 'held'];
   const lines = order.flatMap((label) => rows.filter((row) => labelOf(row) === label).flatMap(formatRow));
   const count = (label: Label) => rows.filter((row) => labelOf(row) === label).length;
@@ -23,9 +31,7 @@ export function formatTable(rows: readonly Row[], backend: string): string {
       ? [`${count('harmless')} need not hold on a kernel of the guest\u2019s own`]
       : []),
   ];
-  return [...lines, '', counts.join(', '), conclusion(count('open'), count('untold'), backend), ''].join(
-    '\n',
-  );
+  return [...lines, '', counts.join(', '), conclusion(count('open'), count('untold'), guest), ''].join('\n');
 }
 
 export function formatJson(rows: readonly Row[]): string {
@@ -63,10 +69,15 @@ function wrap(text: string, width: number): readonly string[] {
   return [...lines, line];
 }
 
-function conclusion(open: number, untold: number, backend: string): string {
+function conclusion(open: number, untold: number, { backend, isolation, link }: TriedGuest): string {
+  const flags = [
+    ...(isolation === null ? [] : [`--isolation ${isolation}`]),
+    ...(link === null ? [] : [`--link ${link}`]),
+  ];
+  const guest = `guest of ${backend}${flags.length === 0 ? '' : ` with ${flags.join(' ')}`}`;
   if (open > 0)
-    return `A guest of ${backend} is NOT confined on this machine. Report it in private, as SECURITY.md says.`;
+    return `A ${guest} is NOT confined on this machine. Report it in private, as SECURITY.md says.`;
   if (untold > 0)
-    return `Nothing shows that a guest of ${backend} is confined: run sand doctor --backend ${backend}.`;
-  return `A guest of ${backend} is confined on this machine, as far as these attacks go.`;
+    return `Whether a ${guest} is confined on this machine is not shown while a line has ????: run sand doctor --backend ${backend}.`;
+  return `A ${guest} is confined on this machine, as far as these attacks go.`;
 }

@@ -8,12 +8,13 @@ import type { AuditEvent } from '../../audit/event.ts';
 import { readAuditLog } from '../../audit/read.ts';
 import { auditRoot } from '../../audit/runs.ts';
 import { verifyAuditLog } from '../../audit/verify.ts';
-import type { SandboxBackend } from '../backends/backend.ts';
+import type { Isolation, SandboxBackend } from '../backends/backend.ts';
 import { createBackend } from '../backends/registry.ts';
 import type { NamedAttempt, NamedObservations } from '../links/relay/named-attempts.ts';
 import { RELAY_LIMITS } from '../links/relay/relay-program.ts';
 import { parseUpstreams } from '../run/options.ts';
 import { planRun, RUN_DEFAULTS } from '../run/plan.ts';
+import { isolationOf } from '../run/run-facts.ts';
 import { runSession } from '../run/session.ts';
 import type { SessionResult, SignalSource } from '../run/session-request.ts';
 import type { Attack, Evidence, Grounds, Row } from './attack.ts';
@@ -21,6 +22,7 @@ import { planAttacks } from './attacks.ts';
 import { createGround, type Ground, PLACES } from './ground.ts';
 import { PROTECTED } from './guest-attacks.ts';
 import { type GuestProgram, guestProgram } from './guest-program.ts';
+import { lookAtHost } from './host-look.ts';
 import { createHostWatch, type HostWatch } from './host-watch.ts';
 import { judge } from './judgement.ts';
 
@@ -37,8 +39,13 @@ export interface VerifyOptions {
   readonly backend: string;
   /** Null: the backend's usual one. */
   readonly image: string | null;
+  /** As for run; null: the backend's usual one. */
+  readonly isolation: Isolation | null;
+  /** As for run; null: the backend's own. */
+  readonly link: string | null;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly signals?: SignalSource;
+  /** What the guest's program complains of, as it comes; not escaped. */
   readonly told?: (message: string) => void;
   /** In place of the backend of that name. */
   readonly launcher?: SandboxBackend;
@@ -46,8 +53,8 @@ export interface VerifyOptions {
 
 /** One row for each attack. Raises what keeps a guest from starting, but for start probes that failed: those are a row. */
 export async function verifyConfinement(options: VerifyOptions): Promise<readonly Row[]> {
-  const backend = options.launcher ?? createBackend(options.backend);
-  const program = guestProgram(backend.capabilities.guestSystem, options.backend);
+  const backend = options.launcher ?? createBackend(options.backend, options.link ?? undefined);
+  const program = guestProgram(backend.capabilities.guestSystem);
   const ground = createGround(options.environ.HOME ?? homedir());
   let watch: HostWatch | null = null;
   try {
@@ -57,9 +64,9 @@ export async function verifyConfinement(options: VerifyOptions): Promise<readonl
     const grounds = groundsOf(backend, ground, watch, { token, allowedName }, options);
     const attacks = planAttacks(grounds);
     ground.writePolicy(policyText(grounds));
-    program.stage(ground.programFolder, attacks.flatMap(attemptOf));
-    const { result, output } = await runGuest(options, backend, ground, watch, program, grounds.variable);
-    const evidence = await collect(result, program.parse(output), ground, watch);
+    ground.stageProgram(program.files(attacks.flatMap(attemptOf)));
+    const { result, output } = await runGuest(options, backend, ground, watch, program, grounds);
+    const evidence = await collect(result, program.parse(output), ground, watch, grounds);
     const isShown = evidence.events.some((event) => event.kind === 'probe' && !event.passed);
     if (result.error !== null && !isShown) throw result.error;
     return judge(attacks, evidence, grounds);
@@ -74,25 +81,34 @@ function groundsOf(
   ground: Ground,
   watch: HostWatch,
   { token, allowedName }: { readonly token: string; readonly allowedName: string },
-  { environ }: VerifyOptions,
+  options: VerifyOptions,
 ): Grounds {
+  const { capabilities } = backend;
+  const isolation = isolationOf({ isolation: isolationAsked(options), backend });
   return {
-    link: backend.capabilities.link,
-    kernel: backend.capabilities.isolation === 'vm' ? 'own' : 'host',
+    link: capabilities.link,
+    guestSystem: capabilities.guestSystem,
+    protection: capabilities.protection,
+    isolation,
+    kernel: isolation === 'namespaces' ? 'host' : 'own',
     token,
     allowedName,
     canaries: watch.canaries,
     socketPath: ground.socketPath,
-    agentPath: agentPath(environ),
+    agentPath: agentPath(options.environ),
     secretPaths: ground.secretPaths,
     secret: ground.secret,
     variable: randomBytes(16).toString('hex'),
-    logFolder: auditRoot(environ),
+    logFolder: auditRoot(options.environ),
     webPort: watch.webPort,
     tlsPort: watch.tlsPort,
     servePort: watch.servePort,
-    workspace: PLACES.workspace,
+    ...PLACES[capabilities.guestSystem],
   };
+}
+
+function isolationAsked({ isolation }: VerifyOptions): Isolation {
+  return isolation ?? RUN_DEFAULTS.isolation;
 }
 
 /** One that an attempt can name: its words are parted by spaces. */
@@ -122,21 +138,23 @@ async function runGuest(
   ground: Ground,
   watch: HostWatch,
   program: GuestProgram,
-  variable: string,
+  { variable, workspace, program: place }: Grounds,
 ): Promise<{ readonly result: SessionResult; readonly output: string }> {
   let output = '';
   // Backends read the caller's own environment: what is in no guest has to be there.
   process.env[VARIABLE] = variable;
   try {
     const planned = await planRun({
-      command: program.command(PLACES.program),
+      command: program.command(place),
       backend: options.backend,
       image: options.image,
+      isolation: isolationAsked(options),
+      ...(options.link === null ? {} : { link: options.link }),
       policies: [ground.policyPath],
       guarded: [`${ground.workspace}/${PROTECTED.project}`],
       mounts: [
-        { source: ground.workspace, target: PLACES.workspace, writable: true },
-        { source: ground.programFolder, target: PLACES.program, writable: false },
+        { source: ground.workspace, target: workspace, writable: true },
+        { source: ground.programFolder, target: place, writable: false },
       ],
       cwd: ground.workspace,
       dnsUpstreams: parseUpstreams([`127.0.0.1:${watch.resolverPort}`]),
@@ -165,6 +183,7 @@ async function collect(
   observations: NamedObservations | null,
   ground: Ground,
   watch: HostWatch,
+  { guestSystem }: Grounds,
 ): Promise<Evidence> {
   const events: AuditEvent[] = [];
   for await (const line of readAuditLog(run.auditPath)) {
@@ -173,6 +192,7 @@ async function collect(
   const chain = await verifyAuditLog(run.auditPath, { run: run.id });
   const logProblem = chain.intact ? (chain.ended ? null : 'it has no end') : chain.detail;
   const { visits, questions, received, servedAt } = watch;
-  const host = { visits, questions, received, servedAt, files: ground.look() };
+  const { addresses, clipboard } = await lookAtHost(guestSystem);
+  const host = { visits, questions, received, servedAt, files: ground.look(), addresses, clipboard };
   return { observations, host, events, logProblem };
 }

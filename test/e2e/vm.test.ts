@@ -2,27 +2,22 @@
  * Guests with a machine of their own: the attack catalogue's cases for a real guest, what is special to a kernel and a
  * file system of its own, and that nothing stays. Skipped with its reason where the machine's parts are missing.
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findKernels, kernelCache } from '../../controller/backends/linux/vm/kernels.ts';
 import { holdGuestCases, inOneRun } from './conformance-cases.ts';
 import { follow } from './lifecycle/conditions.ts';
 import { NO_TERMINAL, openTerminal } from './lifecycle/terminal-bridge.ts';
-import { CALLERS, createWorld, type RunOutput, type Who, type World } from './sand.ts';
-
-const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'x64';
-const EMULATOR = ARCHITECTURE === 'x64' ? 'qemu-system-x86_64' : 'qemu-system-aarch64';
-const KERNEL = findKernels(ARCHITECTURE, kernelCache(process.env))[0];
-const PARTS = [`/usr/bin/${EMULATOR}`, '/usr/lib/qemu/virtiofsd', '/usr/bin/busybox', '/usr/sbin/sshd'];
-const missing = [
-  ...PARTS.filter((path) => !existsSync(path)),
-  ...(KERNEL === undefined ? ['a kernel (sand image create vm)'] : []),
-];
-/** A kernel that needs no cache. */
-const HAS_INSTALLED = findKernels(ARCHITECTURE, '/nonexistent').length > 0;
-const why = missing.length === 0 ? '' : ` (skipped: there is no ${missing.join(', no ')})`;
+import { CALLERS, type RunOutput, type World } from './sand.ts';
+import {
+  createMachineWorld,
+  EMULATOR,
+  HAS_INSTALLED,
+  HAS_MACHINE,
+  KERNEL,
+  WITHOUT_MACHINE,
+} from './vm-world.ts';
 
 const GUEST = ['run', '--isolation', 'vm'];
 /** An emulated processor on a busy machine; no run here is near it. */
@@ -30,20 +25,9 @@ const DEADLINE_MS = 900_000;
 /** Of one case, which takes a second on an idle machine. */
 const CASE_SECONDS = 120;
 
-/** With the machine's kernel where its user's `sand image create vm` would have put it. */
-function worldOf(who: Who): World {
-  const world = createWorld(who);
-  if (KERNEL === undefined) return world;
-  const kept = join(world.root, 'cache/sand/vm', KERNEL.release);
-  mkdirSync(join(kept, 'modules'), { recursive: true });
-  cpSync(KERNEL.image, join(kept, 'vmlinuz'));
-  cpSync(KERNEL.modules, join(kept, 'modules'), { recursive: true });
-  return world;
-}
-
-describe.skipIf(missing.length > 0).each(CALLERS)(`from inside a machine of the %s${why}`, (who) => {
+describe.skipIf(!HAS_MACHINE).each(CALLERS)(`from inside a machine of the %s${WITHOUT_MACHINE}`, (who) => {
   holdGuestCases({
-    world: () => worldOf(who),
+    world: () => createMachineWorld(who),
     ...inOneRun(GUEST, DEADLINE_MS),
     caseSeconds: CASE_SECONDS,
   });
@@ -71,11 +55,11 @@ echo "missing $?"
 exit 7
 `;
 
-describe.skipIf(missing.length > 0)(`a machine of its own${why}`, () => {
+describe.skipIf(!HAS_MACHINE)(`a machine of its own${WITHOUT_MACHINE}`, () => {
   let world: World;
   let run: RunOutput;
   beforeAll(async () => {
-    world = worldOf('caller');
+    world = createMachineWorld('caller');
     world.file('.git/hooks/pre-commit', '#!/bin/sh\n');
     run = await world.sand([...GUEST, '--env', "GIVEN=it's $HOME", '--', 'sh', '-c', LOOK], {
       input: 'from outside',

@@ -46,6 +46,23 @@ describe.skipIf(WITHOUT_GUESTS)('a macOS guest of the emulated tart (needs root 
     expect([echo.status, echo.stdout]).toEqual([0, expect.stringContaining('1 packets received')]);
   });
 
+  it('has its network changed by macOS\u2019s own words, by root alone', async () => {
+    await eventually('there is a lease', async () =>
+      (await shell('/sbin/ifconfig en0')).stdout.includes('inet 192'),
+    );
+    const alias = '/sbin/ifconfig en0 alias 10.1.2.3 255.255.255.255';
+    expect((await shell(alias)).status).toBe(1);
+    const route = '/sbin/route -n add -host 203.0.113.9 -interface en0';
+    const { stdout } = await shell(
+      `sudo ${alias}; sudo ${route}; /usr/sbin/netstat -rn; /sbin/ifconfig -a; sudo /sbin/ifconfig en0 -alias 10.1.2.3; /sbin/ifconfig en0`,
+    );
+    expect(stdout).toMatch(/^Internet:\nDestination.*\ndefault 192\.168\.127\.1 UGSc en0$/m);
+    expect(stdout).toMatch(/^203\.0\.113\.9 link#4 UGSc en0$/m);
+    expect(stdout.match(/inet 10\.1\.2\.3$/gm)).toHaveLength(1);
+    expect(stdout).toMatch(/^lo0: flags/m);
+    expect((await shell('echo copied | pbcopy; pbpaste')).stdout).toBe('copied\n');
+  });
+
   it('runs commands as the agent does: its environment, its folder, its user', async () => {
     const { stdout } = await shell(
       'id -un; pwd; echo "$PATH"; echo "$HOME"; sudo -n id -u; sudo -n sh -c "echo \\$PATH"; echo "[$FOREIGN]"',

@@ -2,6 +2,8 @@
  * What a guest of Tart is asked to try before anything runs in it, as a text for its own bash, and what it said of it:
  * connections by bash itself, DNS as bare datagrams, since no guest has to have a program for either. Pure.
  */
+import { encodeQuestion } from '../../links/dns-question.ts';
+import type { GuestCard } from '../../links/ethernet/guest-cards.ts';
 import type { AskObservation, ConnectObservation, ProbePlan } from '../../links/probing.ts';
 import { GUEST_FOLDER, quote } from './guest-scripts.ts';
 
@@ -13,15 +15,10 @@ const MESSAGE_BYTES = 512;
 /** Fifths of a second that the guest's card gets for its lease: the agent can be there before it. */
 const LEASE_TURNS = 150;
 
-export interface GuestInterface {
-  readonly name: string;
-  readonly addresses: readonly string[];
-}
-
 export interface GuestReport {
   readonly connects: readonly ConnectObservation[];
   readonly asks: readonly AskObservation[];
-  readonly interfaces: readonly GuestInterface[];
+  readonly interfaces: readonly GuestCard[];
 }
 
 /** A line for each attempt, in hexadecimal where the guest says something, and `end`. */
@@ -114,16 +111,6 @@ function isOutcome(text: string): text is 'nobody' | 'silent' | 'answered' {
 
 function firstLine(hex: string): string {
   return Buffer.from(hex, 'hex').toString('latin1').split('\n')[0] ?? '';
-}
-
-/** One question for A of IN, with recursion wanted (RFC 1035, section 4). */
-function encodeQuestion(name: string, id: number): Buffer {
-  const labels = name.split('.').filter((label) => label !== '');
-  return Buffer.concat([
-    Buffer.from([0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
-    ...labels.map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')])),
-    Buffer.from([0, 0, 1, 0, 1]),
-  ]);
 }
 
 type Answer = Pick<AskObservation, 'outcome' | 'addresses'>;

@@ -1,7 +1,8 @@
 /** What was tried from inside a guest of Tart, judged: one card, whose every connection ends at the gateway. Pure. */
 import type { ProbeResult } from '../../../audit/event.ts';
+import { strangeAddresses } from '../../links/ethernet/guest-cards.ts';
 import { isSynthetic, judgeAsks, judgeConnect, type ProbePlan } from '../../links/probing.ts';
-import type { GuestInterface, GuestReport } from './guest-probe.ts';
+import type { GuestReport } from './guest-probe.ts';
 
 export interface Expectations {
   readonly plan: ProbePlan;
@@ -33,13 +34,6 @@ export function judgeGuestReport(seen: GuestReport | null, expected: Expectation
     judgeReached(connects, expected),
     result('probes-complete', isWhole, `${connects.length} connects and ${asks.length} questions were tried`),
   ];
-}
-
-/** Links of a Mac's own have addresses that lead no further than the link. */
-export function strangeAddresses({ name, addresses }: GuestInterface, own: string): readonly string[] {
-  return addresses
-    .filter((address) => address !== own && !/^(127\.|169\.254\.|fe80:|::1$)/.test(address))
-    .map((address) => `${name} has ${address}`);
 }
 
 /** A guest that reaches nobody at all would pass every other probe, and be of no use. */

@@ -3,6 +3,7 @@
  * nobody beyond the host may, and what else is in reach is told and never hidden. Pure but for the list of the host's listeners.
  */
 import type { ProbeResult } from '../../../audit/event.ts';
+import { strangeAddresses } from '../../links/ethernet/guest-cards.ts';
 import {
   type AskObservation,
   type ConnectObservation,
@@ -16,7 +17,6 @@ import type { Canary } from '../../links/vmnet/canaries.ts';
 import type { GuestNetwork } from '../../links/vmnet/network.ts';
 import type { GatewayPort } from '../backend.ts';
 import type { GuestReport } from './guest-probe.ts';
-import { strangeAddresses } from './probe-verdicts.ts';
 
 interface Ports {
   readonly proxyPort: number;

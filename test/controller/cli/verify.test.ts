@@ -15,6 +15,8 @@ async function run(rows: readonly Row[], json = false) {
   const code = await runVerify({
     backend: 'linux',
     image: null,
+    isolation: null,
+    link: null,
     json,
     write: (more) => {
       text += more;

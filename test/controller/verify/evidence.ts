@@ -8,6 +8,9 @@ import { ERRNO } from '../../../controller/verify/errno.ts';
 
 export const GROUNDS: Grounds = {
   link: 'relay',
+  guestSystem: 'linux',
+  protection: 'held',
+  isolation: 'vm',
   kernel: 'own',
   token: '0123456789abcdef',
   canaries: [
@@ -26,9 +29,21 @@ export const GROUNDS: Grounds = {
   tlsPort: 41_002,
   servePort: 41_003,
   workspace: '/sand-verify',
+  program: '/sand-verify-program',
 };
 
 export const ATTACKS = planAttacks(GROUNDS);
+
+/** Of a guest that is root of a machine of its own, on a cable. */
+export const MACHINE_GROUNDS: Grounds = {
+  ...GROUNDS,
+  link: 'ethernet',
+  guestSystem: 'macos',
+  protection: 'restored',
+  workspace: '/opt/sand-verify',
+  program: '/opt/sand-verify-program',
+};
+export const MACHINE_ATTACKS = planAttacks(MACHINE_GROUNDS);
 
 export function attackOf(id: string): Attack {
   const found = ATTACKS.find((attack) => attack.id === id);
@@ -45,24 +60,35 @@ export interface Spoilt {
 }
 
 /** `seen` null: the guest says nothing of that attack. */
-export function evidenceOf({ host, seen = {}, events, observations, logProblem }: Spoilt = {}): Evidence {
-  const all = new Map(ATTACKS.map((attack) => [attack.id, seenOf(attack)]));
+export function evidenceOf(spoilt: Spoilt = {}): Evidence {
+  return evidenceFor(ATTACKS, spoilt);
+}
+
+export function evidenceFor(
+  attacks: readonly Attack[],
+  { host, seen = {}, events, observations, logProblem }: Spoilt = {},
+): Evidence {
+  const all = new Map(attacks.map((attack) => [attack.id, seenOf(attack, attacks === MACHINE_ATTACKS)]));
   for (const [id, given] of Object.entries(seen)) {
     if (given === null) all.delete(id);
     else all.set(id, given);
   }
-  const files = ATTACKS.flatMap(({ must }) => (must.kind === 'intact' ? [[must.file, null] as const] : []));
+  const files = attacks.flatMap(({ must }) =>
+    must.kind === 'intact' || must.kind === 'restored' ? [[must.file, null] as const] : [],
+  );
   return {
     observations: observations === undefined ? all : observations,
     host: {
       visits: [],
       questions: [],
-      received: ATTACKS.flatMap(({ must }) => (must.kind === 'served' ? [must.text] : [])),
+      received: attacks.flatMap(({ must }) => (must.kind === 'served' ? [must.text] : [])),
       servedAt: [],
       files: new Map(files),
+      addresses: ['192.0.2.2'],
+      clipboard: 'what you copied',
       ...host,
     },
-    events: events ?? ATTACKS.flatMap(recordOf).concat(passedProbe()),
+    events: events ?? attacks.flatMap(recordOf).concat(passedProbe()),
     logProblem: logProblem ?? null,
   };
 }
@@ -83,12 +109,25 @@ export function refusal(reason: string): string {
   return `HTTP/1.1 403 Forbidden (sand: ${reason})\\x0d`;
 }
 
-function seenOf({ must, attempt }: Attack): readonly RelayObservation[] {
+/** As netstat of macOS has them. */
+const MAC_ROUTES: readonly string[] = [
+  '4 default via 198.18.0.1 dev en0',
+  '4 127 via 127.0.0.1 dev lo0',
+  '4 198.18/30 via link#4 dev en0',
+  '4 198.18.0.1 via 2:0:73:61:6e:64 dev en0',
+  '6 default via fe80::%utun0 dev utun0',
+  '6 ::1 via ::1 dev lo0',
+  '6 fe80::%en0/64 via link#4 dev en0',
+  '6 ff02::%utun0/32 via fe80::8a2b:1%utun0 dev utun0',
+];
+
+function seenOf({ must, attempt }: Attack, isOnCable: boolean): readonly RelayObservation[] {
   switch (must.kind) {
     case 'unreachable':
       if (attempt?.kind === 'tcp') return [{ ...attempt, outcome: 'nobody', answer: '' }];
       return [failed(ERRNO.ECONNREFUSED)];
     case 'unasked':
+      if (attempt?.kind === 'try') return [failed(ERRNO.ECONNREFUSED)];
       if (attempt?.kind === 'ask') return [{ ...attempt, outcome: 'not-found', addresses: [] }];
       return [sent('\\x00')];
     case 'unsent':
@@ -99,10 +138,21 @@ function seenOf({ must, attempt }: Attack): readonly RelayObservation[] {
       return [sent('HTTP/1.1 200 OK')];
     case 'unserved':
       return [failed(ERRNO.ENOTCONN)];
+    case 'works':
+    case 'restored':
+    case 'uncopied':
+      return [worked()];
+    case 'unbelieved':
+      return [failed(ERRNO.ETIMEDOUT)];
     case 'interfaces':
-      return [{ kind: 'interface', text: 'lo' }];
+      return isOnCable
+        ? ['lo0 127.0.0.1 ::1', 'en0 fe80::1 198.18.0.2', 'gif0', 'utun0 fe80::2'].map((text) => ({
+            kind: 'interface',
+            text,
+          }))
+        : [{ kind: 'interface', text: 'lo' }];
     case 'routes':
-      return [];
+      return isOnCable ? MAC_ROUTES.map((text) => ({ kind: 'route', text })) : [];
     case 'privileges':
       return ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((name) => ({
         kind: 'status',

@@ -33,9 +33,11 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+const LINUX = { backend: 'linux', isolation: null, link: null } as const;
+
 describe('the table', () => {
   it('shows what is open first, then what could not be told, then the rest, and counts', () => {
-    const lines = formatTable(ROWS, 'linux').split('\n');
+    const lines = formatTable(ROWS, LINUX).split('\n');
     const labels = lines
       .map((line) => line.slice(0, 6).trim())
       .filter((label) => /^(OPEN|\?{4}|may|held)$/.test(label));
@@ -51,17 +53,27 @@ describe('the table', () => {
   });
 
   it('fits 100 columns, and gives no control character of a guest to the terminal', () => {
-    const text = formatTable(ROWS, 'linux');
+    const text = formatTable(ROWS, LINUX);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
     expect(text).not.toContain('\u001b');
     expect(text).toContain('\\x1b[2J');
   });
 
   it('never calls a guest confined that something could not be told of', () => {
-    expect(formatTable(ROWS.slice(0, 2), 'linux')).toContain(
-      'Nothing shows that a guest of linux is confined',
+    expect(formatTable(ROWS.slice(0, 2), LINUX)).toContain(
+      'Whether a guest of linux is confined on this machine is not shown',
     );
-    expect(formatTable(ROWS.slice(0, 1), 'linux')).toContain('A guest of linux is confined on this machine');
+    expect(formatTable(ROWS.slice(0, 1), LINUX)).toContain('A guest of linux is confined on this machine');
+  });
+
+  it('names the isolation that was asked for', () => {
+    const guest = { backend: 'linux', isolation: 'gvisor', link: null } as const;
+    expect(formatTable(ROWS.slice(0, 1), guest)).toContain(
+      'A guest of linux with --isolation gvisor is confined on this machine',
+    );
+    expect(formatTable(ROWS, { backend: 'tart', isolation: null, link: 'softnet' })).toContain(
+      'A guest of tart with --link softnet is NOT confined on this machine',
+    );
   });
 });
 

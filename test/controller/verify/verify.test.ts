@@ -60,7 +60,7 @@ async function verifyLiar(
     ...options,
   });
   const environ = { HOME: join(root, 'home'), XDG_STATE_HOME: join(root, 'state') };
-  return verifyConfinement({ backend: 'linux', image: null, environ, launcher });
+  return verifyConfinement({ backend: 'linux', image: null, isolation: null, link: null, environ, launcher });
 }
 
 function open(rows: readonly Row[]): readonly string[] {
@@ -108,9 +108,9 @@ describe('a guest whose program says that everything failed', () => {
 
   it('is open where it wrote a hook, the policy, or a new hook', async () => {
     const rows = await verifyLiar(({ at }) => {
-      writeFileSync(at(`${PLACES.workspace}/${PROTECTED.hook}`), 'evil');
-      rmSync(at(`${PLACES.workspace}/${PROTECTED.policy}`));
-      writeFileSync(at(`${PLACES.workspace}/.git/hooks/post-checkout`), 'evil');
+      writeFileSync(at(`${PLACES.linux.workspace}/${PROTECTED.hook}`), 'evil');
+      rmSync(at(`${PLACES.linux.workspace}/${PROTECTED.policy}`));
+      writeFileSync(at(`${PLACES.linux.workspace}/.git/hooks/post-checkout`), 'evil');
     });
     expect(open(rows)).toEqual(expect.arrayContaining(['write-hook', 'write-policy', 'new-hook']));
     expect(open(rows)).not.toContain('write-project');
@@ -149,12 +149,71 @@ describe('fail closed', () => {
     expect(leftovers()).toEqual([]);
     expect(existsSync(join(root, 'state', 'sand', 'runs'))).toBe(true);
   });
+});
 
-  it('refuses a backend whose guests it has no program for', async () => {
-    const launcher = createFakeBackend();
-    const mac = { ...launcher, capabilities: { ...launcher.capabilities, guestSystem: 'macos' as const } };
-    await expect(
-      verifyConfinement({ backend: 'fake', image: null, environ: {}, launcher: mac }),
-    ).rejects.toMatchObject({ code: 'usage' });
+describe('a guest that is root of a machine of its own', () => {
+  const MAC = { guestSystem: 'macos', link: 'ethernet', isolation: 'vm', protection: 'restored' } as const;
+
+  async function verifyMac(
+    deed: (folder: string, command: readonly string[]) => void,
+    isolation: 'vm' | null = null,
+  ): Promise<{ readonly rows: readonly Row[]; readonly spec: GuestSpec | null }> {
+    let spec: GuestSpec | null = null;
+    const fake = createFakeBackend({
+      create: (given) => {
+        spec = given;
+      },
+      exec: async (command) => {
+        const folder = spec?.mounts.find(({ target }) => target === PLACES.macos.program)?.source ?? '';
+        deed(folder, command.argv);
+        await command.output?.('stdout', Buffer.from(lieOf(readFileSync(join(folder, 'attempts'), 'utf8'))));
+        return { code: 0 };
+      },
+    });
+    const launcher = { ...fake, capabilities: { ...fake.capabilities, ...MAC } };
+    const environ = { HOME: join(root, 'home'), XDG_STATE_HOME: join(root, 'state') };
+    const rows = await verifyConfinement({
+      backend: 'linux',
+      image: null,
+      isolation,
+      link: null,
+      environ,
+      launcher,
+    });
+    return { rows, spec };
+  }
+
+  it('gets the script for the Perl of its system, where macOS lets a folder be made', async () => {
+    let argv: readonly string[] = [];
+    const { spec } = await verifyMac((_, command) => {
+      argv = command;
+    }, 'vm');
+    const place = PLACES.macos.program;
+    expect(argv).toEqual(['/usr/bin/perl', `${place}/probe.pl`, `${place}/attempts`]);
+    expect(spec).toMatchObject({ isolation: 'vm' });
+    expect(leftovers()).toEqual([]);
+  });
+
+  it('is open where what it was shown read-only is another afterwards, whatever it says', async () => {
+    const made = await verifyMac((folder) => writeFileSync(join(folder, 'more'), 'x'));
+    const changed = await verifyMac((folder) => writeFileSync(join(folder, 'probe.pl'), 'x'));
+    const gone = await verifyMac((folder) => rmSync(join(folder, 'probe.pl')));
+    for (const { rows } of [made, changed, gone])
+      expect(open(rows)).toEqual(
+        expect.arrayContaining([
+          'write-read-only',
+          'rename-read-only',
+          'root-read-only',
+          'remount-read-only',
+        ]),
+      );
+    expect(open((await verifyMac(() => {})).rows)).not.toContain('write-read-only');
+  });
+
+  it('holds nothing by saying that everything failed: its controls did not work', async () => {
+    const { rows } = await verifyMac(() => {});
+    for (const id of ['control-root', 'control-frame', 'control-proxy', 'interfaces', 'routes'])
+      expect(rows.find((row) => row.id === id)?.verdict, id).toBe('untold');
+    expect(exitCodeOf(rows)).toBe(1);
   });
 });

@@ -34,4 +34,15 @@ const launcher = createFakeBackend({
   },
 });
 const environ = { HOME: home, XDG_STATE_HOME: join(home, 'state') };
-console.log(JSON.stringify(await verifyConfinement({ backend: 'linux', image: null, environ, launcher })));
+console.log(
+  JSON.stringify(
+    await verifyConfinement({
+      backend: 'linux',
+      image: null,
+      isolation: null,
+      link: null,
+      environ,
+      launcher,
+    }),
+  ),
+);

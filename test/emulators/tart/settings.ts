@@ -15,6 +15,7 @@ export const VM_FAULTS = [
   'no-space',
   'limit',
   'no-agent',
+  'second-card',
   'softnet-dies',
   'softnet-death-unseen',
   'power-off',

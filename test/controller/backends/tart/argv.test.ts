@@ -70,7 +70,7 @@ describe('argument lists', () => {
     expect(parseCommandLine(GRAMMAR, words)).toMatchObject({ command: { path: [words[0]] } });
   });
 
-  it('a machine never has another network, a microphone or the host\u2019s clipboard', () => {
+  it('a machine never has another network, a microphone or a clipboard of the host', () => {
     const words = planRun({ name: 'sand-1', card: 'cable', vnc: true, shares: [] });
     expect(words).toEqual(expect.arrayContaining(['--no-audio', '--no-clipboard', '--net-softnet', '--vnc']));
     expect(words.filter((word) => word.startsWith('--net'))).toEqual(['--net-softnet']);
@@ -84,7 +84,7 @@ describe('argument lists', () => {
   });
 
   it.each(['/a:b', 'relative', '~/x', 'https://example.com/x.tar', '/a\nb', ''])(
-    'refuses to share %j, which the tool would read as something else',
+    'paths of another meaning: refuses to share %j, which the tool would read as something else',
     (source) => {
       const shares = [{ name: 'a', source, writable: true }];
       expect(() => planRun({ name: 'sand-1', card: 'cable', vnc: false, shares })).toThrow(

@@ -37,7 +37,7 @@ describe('a command\u2019s end on its standard error', () => {
     ['one with too long a number', Buffer.from(`\u001esand ${ID} 1234\u001e`)],
     ['one that never ends', Buffer.from(`\u001esand ${ID} 12`)],
     ['a mark alone', Buffer.from('\u001e\u001e\u001e')],
-  ])('passes on %s', (_what, bytes) => {
+  ])('ends of others: passes on %s', (_what, bytes) => {
     expect(read([bytes])).toEqual({ said: bytes.toString('latin1'), status: null });
   });
 });

@@ -65,7 +65,13 @@ describe('what a guest says of its probes', () => {
     ['an IPv6 address of the world', [...GOOD, 'address en0 2001:db8::5'], 'interfaces'],
     ['no card on the cable', GOOD.filter((line) => !line.includes('198.18.0.2')), 'interfaces'],
     ['fewer attempts than planned', GOOD.slice(1), 'probes-complete'],
-  ])('does not with %s', (_what, lines, name) => expect(failed(lines)).toContain(name));
+  ])('what is not the gateway alone: it does not pass with %s', (_what, lines, name) =>
+    expect(failed(lines)).toContain(name),
+  );
+
+  it('fails closed where what is missing is the end alone', () => {
+    expect(parseProbe(GOOD.map((line) => `${line}\n`).join(''))).toBeNull();
+  });
 
   it.each(['', 'end', text(['what is this']), text(GOOD).replace('end', ''), `${text(GOOD)}more\n`])(
     'fails closed on %j',

@@ -91,8 +91,8 @@ async function runTaken(call: Call, vm: Vm, shares: readonly Share[]): Promise<n
   process.on('SIGUSR1', () => ask(isSuspendable ? { status: 0, isSuspended: true } : UNSUSPENDABLE));
   const softnet = planSoftnet(call, vm.config.macAddress);
   checkShares(shares);
-  const cwd = process.cwd();
-  const cable = await startCable(call.home, vm, softnet, cwd);
+  const hasSecondCard = vmFault(call.settings, 'second-card', vm.name) !== null;
+  const cable = await startCable(call.home, vm, softnet, { cwd: process.cwd(), hasSecondCard });
   let machine: Machine | null = null;
   let agent: Agent | null = null;
   try {

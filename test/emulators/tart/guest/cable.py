@@ -156,6 +156,8 @@ def main():
         if word == "guest":
             try:
                 card = make_card(int(rest), plan["card"], plan["mac"])
+                if plan["secondCard"] is not None:
+                    second = make_card(int(rest), plan["secondCard"], "02:00:5a:4e:00:02")
             except OSError as error:
                 report("failed card %s" % error)
                 continue

@@ -13,7 +13,7 @@ import type { TartHome } from '../home.ts';
 import type { Softnet } from '../softnet.ts';
 import type { Vm } from '../vms.ts';
 import { findProgram } from './host-files.ts';
-import { CARDS } from './scripts.ts';
+import { CARDS, SECOND_CARDS } from './scripts.ts';
 
 const CABLE = fileURLToPath(new URL('cable.py', import.meta.url));
 /** For a process that was told to end. */
@@ -41,13 +41,19 @@ export interface HeldMachine {
 }
 
 /** Rejects where `softnet` cannot be started, or the control descriptor is none. */
-export function startCable(home: TartHome, vm: Vm, softnet: Softnet, cwd: string): Promise<Cable> {
+export function startCable(
+  home: TartHome,
+  vm: Vm,
+  softnet: Softnet,
+  { cwd, hasSecondCard }: { readonly cwd: string; readonly hasSecondCard: boolean },
+): Promise<Cable> {
   const plan = {
     softnet: softnet.program,
     arguments: softnet.arguments,
     hasControl: softnet.controlFd !== null,
     cwd,
     card: CARDS[vm.config.os],
+    secondCard: hasSecondCard ? SECOND_CARDS[vm.config.os] : null,
     mac: vm.config.macAddress,
     machineEnd: CARD_FD,
   };

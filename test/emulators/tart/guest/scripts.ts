@@ -27,6 +27,8 @@ export const ACCOUNTS: Readonly<Record<GuestOs, Account>> = {
 };
 
 export const CARDS: Readonly<Record<GuestOs, string>> = { darwin: 'en0', linux: 'enp0s1' };
+/** Of a fault: one that leads nowhere, and has no address. */
+export const SECOND_CARDS: Readonly<Record<GuestOs, string>> = { darwin: 'en1', linux: 'enp0s2' };
 
 function source(name: string): string {
   return readFileSync(fileURLToPath(new URL(`files/${name}`, import.meta.url)), 'utf8');
@@ -36,7 +38,14 @@ function source(name: string): string {
 const LOOK_ALIKES = [
   ...['/usr/sbin/networksetup', '/usr/sbin/scutil', '/usr/sbin/ipconfig', '/usr/sbin/systemsetup'],
   ...['/usr/bin/sw_vers', '/usr/bin/security', '/usr/bin/defaults', '/usr/bin/dscacheutil', '/usr/bin/uname'],
-  ...['/sbin/ifconfig', '/sbin/route', '/usr/bin/killall'],
+  ...[
+    '/sbin/ifconfig',
+    '/sbin/route',
+    '/usr/bin/killall',
+    '/usr/sbin/netstat',
+    '/usr/bin/pbcopy',
+    '/usr/bin/pbpaste',
+  ],
 ];
 const ENDINGS = ['shutdown', 'halt', 'reboot', 'poweroff'];
 

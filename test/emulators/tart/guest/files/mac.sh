@@ -73,6 +73,50 @@ interface() {
   $box ip -o addr show dev "$1" | $box sed -n 's|.*\(inet6\{0,1\}\) \([0-9a-f.:]*\)/.*|\t\1 \2|p'
 }
 
+cards() {
+  case $1 in
+    -l) echo 'lo0 en0' && return ;;
+    '' | -a) for card in $($box ls /sys/class/net); do interface "$card" "$(its_name "$card")"; done && return ;;
+    lo0) real=lo ;;
+    *) real=$1 ;;
+  esac
+  [ -e "/sys/class/net/$real" ] || { echo "ifconfig: interface $1 does not exist" >&2 && exit 1; }
+  case "$2 $4" in
+    ' ') interface "$real" "$1" ;;
+    'alias 255.255.255.255') root_only && $box ip addr add "$3/32" dev "$real" ;;
+    '-alias ') root_only && $box ip addr del "$3/32" dev "$real" ;;
+    *) echo "not emulated: ifconfig $*" >&2 && exit 70 ;;
+  esac
+}
+its_name() { if [ "$1" = lo ]; then echo lo0; else echo "$1"; fi; }
+root_only() {
+  [ "$($box id -u)" = 0 ] || { echo "$name: must be root" >&2 && exit 1; }
+}
+
+route_to() {
+  case "$1 $2 $3 $5" in
+    '-n get '*) printf '   route to: %s\n    gateway: %s\n  interface: en0\n' "$3" "$(lease router)" ;;
+    '-n add -host -interface') root_only && $box ip route add "$4/32" dev "$6" ;;
+    '-n delete -host -interface') root_only && $box ip route del "$4/32" dev "$6" ;;
+    *) echo "not emulated: route $*" >&2 && exit 70 ;;
+  esac
+}
+
+# As `netstat` tells them: a route without a next hop has its card as a number.
+routes() {
+  # shellcheck disable=SC2086
+  $box ip $1 route | while read -r to rest; do
+    hop='link#4' card=en0
+    # shellcheck disable=SC2086
+    set -- $rest
+    while [ $# -gt 1 ]; do
+      case $1 in via) hop=$2 ;; dev) card=$2 ;; esac
+      shift
+    done
+    echo "$to $hop UGSc $(its_name "$card")"
+  done
+}
+
 # As the system's own resolver goes about it: a file for the domain, else what was set for all names.
 resolve() {
   file=
@@ -129,15 +173,7 @@ case $name in
       *) echo "Darwin $($box hostname) 25.0.0 Darwin Kernel Version 25.0.0 arm64" ;;
     esac
     ;;
-  ifconfig)
-    case $1 in
-      -l) echo 'lo0 en0' ;;
-      '' | -a) interface lo lo0 && interface en0 en0 ;;
-      en0) interface en0 en0 ;;
-      lo0) interface lo lo0 ;;
-      *) echo "ifconfig: interface $1 does not exist" >&2 && exit 1 ;;
-    esac
-    ;;
+  ifconfig) cards "$@" ;;
   ipconfig)
     case $1 in
       getifaddr) value=$(lease ip) ;;
@@ -156,10 +192,16 @@ case $name in
     [ -n "$value" ] || exit 1
     echo "$value"
     ;;
-  route)
-    [ "$1 $2" = '-n get' ] || { echo "not emulated: route $*" >&2 && exit 70; }
-    printf '   route to: %s\n    gateway: %s\n  interface: en0\n' "$3" "$(lease router)"
+  route) route_to "$@" ;;
+  netstat)
+    [ "$*" = -rn ] || { echo "not emulated: netstat $*" >&2 && exit 70; }
+    printf 'Routing tables\n\nInternet:\nDestination Gateway Flags Netif Expire\n'
+    routes
+    printf '\nInternet6:\nDestination Gateway Flags Netif Expire\n'
+    routes -6
     ;;
+  pbcopy) $box cat > /tmp/.clipboard ;;
+  pbpaste) $box cat /tmp/.clipboard 2>/dev/null ;;
   security)
     case $1 in
       add-trusted-cert)
