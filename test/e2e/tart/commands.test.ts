@@ -129,6 +129,7 @@ describe.skipIf(!CAN_EMULATE).each(SYSTEMS)(
         machine,
         image,
         address: '198.18.0.2',
+        link: 'ethernet',
         screen: expect.stringMatching(/^vnc:\/\//),
       });
       expect((await fine('logs', 'held')).stdout).toBe('up\n');
