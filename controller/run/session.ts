@@ -47,6 +47,8 @@ import { createWayOut } from './way-out.ts';
 
 /** Names that a guest's own settings may list; past them a guest has the rest by its usual resolver. */
 const MOST_DOMAINS = 200;
+/** Of the notice of what a guest reaches past its gateway. */
+const REACH_CODE = 'cooperative-confinement';
 
 export async function runSession(request: SessionRequest): Promise<SessionResult> {
   const startedAt = performance.now();
@@ -64,7 +66,8 @@ export async function runSession(request: SessionRequest): Promise<SessionResult
     const seq = recordOrAbort(log, entry, broken);
     summary.add({ ...entry, seq, time: new Date().toISOString(), guest: run.id, prev: '' });
     observers.recorded(entry);
-    if (entry.kind === 'notice') notices.push(entry.detail);
+    // What was told before the start, or is told with its refusal, is not told again.
+    if (entry.kind === 'notice' && entry.code !== REACH_CODE) notices.push(entry.detail);
     return seq;
   };
   const teardown: SandError[] = [];
@@ -134,7 +137,7 @@ async function runToEnd(request: SessionRequest, session: Session, teardown: San
     for (const detail of unheldFiles(request))
       record({ kind: 'notice', code: 'protected-files-restored', detail });
     const reach = describeReach(backend);
-    if (reach !== null) record({ kind: 'notice', code: 'cooperative-confinement', detail: reach });
+    if (reach !== null) record({ kind: 'notice', code: REACH_CODE, detail: reach });
     keepPolicy(run, inForce);
     writeBeside(run, session.state.begun);
     requireOffer(inForce, request);

@@ -344,6 +344,8 @@ describe('a session', () => {
         detail: expect.stringContaining('confinement is cooperative (link namespace)'),
       }),
     );
+    // Whoever started it was told before.
+    expect(result.notices).toEqual([]);
     expect((await run()).events.filter(({ kind }) => kind === 'notice')).toEqual([]);
   });
 
