@@ -43,7 +43,10 @@ const units = {
 
 /** They start kernels of their own, guests by the dozen, a browser, or real tools one by one: minutes, of which `npm test` has none to give. */
 const LONG = [
-  ...['conformance', 'faults', 'guest', 'stock-softnet', 'verify'].map((name) => `tart/${name}`),
+  ...[
+    ...['commands', 'conformance', 'faults', 'guest', 'install'],
+    ...['stock-softnet', 'terminal', 'traps', 'verify'],
+  ].map((name) => `tart/${name}`),
   ...['asking', 'audit-ui-browser', 'ci', 'ci-runs', 'guest-commands', 'guests', 'gvisor'],
   ...[
     'apple/builds',

@@ -161,6 +161,8 @@ export interface GuestPlace {
   readonly folder: string;
   /** What is noted is removed at the end of the run, or of a run that was killed, by whoever finds it. */
   note(entry: JournalEntry): void;
+  /** What takes its time, for `--verbose`. */
+  readonly told?: (message: string) => void;
 }
 
 /** Of backends that have several. */

@@ -6,6 +6,7 @@ import { createAppleContainerBackend } from './apple-container/backend.ts';
 import type { SandboxBackend } from './backend.ts';
 import { createLinuxBackend } from './linux/backend.ts';
 import { createTartBackend } from './tart/backend.ts';
+import type { MacInstallation } from './tart/installation.ts';
 
 const BACKENDS: Readonly<Record<string, (link?: string) => SandboxBackend>> = {
   linux: () => createLinuxBackend(),
@@ -97,11 +98,8 @@ function noBackend(name: string): SandError {
 }
 
 /** Installs macOS into a machine that guests are cloned of; says what it does. Raises `guest-exists` where it is there. */
-export async function installMacos(
-  source: string,
-  say: (line: string) => void,
-): Promise<{ readonly name: string; readonly diskGB: number }> {
-  const { installMacos: install } = await import('./tart/images.ts');
+export async function installMacos(source: string, say: (line: string) => void): Promise<MacInstallation> {
+  const { installMacos: install } = await import('./tart/installation.ts');
   return install(source, say);
 }
 

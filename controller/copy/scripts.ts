@@ -8,12 +8,16 @@ export const SCRIPT_CODES = { noTar: 97, noSource: 98, noFolder: 96 } as const;
 
 const NEEDS_TAR = `command -v tar >/dev/null 2>&1 || exit ${SCRIPT_CODES.noTar}`;
 
-/** Folder and name, `.` for what it holds. GNU's tar would name a second file of one inode as a link to the first. */
+/**
+ * Folder and name, `.` for what it holds. GNU's tar would name a second file of one inode as a link to the first; macOS's would put a
+ * file `._NAME` beside each that has attributes, which nearly all have there.
+ */
 const PACK = `${NEEDS_TAR}
 cd "$1" 2>/dev/null || exit ${SCRIPT_CODES.noSource}
 name=$2
 [ -e "./$name" ] || [ -L "./$name" ] || exit ${SCRIPT_CODES.noSource}
 case $(tar --version 2>/dev/null) in *GNU*) set -- --hard-dereference;; *) set --;; esac
+export COPYFILE_DISABLE=1
 exec tar -c "$@" -f - "./$name"`;
 
 /** Where it goes, and what the archive holds: `contents`, `folder NAME`, `file NAME`. */

@@ -50,7 +50,8 @@ export async function runTool(
     extendEnv: false,
     env: { ...options.environment, ...toolEnvironment(process.env) },
     input: options.input ?? '',
-    timeout: options.timeoutMs,
+    // What is left of a limit is no whole number.
+    timeout: Math.ceil(options.timeoutMs),
     maxBuffer: TOOL_OUTPUT_BYTES,
     killSignal: 'SIGKILL',
     // A child of the tool that keeps its pipes open would keep the caller waiting past the limit.

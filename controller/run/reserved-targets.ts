@@ -45,6 +45,6 @@ export function refuseReserved(target: string, home: string): string {
   throw new SandError(
     'workspace-refused',
     `${target} in the guest is sand's own`,
-    'mount it somewhere else, for example below /project',
+    'mount it somewhere else, for example below /project, or in a guest of macOS below /Users',
   );
 }

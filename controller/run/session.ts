@@ -270,7 +270,7 @@ function specOf(
     ...(request.user === null ? {} : { user: request.user }),
     ...(isAsked ? { lookupSeconds: ASKED_LOOKUP_SECONDS } : {}),
     policyFiles: filesInForce(request),
-    place: { folder: guestFolder(guest.run), note: journal.note },
+    place: { folder: guestFolder(guest.run), note: journal.note, told: request.told },
   };
 }
 

@@ -3,8 +3,8 @@
  * there. It has the guest's rights and no more; what a guest does to it, it does to itself.
  */
 
-/** The guest's own tmpfs; only its user enters it. */
-const FOLDER = '/run/user/$(id -u)/sand-ssh';
+/** Of the guest's own, and only its user enters them: a tmpfs, or in a machine of its own what sand has made there. */
+const FOLDERS = '"/run/user/$(id -u)/sand-ssh" /var/run/sand/ssh';
 
 /** Codes that say what is amiss. */
 export const SERVER_CODES = { noServer: 97, isRoot: 98, noFolder: 96 } as const;
@@ -50,20 +50,20 @@ fi`;
 const PREPARE = `${FIND}
 ${ROOT}
 umask 077
-folder=${FOLDER}
-mkdir -p "$folder" 2>/dev/null && cd "$folder" || exit ${SERVER_CODES.noFolder}
+for folder in ${FOLDERS}; do mkdir -p "$folder" 2>/dev/null && cd "$folder" && break; done || exit ${SERVER_CODES.noFolder}
 while IFS= read -r line && [ -n "$line" ]; do printf '%s\\n' "$line"; done > host.$$
 cat > user.pub.$$
 { printf '%s\\n' ${SETTINGS.map((line) => `"${line.replace('%FOLDER%', '$folder')}"`).join(' ')}
 printf SetEnv
-env | sed -n '/^\\(HOME\\|PWD\\|OLDPWD\\|SHLVL\\|_\\|TERM\\)=/d
-s/^\\([A-Za-z_][A-Za-z0-9_]*\\)=\\([^"\\\\]*\\)$/ "\\1=\\2"/p' | tr -d '\\n'
+env | sed -nE '/^(HOME|PWD|OLDPWD|SHLVL|_|TERM)=/d
+s/^([A-Za-z_][A-Za-z0-9_]*)=([^"\\\\]*)$/ "\\1=\\2"/p' | tr -d '\\n'
 echo; } > config.$$
 for name in host user.pub config; do mv -f $name.$$ $name; done
 id -un`;
 
 const SERVE = `${FIND}
-exec "$sshd" -i -e -f "${FOLDER}/config"`;
+for folder in ${FOLDERS}; do [ ! -f "$folder/config" ] || break; done
+exec "$sshd" -i -e -f "$folder/config"`;
 
 export const PREPARE_COMMAND: readonly string[] = ['/bin/sh', '-c', PREPARE];
 export const SERVE_COMMAND: readonly string[] = ['/bin/sh', '-c', SERVE];

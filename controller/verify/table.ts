@@ -74,9 +74,10 @@ function conclusion(open: number, untold: number, { backend, isolation, link }: 
     ...(isolation === null ? [] : [`--isolation ${isolation}`]),
     ...(link === null ? [] : [`--link ${link}`]),
   ];
-  const guest = `A guest of ${backend}${flags.length === 0 ? '' : ` with ${flags.join(' ')}`}`;
-  if (open > 0) return `${guest} is NOT confined on this machine. Report it in private, as SECURITY.md says.`;
+  const guest = `guest of ${backend}${flags.length === 0 ? '' : ` with ${flags.join(' ')}`}`;
+  if (open > 0)
+    return `A ${guest} is NOT confined on this machine. Report it in private, as SECURITY.md says.`;
   if (untold > 0)
-    return `Nothing shows that ${guest.replace('A', 'a')} is confined: run sand doctor --backend ${backend}.`;
-  return `${guest} is confined on this machine, as far as these attacks go.`;
+    return `Whether a ${guest} is confined on this machine is not shown while a line has ????: run sand doctor --backend ${backend}.`;
+  return `A ${guest} is confined on this machine, as far as these attacks go.`;
 }

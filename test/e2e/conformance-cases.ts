@@ -26,6 +26,8 @@ export interface Way {
    * what one printed in one piece. The guest has ended by then.
    */
   perform(world: World, flags: readonly string[], scripts: readonly string[]): Promise<string>;
+  /** A folder that this way's guests can have; absent: `/certificates`. */
+  readonly certificates?: string;
   /** Of one case; absent: `CASE_SECONDS`. */
   readonly caseSeconds?: number;
   /** Of all cases; absent: that of the project's hooks. */
@@ -45,7 +47,7 @@ export function holdGuestCases({ perform, deadlineMs, ...way }: Way): void {
     world.file('p.yaml', policyFor(origins));
     for (const { id, run } of CASES) world.file(`cases/${id}.sh`, `${run}\n`);
     const scripts = CASES.map((test) => scriptOf(test, way.caseSeconds ?? CASE_SECONDS));
-    printed = await perform(world, flagsFor(origins), scripts);
+    printed = await perform(world, flagsFor(origins, way.certificates), scripts);
     events = await world.events();
   }, deadlineMs);
   afterAll(async () => {
@@ -134,12 +136,12 @@ rules:
 `;
 }
 
-function flagsFor(origins: Origins): readonly string[] {
+function flagsFor(origins: Origins, certificates = '/certificates'): readonly string[] {
   const ports = { HTTP: origins.httpPort, HTTPS: origins.httpsPort, TCP: origins.tcpPort };
   return [
     ...['--policy', './p.yaml', '--dns-upstream', `127.0.0.1:${origins.dnsPort}`, '--mount', '.'],
-    ...['--mount', `${origins.authority}:/certificates/ca.pem:ro`],
-    ...['--env', 'CURL_CA_BUNDLE=/certificates/ca.pem'],
+    ...['--mount', `${origins.authority}:${certificates}/ca.pem:ro`],
+    ...['--env', `CURL_CA_BUNDLE=${certificates}/ca.pem`],
     ...Object.entries(ports).flatMap(([name, port]) => ['--env', `${name}=${port}`]),
   ];
 }

@@ -19,11 +19,13 @@ import { planGuest, type TartGuestPlan } from './guest-plan.ts';
 import { SHUTDOWN_SCRIPT, SYNC_SCRIPT } from './guest-scripts.ts';
 import { type GuestParts, type StartedGuest, startGuest } from './guest-start.ts';
 import { formatHandle, machineName, parseHandle } from './handle.ts';
+import { within } from './machine.ts';
 import { parseAddress } from './parse.ts';
 import { requireTool } from './readiness.ts';
 import { NAT_REACH, stockReach } from './softnet-model.ts';
 import { requireStockSoftnet } from './stock-softnet.ts';
 import { askGuest, attemptTart, failure, NOT_SO, TOOL_LIMITS } from './tool.ts';
+import { openWayIn } from './way-in.ts';
 
 interface TartGuest {
   readonly ref: GuestRef;
@@ -100,7 +102,8 @@ export function createTartBackend(asked?: string): SandboxBackend {
       const started = await startGuest(guest.spec, guest.plan, gateway, signal, guest.parts);
       guest.started = started;
       const { handle, confined, way } = started;
-      if (gateway.publishedPorts.length > 0) gateway.onDial(way.openWayIn(gateway.publishedPorts));
+      const ports = gateway.publishedPorts;
+      if (ports.length > 0) gateway.onDial(openWayIn(way.openWayIn(ports), handle.machine, ports));
       return { ...ref, handle: formatHandle(handle), confined };
     },
     async exec(ref, command) {
@@ -203,13 +206,6 @@ async function undoUnstarted({ machine, copies }: GuestParts): Promise<void> {
     told.map(({ detail }) => detail).join('; '),
     'look at what the image wrote there before you use the folder',
   );
-}
-
-async function within(ended: Promise<void>, ms: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([ended, late]);
-  clearTimeout(timer);
 }
 
 /** Idempotent: one that is not there is deleted. The name is of sand's own making, for one run. */

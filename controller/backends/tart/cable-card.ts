@@ -17,11 +17,11 @@ import { askGuest, TOOL_LIMITS } from './tool.ts';
 const OWN_ADDRESS = formatIpv4(CABLE.guest);
 const GATEWAY = formatIpv4(CABLE.gateway);
 
-/** `isEnding`: from then on the cable's end is meant. */
+/** `lost`: the cable has ended, meant or not. */
 export async function layCable(
   folder: string,
   gateway: GatewayPort,
-  isEnding: () => boolean,
+  lost: (error: SandError) => void,
 ): Promise<GuestCard> {
   const socket = await listenForCable(folder);
   const arrivals = createArrivals(gateway, isProxy);
@@ -41,9 +41,7 @@ export async function layCable(
         consumer: {
           stream: arrivals.stream,
           datagram: (datagrams) => gateway.acceptDnsDatagrams(datagrams),
-          lost: (error) => {
-            if (!isEnding()) gateway.lost(error);
-          },
+          lost,
         },
       });
       gateway.onMorePorts(async (ports) => up().plant(ports));

@@ -52,7 +52,8 @@ export function planGuest(spec: GuestSpec, caller: NodeJS.ProcessEnv, link: Tart
   const isFile = ({ source }: MountSpec) => statSync(source).isFile();
   const shares = planShares(spec.shares, spec.cache, caller, SHARE_PLACES);
   const mounts = [...spec.mounts.filter((mount) => !isFile(mount)), ...shares.folders];
-  refuseNested([...mounts, ...spec.mounts.filter(isFile)]);
+  const home = namedImage(spec).platform.startsWith('linux/') ? `/home/${USER}` : `/Users/${USER}`;
+  refuseNested([...mounts, ...spec.mounts.filter(isFile)], home);
   const { watched } = planProtection(readProtectedFiles(spec.mounts, spec.policyFiles), spec.mounts);
   const authorities =
     spec.authorities.length === 0 ? null : ownPlaces(planAuthorities(spec.authorities, null));
@@ -129,7 +130,7 @@ function refuseWhatIsNotThere({ isolation, resources, shares, image, user }: Gue
 }
 
 /** Fail closed: a link inside of a share would be written into the host\u2019s own folder. */
-function refuseNested(mounts: readonly MountSpec[]): void {
+function refuseNested(mounts: readonly MountSpec[], home: string): void {
   if (mounts.length > MOST_FOLDERS) {
     throw new SandError(
       'workspace-refused',
@@ -143,7 +144,7 @@ function refuseNested(mounts: readonly MountSpec[]): void {
     throw new SandError(
       'workspace-refused',
       `${inner.target} lies in ${outer.target}, and Tart mounts nothing inside of another mount`,
-      `mount it at a place of its own: --mount ${inner.source}:/Users/${USER}/NAME`,
+      `mount it at a place of its own: --mount ${inner.source}:${home}/NAME`,
     );
   }
 }

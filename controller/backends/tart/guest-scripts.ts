@@ -275,4 +275,13 @@ export function awaitEndScript(id: string): string {
 /** What was written to shares is on the host's disk before the power goes. */
 export const SYNC_SCRIPT = 'sync\n';
 
-export const SHUTDOWN_SCRIPT = 'sudo -n shutdown -h now </dev/null >/dev/null 2>&1 || sudo -n halt\n';
+/** By its path: `/sbin` is not in the agent's PATH on macOS. What asks for it may be gone before it hears an answer. */
+export const SHUTDOWN_SCRIPT = [
+  'exec </dev/null >/dev/null 2>&1',
+  'sync',
+  'for program in /sbin/shutdown /usr/sbin/shutdown; do',
+  '  [ -x $program ] && sudo -n $program -h now && exit',
+  'done',
+  'sudo -n /sbin/halt',
+  '',
+].join('\n');

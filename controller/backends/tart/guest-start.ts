@@ -4,21 +4,22 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SandError } from '../../errors.ts';
+import type { SandError } from '../../errors.ts';
 import { type KeptCopies, keepCopies } from '../../guest/kept-copies.ts';
 import type { GatewayPort, GuestSpec } from '../backend.ts';
 import { requirePassed } from '../probe-failure.ts';
 import { stageFiles } from '../staged-files.ts';
-import { planClone, planExec, planSet, type SharedFolder } from './argv.ts';
+import { agentOf } from './agent.ts';
+import { planClone, planSet, type SharedFolder } from './argv.ts';
 import { layCable } from './cable-card.ts';
 import { type GuestCard, type GuestWay, proxyUrl, type TartLink } from './guest-card.ts';
 import type { TartGuestPlan } from './guest-plan.ts';
 import { setUpScript } from './guest-scripts.ts';
 import { machineName, type TartHandle } from './handle.ts';
-import { type MachineProcess, startMachine } from './machine.ts';
+import { type MachineProcess, startMachine, within } from './machine.ts';
 import { requireFreeName, requireRoom, requireSystem } from './machines.ts';
 import { failSetUp, findsNoResolver } from './set-up-failure.ts';
-import { askGuest, attemptTart, runTart, TOOL_LIMITS } from './tool.ts';
+import { askGuest, runTart, TOOL_LIMITS } from './tool.ts';
 import { layVmnet } from './vmnet-card.ts';
 
 /** What of a guest has been made so far; each is ended by who asked for it, however far it came. */
@@ -48,12 +49,13 @@ export async function startGuest(
   parts: GuestParts,
 ): Promise<StartedGuest> {
   const name = machineName(spec.name);
-  const { folder } = spec.place;
+  const { folder, told = () => {} } = spec.place;
   await requireFreeName(name);
   spec.place.note({ kind: 'folder', path: folder });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   spec.place.note({ kind: 'guest', backend: 'tart', name: spec.name });
   parts.isNoted = true;
+  told(`tart clones ${plan.image}`);
   await runTart(planClone(plan.image, name), TOOL_LIMITS.cloneMs, { signal });
   await runTart(planSet(name, plan.settings), TOOL_LIMITS.setMs, { signal });
   await requireRoom(name);
@@ -63,6 +65,7 @@ export async function startGuest(
   parts.card = card;
   const shares = [...plan.folders, ...staged.folders];
   const run = { name, shares, card: card.card, vnc: spec.screen?.isShown ?? false };
+  told(`tart starts the machine ${name}`);
   const machine = await startMachine(run, folder, card.cableSocket);
   parts.machine = machine;
   void machine.ended.then(() => {
@@ -70,15 +73,16 @@ export async function startGuest(
     if (!parts.isEnding) gateway.lost(machine.failure());
   });
   await orGone(card.plug(), machine, signal);
-  await orGone(agentOf(name, signal), machine, signal);
-  await requireSystem(name);
+  await orGone(agentOf(name, signal, told), machine, signal);
+  told('the guest is up; it is set up and looked at from inside');
+  const { system } = await requireSystem(name);
   const way = await orGone(card.reach(name, signal), machine, signal);
   const links = [...plan.links, ...staged.links];
   const { proxy, resolver } = way;
   const environment = plan.environment(proxyUrl(proxy));
   const script = setUpScript({ environment, files: plan.given, links, proxy, resolver });
   const said = await orGone(askGuest(name, script, { signal }), machine, signal);
-  failSetUp(said);
+  failSetUp(said, system);
   if (findsNoResolver(said)) gateway.record(NO_RESOLVER);
   const confined = orGone(confine(gateway, way, signal), machine, signal);
   confined.catch(() => {});
@@ -91,8 +95,19 @@ async function layCard(
   gateway: GatewayPort,
   parts: GuestParts,
 ): Promise<GuestCard> {
-  if (link === 'ethernet') return layCable(spec.place.folder, gateway, () => parts.isEnding);
+  if (link === 'ethernet') return layCable(spec.place.folder, gateway, lostCable(gateway, parts));
   return layVmnet({ kind: link, gateway, domains: spec.domains ?? [] });
+}
+
+/** A machine that ends takes its cable along, and says more of why. */
+function lostCable(gateway: GatewayPort, parts: GuestParts): (error: SandError) => void {
+  return (error) => {
+    const { machine } = parts;
+    const ended = machine === null ? Promise.resolve() : machine.ended;
+    void within(ended, TOOL_LIMITS.lastWordMs).then(() => {
+      if (!parts.isEnding) gateway.lost(machine?.hasEnded() ? machine.failure() : error);
+    });
+  };
 }
 
 /** Told, and no failure: by its proxy the guest asks nobody. */
@@ -123,23 +138,6 @@ async function orGone<Value>(
   } finally {
     signal.removeEventListener('abort', abort);
   }
-}
-
-/** The agent answers: on macOS that means that the login is over as well. */
-async function agentOf(machine: string, signal: AbortSignal): Promise<void> {
-  const args = planExec({ name: machine, interactive: false, terminal: false, command: ['/usr/bin/true'] });
-  const until = performance.now() + TOOL_LIMITS.bootMs;
-  while (performance.now() < until) {
-    signal.throwIfAborted();
-    const look = await attemptTart(args, TOOL_LIMITS.lookMs, { signal });
-    if (look.exitCode === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, TOOL_LIMITS.lookPauseMs));
-  }
-  throw new SandError(
-    'guest-failed',
-    `the guest came up, and its agent did not answer within ${TOOL_LIMITS.bootMs / 1000} seconds`,
-    'use an image with Tart\u2019s guest agent that logs in by itself: a vanilla image has none, a base image has',
-  );
 }
 
 interface Staged {

@@ -57,7 +57,8 @@ export async function startMachine(
     sharesSession: false,
     takesGroup: true,
   });
-  const said = keepOutput(process, join(folder, 'tart.log'));
+  // Beside the guest's own folder, which goes with the guest.
+  const said = keepOutput(process, join(folder, '..', 'tart.log'));
   let end: { readonly exitCode: number | null } | null = null;
   const ended = process.ended.then((how) => {
     end = how;
@@ -69,6 +70,14 @@ export async function startMachine(
     screen: () => /vnc:\/\/[^\s.]+(?:\.[^\s.]+)*/.exec(said())?.[0] ?? null,
     kill: () => process.kill('SIGKILL'),
   };
+}
+
+/** Resolves at the end or at the time limit, whichever is first. */
+export async function within(ended: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([ended, late]);
+  clearTimeout(timer);
 }
 
 function placeSoftnet(folder: string, socket: string): string {
@@ -86,6 +95,8 @@ function placeSoftnet(folder: string, socket: string): string {
 function keepOutput(process: GuestProcess, path: string): () => string {
   let tail = '';
   let bytes = 0;
+  // Also where it says nothing there is a file that says so.
+  writeFileSync(path, '', { mode: 0o600 });
   for (const stream of process.outputs.values()) {
     stream.on('data', (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-LIMITS.tailCharacters);

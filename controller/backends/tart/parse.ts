@@ -8,6 +8,8 @@ export interface ListedMachine {
 export interface MachineFacts {
   readonly system: 'macos' | 'linux';
   readonly running: boolean;
+  /** A state that was saved with it would come back with a clone. */
+  readonly suspended: boolean;
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly diskGB: number;
@@ -33,6 +35,7 @@ export function parseMachine(text: string): MachineFacts | null {
   const {
     OS: os,
     Running: running,
+    State: state,
     CPU: cpus,
     Memory: memoryMiB,
     Disk: diskGB,
@@ -40,7 +43,7 @@ export function parseMachine(text: string): MachineFacts | null {
   const system = os === 'darwin' ? 'macos' : os === 'linux' ? 'linux' : null;
   if (system === null || typeof running !== 'boolean') return null;
   if (typeof cpus !== 'number' || typeof memoryMiB !== 'number' || typeof diskGB !== 'number') return null;
-  return { system, running, cpus, memoryMiB, diskGB };
+  return { system, running, suspended: state === 'suspended', cpus, memoryMiB, diskGB };
 }
 
 /** Of `fqn`: a reference with its digest; null for anything else. */
@@ -76,6 +79,10 @@ export function isLockedKeychain(text: string): boolean {
   return /Interaction is not allowed with the Security Server|User interaction is not allowed|-25308/.test(
     text,
   );
+}
+
+export function isFullDisk(text: string): boolean {
+  return /no space left|not enough (?:free )?(?:disk )?space|disk is full|out of space/i.test(text);
 }
 
 /** What stock Softnet says where it is neither SUID root nor allowed by sudo without a password. */

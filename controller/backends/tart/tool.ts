@@ -8,7 +8,7 @@ import { SandError } from '../../errors.ts';
 import { runTool, type ToolOutput } from '../../process/runner.ts';
 import { toolEnvironment } from '../../process/tool-path.ts';
 import { planExec } from './argv.ts';
-import { isLockedKeychain, parseComplaint } from './parse.ts';
+import { isFullDisk, isLockedKeychain, parseComplaint } from './parse.ts';
 
 export const TOOL = 'tart';
 
@@ -26,14 +26,22 @@ export const TOOL_LIMITS = {
   /** Of one look whether it does: without an agent the tool tries for ten seconds. */
   lookMs: 20_000,
   lookPauseMs: 500,
+  /** Between two lines that tell how long it may still take. */
+  tellMs: 10_000,
   /** Of sand's own scripts in the guest. */
   scriptMs: 60_000,
   stopSlackMs: 20_000,
   deleteMs: 60_000,
+  /** From the end of its cable to a machine's own end. */
+  lastWordMs: 2_000,
 } as const;
 
 /** Of `tart`, where it means a machine that is not there, that does not run, or that runs already. */
 export const NOT_SO = 2;
+
+/** What a full disk needs; sand itself takes no image away. */
+export const MAKE_ROOM =
+  'make room: `tart list` shows what there is, `tart delete NAME` and `tart prune` take it away';
 
 /** Where the tool keeps what it has, and whom it signs in as at a registry; nothing else of the caller's. */
 const PASSED: readonly string[] = [
@@ -134,7 +142,7 @@ export function failure(
   return new SandError(
     'tool-failed',
     `\`tart ${args[0]}\` failed: ${said}`,
-    'run `sand doctor --backend tart`; it looks at the tool step by step',
+    isFullDisk(complaint) ? MAKE_ROOM : 'run `sand doctor --backend tart`; it looks at the tool step by step',
     { details: { exitCode, complaint } },
   );
 }

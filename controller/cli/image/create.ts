@@ -3,6 +3,9 @@
 import { createMachineImage, installMacos } from '../../backends/registry.ts';
 import { SandError } from '../../errors.ts';
 
+/** What a shell reports of a program that was interrupted. */
+const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+
 export interface ImageCreateOptions {
   readonly json: boolean;
   /** Of macos: `latest`, or the path of a restore image. */
@@ -35,7 +38,9 @@ export async function imageCreate(
 
 /** Takes long: what is under way is told before it begins, and the tool's own progress goes to the standard error. */
 async function createMacos(source: string, { json, write }: ImageCreateOptions): Promise<number> {
-  const { name, diskGB } = await installMacos(source, (line) => process.stderr.write(`${line}\n`));
+  const installation = await installMacos(source, (line) => process.stderr.write(`${line}\n`));
+  if (installation.kind === 'interrupted') return SIGNAL_CODES[installation.signal];
+  const { name, diskGB } = installation;
   write(
     json
       ? `${JSON.stringify({ kind: 'macos', machine: name, diskGB })}\n`

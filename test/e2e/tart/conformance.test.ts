@@ -7,7 +7,12 @@ import { CAN_EMULATE, createTartWorld, TART } from './tart-world.ts';
 const DEADLINE_MS = 240_000;
 
 describe.skipIf(!CAN_EMULATE)('from inside a guest of the tart backend', () => {
-  holdGuestCases({ world: createTartWorld, perform: asRoot, deadlineMs: DEADLINE_MS });
+  holdGuestCases({
+    world: createTartWorld,
+    perform: asRoot,
+    deadlineMs: DEADLINE_MS,
+    certificates: '/opt/certificates',
+  });
 });
 
 async function asRoot(...[world, flags, scripts]: Parameters<Way['perform']>): Promise<string> {

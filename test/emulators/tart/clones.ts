@@ -9,7 +9,7 @@ import type { TartHome } from './home.ts';
 
 const MAKER = 'maker.lock';
 
-/** `make` fills the folder; where it fails nothing has changed. */
+/** `make` fills the folder; where it fails, or is interrupted, nothing has changed. */
 export async function install(
   home: TartHome,
   name: string,
@@ -18,7 +18,20 @@ export async function install(
   const folder = join(home.temporary, randomUUID().toUpperCase());
   mkdirSync(folder, { recursive: true });
   writeJson(join(folder, MAKER), identify(process.pid));
-  await make(folder);
+  const cancel = () => {
+    rmSync(folder, { recursive: true, force: true });
+    process.stderr.write('Error: CancellationError()\n');
+    process.exit(1);
+  };
+  process.once('SIGINT', cancel);
+  try {
+    await make(folder);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  } finally {
+    process.off('SIGINT', cancel);
+  }
   mkdirSync(home.vms, { recursive: true });
   const target = join(home.vms, name);
   rmSync(target, { recursive: true, force: true });

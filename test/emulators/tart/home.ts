@@ -12,6 +12,8 @@ export interface TartHome {
   readonly processes: string;
   readonly settingsFile: string;
   readonly countsFile: string;
+  /** What a collector of traces would have been told: a command line on each line. */
+  readonly spansFile: string;
 }
 
 export function tartHomeOf(root: string): TartHome {
@@ -24,6 +26,7 @@ export function tartHomeOf(root: string): TartHome {
     processes: join(root, 'processes'),
     settingsFile: join(root, 'emulator.json'),
     countsFile: join(root, 'counts.json'),
+    spansFile: join(root, 'spans.jsonl'),
   };
 }
 

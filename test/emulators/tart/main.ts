@@ -1,4 +1,5 @@
 /** The program `tart`, emulated: parses the command line, shows the faults asked for, does the verb. */
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Failure, notEmulated } from '../container/failure.ts';
 import { showFaults } from '../container/faults.ts';
@@ -26,8 +27,16 @@ function findHome(): TartHome {
   return tartHomeOf(defaultRoot(HOME));
 }
 
+/** With TRACEPARENT the tool tells a collector of itself, its whole command line included: here a file is told. */
+function trace({ root, spansFile }: TartHome, words: readonly string[]): void {
+  if (process.env.TRACEPARENT === undefined) return;
+  mkdirSync(root, { recursive: true });
+  appendFileSync(spansFile, `${JSON.stringify(words)}\n`);
+}
+
 async function main(words: readonly string[]): Promise<number> {
   const home = findHome();
+  trace(home, words);
   const settings = readSettings(home);
   const grammar = readGrammar(GRAMMAR, 'tart', settings.version);
   const parsed = parseCommandLine(grammar, words);

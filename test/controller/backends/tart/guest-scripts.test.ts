@@ -41,7 +41,7 @@ async function run(
 ): Promise<Ran> {
   const [file = '', ...words] = runWords(here(script), ID, folder, command);
   const child = spawn(file, words, { env: { PATH: '/usr/bin:/bin', HOME: base } });
-  child.stdin.end(input);
+  child.stdin.on('error', () => {}).end(input);
   began(child.pid ?? 0);
   let stdout = '';
   let stderr = Buffer.alloc(0);

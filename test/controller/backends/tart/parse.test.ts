@@ -47,6 +47,7 @@ describe('what tart prints', () => {
     expect(parseMachine(JSON.stringify(FACTS))).toEqual({
       system: 'macos',
       running: true,
+      suspended: false,
       cpus: 4,
       memoryMiB: 8192,
       diskGB: 50,

@@ -28,11 +28,13 @@ export async function create(call: Call): Promise<number> {
   const name = argumentAt(call, 0);
   const isMac = optionValue(call, '--from-ipsw') !== null;
   await refuseFullDisk(call, name);
-  if (isMac) await installMac(call, name, optionValue(call, '--from-ipsw') ?? '');
   const config = { ...describeConfig(isMac ? 'darwin' : 'linux', randomMac()), ...diskFormatOf(call) };
   const sizeGB = Number(optionValue(call, '--disk-size') ?? 50);
   const disk: Disk = { root: isMac ? '/' : null, hasAgent: false, without: [], sizeGB };
-  await withStorage(call.home, () => install(call.home, name, (folder) => writeVm(folder, config, disk)));
+  await install(call.home, name, async (folder) => {
+    if (isMac) await installMac(call, name, optionValue(call, '--from-ipsw') ?? '');
+    writeVm(folder, config, disk);
+  });
   return 0;
 }
 

@@ -7,6 +7,8 @@ import { compiledProgram } from '../../container/runtime/namespaces/program.ts';
 import type { Vm } from '../vms.ts';
 
 const SUDO = fileURLToPath(new URL('sudo.c', import.meta.url));
+/** Folders of Linux that macOS has not. */
+const NOT_ON_MACS_ROOT = ['run', 'mnt', 'media', 'srv'];
 const EMPTY_ROOT = ['bin', 'sbin', 'usr', 'etc', 'lib'];
 const PROGRAM_FOLDERS = ['usr/bin', 'usr/sbin', 'usr/local/bin', 'usr/local/sbin', 'bin', 'sbin'];
 
@@ -14,7 +16,8 @@ export interface ImageFiles {
   readonly root: string;
   readonly passwd: string;
   readonly group: string;
-  /** Where the programs lie that the image is to lack. */
+  readonly hasZsh: boolean;
+  /** Where the programs and folders lie that the image is to lack. */
   readonly lacking: readonly string[];
 }
 
@@ -24,7 +27,11 @@ export function imageFiles(vm: Vm): ImageFiles {
     root,
     passwd: readIf(join(root, 'etc/passwd')),
     group: readIf(join(root, 'etc/group')),
-    lacking: vm.disk.without.flatMap((name) => placesOf(root, name)),
+    hasZsh: existsSync(join(root, 'bin/zsh')),
+    lacking: [
+      ...(vm.config.os === 'darwin' ? NOT_ON_MACS_ROOT.filter((name) => existsSync(join(root, name))) : []),
+      ...vm.disk.without.flatMap((name) => placesOf(root, name)),
+    ],
   };
 }
 

@@ -23,13 +23,14 @@ export const bootNamespaces: Boot = async (home, vm, shares, cable) => {
   const { os } = vm.config;
   const workFolder = join(vm.folder, 'guest');
   mkdirSync(workFolder, { recursive: true });
-  const { root, passwd, group, lacking } = imageFiles(vm);
+  const { root, passwd, group, hasZsh, lacking } = imageFiles(vm);
   const parts = rootParts(workFolder, root, [], null);
   const capabilities = guestCapabilities(heldCapabilities());
   const users = { hostUid: process.getuid?.() ?? 0, hostGid: process.getgid?.() ?? 0 };
   const steps = planBoot({
     ...parts,
-    hidden: [...parts.hidden, ...lacking],
+    hidden: [...new Set([...parts.hidden, ...lacking])],
+    emptied: parts.emptied.filter((name) => !lacking.includes(name)),
     os,
     hostname: vm.name.split('.')[0] ?? vm.name,
     shares: shares.map((share) => ({ ...share, source: share.path, users })),
@@ -39,6 +40,7 @@ export const bootNamespaces: Boot = async (home, vm, shares, cable) => {
     sudo: sudoProgram(),
     passwd,
     group,
+    hasZsh,
     boots: vm.disk.root !== null,
   });
   const child = spawn(entryProgram(), steps, {

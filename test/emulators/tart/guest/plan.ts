@@ -23,6 +23,7 @@ export interface GuestParts extends RootParts {
   /** Of the image. */
   readonly passwd: string;
   readonly group: string;
+  readonly hasZsh: boolean;
   /** Of an empty disk nothing asks for an address. */
   readonly boots: boolean;
 }
@@ -61,14 +62,14 @@ export function planBoot(parts: GuestParts): readonly string[] {
   const { os, workFolder, kernel } = parts;
   const root = `${workFolder}/root`;
   const { uid, gid, home } = ACCOUNTS[os];
-  const files = [...accountFiles(os, parts.passwd, parts.group), ...guestFiles(os)];
+  const files = [...accountFiles(os, parts.passwd, parts.group), ...guestFiles(os, parts.hasZsh)];
   return [
     ...['tied', kernel === 'own' ? 'unshare-guest' : 'unshare', 'fork', 'lo', 'hostname', parts.hostname],
     ...planRoot(parts, root),
     ...['pivot', root],
     ...planSystem(undefined),
     ...['file', '/etc/hosts', '127.0.0.1 localhost\n', 'file', '/etc/resolv.conf', ''],
-    ...(os === 'darwin' ? ownSbin() : []),
+    ...(os === 'darwin' ? [...ownSbin(), 'unlink', '/var/run', 'folder', '/var/run'] : []),
     ...files.flatMap(planFile),
     ...['folder', home],
     ...['bind', `/.old${parts.busybox}`, `${PLACE}/busybox`],

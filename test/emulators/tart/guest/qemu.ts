@@ -84,14 +84,15 @@ function shownFolders({ config }: Vm, shares: readonly Share[]): readonly ShownF
 function planInit(
   { name, config, disk }: Vm,
   shares: readonly Share[],
-  { root, passwd, group, lacking }: ImageFiles,
+  { root, passwd, group, hasZsh, lacking }: ImageFiles,
 ): readonly string[] {
   const parts = rootParts(WORK_FOLDER, root, [], null);
   return planBoot({
     ...parts,
     // The dot makes the kernel go into a share of its own, which it otherwise takes for the folder that it lies on.
     imageRoot: `${PLACES.system}/root/.`,
-    hidden: [...parts.hidden, ...lacking],
+    hidden: [...new Set([...parts.hidden, ...lacking])],
+    emptied: parts.emptied.filter((name) => !lacking.includes(name)),
     os: config.os,
     hostname: name.split('.')[0] ?? name,
     shares: shares.map((share, at) => ({
@@ -105,6 +106,7 @@ function planInit(
     sudo: `${PLACES.files}/${NAMES.sudo}`,
     passwd,
     group,
+    hasZsh,
     boots: disk.root !== null,
   });
 }

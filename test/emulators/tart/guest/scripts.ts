@@ -49,7 +49,7 @@ const LOOK_ALIKES = [
 ];
 const ENDINGS = ['shutdown', 'halt', 'reboot', 'poweroff'];
 
-export function guestFiles(os: GuestOs): readonly GuestFile[] {
+export function guestFiles(os: GuestOs, hasZsh: boolean): readonly GuestFile[] {
   const program = (path: string, text: string): GuestFile => ({ path, text, mode: '755' });
   const ending = source('shutdown.sh');
   const shared = [
@@ -65,6 +65,9 @@ export function guestFiles(os: GuestOs): readonly GuestFile[] {
     ...shared,
     ...['shutdown', 'halt', 'reboot'].map((name) => program(`/sbin/${name}`, ending)),
     ...LOOK_ALIKES.map((path) => program(path, look)),
+    program(`${PLACE}/tar`, source('tar.sh')),
+    // The login shell of macOS, where the image has none.
+    ...(hasZsh ? [] : [program('/bin/zsh', '#!/bin/sh\nexec /bin/bash "$@"\n')]),
     program('/sbin/mount_virtiofs', source('mount.sh')),
     program('/sbin/mount', source('mount.sh')),
   ];
