@@ -8,6 +8,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../audit/event.ts';
+import type { Row } from '../../../controller/verify/attack.ts';
 import { findKernel } from '../../emulators/machine/kernel.ts';
 import { missingParts } from '../../emulators/machine/parts.ts';
 import { endGuests } from '../background.ts';
@@ -255,3 +256,22 @@ async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1' }, resolve));
   return (server.address() as AddressInfo).port;
 }
+
+describe.skipIf(missing.length > 0)(`sand verify of a machine of the tart backend${why}`, () => {
+  it('holds every attack by a kernel of its own, whose root makes frames', {
+    timeout: DEADLINE_MS,
+  }, async () => {
+    const world = machineWorld();
+    try {
+      const { code, stdout, stderr } = await world.sand(['verify', ...TART, '--image', IMAGE, '--json'], {
+        deadlineMs: DEADLINE_MS,
+      });
+      const rows: readonly Row[] = JSON.parse(stdout || JSON.stringify(stderr));
+      expect(rows.filter(({ verdict, must }) => must && verdict !== 'held')).toEqual([]);
+      expect(rows.find(({ id }) => id === 'control-frame')).toMatchObject({ happened: 'it works' });
+      expect(code).toBe(0);
+    } finally {
+      await world.end();
+    }
+  });
+});

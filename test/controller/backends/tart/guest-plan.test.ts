@@ -3,8 +3,17 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GuestSpec } from '../../../../controller/backends/backend.ts';
+import type { GuestSpec, NamedImage } from '../../../../controller/backends/backend.ts';
 import { planGuest } from '../../../../controller/backends/tart/guest-plan.ts';
+
+const IMAGE: NamedImage = {
+  kind: 'named',
+  name: 'base',
+  digest: 'sha256:00',
+  environment: {},
+  platform: 'macos/arm64',
+  user: 'admin',
+};
 
 let folder: string;
 beforeEach(() => {
@@ -24,12 +33,7 @@ function spec(more: Partial<GuestSpec> = {}): GuestSpec {
     authorities: [],
     cache: null,
     policyFiles: [],
-    image: {
-      kind: 'named',
-      name: 'base',
-      digest: 'sha256:00',
-      user: 'admin',
-    } as GuestSpec['image'] & object,
+    image: IMAGE,
     place: { folder: join(folder, 'place'), note: () => {} },
     ...more,
   };
