@@ -29,7 +29,9 @@ function spec(more: Partial<GuestSpec> = {}): GuestSpec {
       name: 'base',
       digest: 'sha256:00',
       user: 'admin',
-    } as GuestSpec['image'] & object,
+      environment: {},
+      platform: 'macos/arm64',
+    },
     place: { folder: join(folder, 'place'), note: () => {} },
     ...more,
   };
@@ -54,7 +56,11 @@ describe('a guest of Tart', () => {
       mount(join(folder, 'inner'), '/Users/me/work/inner', false),
     ];
     expect(() => planGuest(spec({ mounts }), {}, 'ethernet')).toThrow(
-      expect.objectContaining({ code: 'workspace-refused', message: expect.stringContaining('lies in') }),
+      expect.objectContaining({
+        code: 'workspace-refused',
+        message: expect.stringContaining('lies in'),
+        hint: expect.stringContaining(':/Users/admin/NAME'),
+      }),
     );
   });
 
