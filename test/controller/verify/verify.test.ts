@@ -11,7 +11,7 @@ import {
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuestSpec } from '../../../controller/backends/backend.ts';
 import { SandError } from '../../../controller/errors.ts';
 import type { Row } from '../../../controller/verify/attack.ts';
@@ -25,9 +25,14 @@ import { lieOf, rawPlaces } from './liar.ts';
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'verify-test-'));
-  mkdirSync(join(root, 'home'));
+  for (const folder of ['home', 'temporary']) mkdirSync(join(root, folder));
+  // Of its own, so that what another run of it has there is no leftover of this one.
+  vi.stubEnv('TMPDIR', join(root, 'temporary'));
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(root, { recursive: true, force: true });
+});
 
 interface Guest {
   /** What is at a path of the guest's, on the host. */
@@ -69,7 +74,7 @@ function open(rows: readonly Row[]): readonly string[] {
 
 function leftovers(): readonly string[] {
   return [
-    ...readdirSync(tmpdir()).filter((name) => name.startsWith('sand-verify-')),
+    ...readdirSync(join(root, 'temporary')),
     ...readdirSync(join(root, 'home')).filter((name) => name.startsWith('.sand-verify-')),
   ];
 }

@@ -58,7 +58,11 @@ describe('a guest of Tart', () => {
       mount(join(folder, 'inner'), '/Users/me/work/inner', false),
     ];
     expect(() => planGuest(spec({ mounts }), {}, 'ethernet')).toThrow(
-      expect.objectContaining({ code: 'workspace-refused', message: expect.stringContaining('lies in') }),
+      expect.objectContaining({
+        code: 'workspace-refused',
+        message: expect.stringContaining('lies in'),
+        hint: expect.stringContaining(':/Users/admin/NAME'),
+      }),
     );
   });
 
