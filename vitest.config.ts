@@ -60,6 +60,7 @@ const LONG = [
     'phases',
   ],
   ...['kernel', 'rough', 'softnet'].map((name) => `ethernet/${name}`),
+  'lifecycle/flags',
   'lifecycle/kill',
   'lifecycle/teardown',
   ...[
