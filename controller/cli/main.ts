@@ -64,8 +64,11 @@ function isCommanderError(
 /** 128 and SIGPIPE: what a shell reports of a program whose reader has gone. */
 const READER_GONE = 141;
 
-// `sand audit | head` closes its end: there is nobody to write for. What cannot be said on stderr goes unsaid.
-process.stdout.on('error', () => process.exit(READER_GONE));
+// `sand audit | head` closes its end: there is nobody to write for, unless somebody else listens, who has a guest to end
+// first. What cannot be said on stderr goes unsaid.
+process.stdout.on('error', () => {
+  if (process.stdout.listenerCount('error') === 1) process.exit(READER_GONE);
+});
 process.stderr.on('error', () => {});
 
 process.exitCode = await main(process.argv.slice(2));

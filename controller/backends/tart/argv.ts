@@ -88,7 +88,7 @@ function sharedFolder({ name, source, writable }: SharedFolder): string {
   if (/[:\u0000-\u001f]/.test(source) || !source.startsWith('/')) {
     throw new SandError(
       'workspace-refused',
-      `${JSON.stringify(source)} cannot be mounted: Tart knows no path with a colon`,
+      `${JSON.stringify(source)} cannot be mounted: Tart knows no path with a colon or a line break`,
       'rename that folder, or mount it by another path',
     );
   }

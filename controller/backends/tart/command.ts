@@ -59,9 +59,15 @@ export async function runCommand(
   const [input, output] = command.stdio;
   const isTerminal = input === 'inherit' && output === 'inherit' && isatty(0) && isatty(1);
   const started = await startTool(handle, id, command, isTerminal);
-  const told = isTerminal ? watchTerminal(machine, id, started) : watchStreams(started, id, command);
   let hasEnded = false;
   const send = (name: string) => void signalCommand(machine, id, name, () => hasEnded);
+  let isUnread = false;
+  const unread = () => {
+    // As it would meet a pipe of its own.
+    if (!isUnread) send('PIPE');
+    isUnread = true;
+  };
+  const told = isTerminal ? watchTerminal(machine, id, started) : watchStreams(started, id, command, unread);
   const stopping = stopOnAbort(signal, command, {
     ask: () => send('TERM'),
     end() {
@@ -133,7 +139,7 @@ interface Told {
 }
 
 /** The end comes on the standard error, behind all that the command said there. */
-function watchStreams(started: GuestProcess, id: string, command: GuestCommand): Told {
+function watchStreams(started: GuestProcess, id: string, command: GuestCommand, unread: () => void): Told {
   const reader = new EndReader(id);
   let timer: NodeJS.Timeout | null = null;
   const heard = () => {
@@ -146,21 +152,22 @@ function watchStreams(started: GuestProcess, id: string, command: GuestCommand):
     }, LIMITS.drainMs);
   };
   const outputs: readonly CommandOutput[] = [
-    passOutput(started.outputs.get(1), 'stdout', command, (chunk) => {
-      heard();
-      return chunk;
+    passOutput(started.outputs.get(1), 'stdout', command, {
+      own(chunk) {
+        heard();
+        return chunk;
+      },
+      unread,
     }),
-    passOutput(
-      started.outputs.get(2),
-      'stderr',
-      command,
-      (chunk) => {
+    passOutput(started.outputs.get(2), 'stderr', command, {
+      own(chunk) {
         const own = reader.push(chunk);
         heard();
         return own;
       },
-      () => reader.finish(),
-    ),
+      rest: () => reader.finish(),
+      unread,
+    }),
   ];
   return {
     status: () => reader.status,

@@ -245,7 +245,7 @@ export function runWords(
   return ['/bin/bash', '--noprofile', '--norc', '-c', script, 'sand', id, workdir, ...command];
 }
 
-const SIGNALS: readonly string[] = ['HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2', 'TERM'];
+const SIGNALS: readonly string[] = ['HUP', 'INT', 'QUIT', 'KILL', 'PIPE', 'USR1', 'USR2', 'TERM'];
 
 /** To the command's group, and where it has none of its own to its process; as root, for what has become another user. */
 export function signalScript(id: string, signal: string): string {

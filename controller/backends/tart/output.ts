@@ -1,5 +1,4 @@
 /** Carries one output of a command from the tool to where the caller wants it, no faster than that is taken. */
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { GuestCommand } from '../backend.ts';
 
@@ -10,21 +9,29 @@ export interface CommandOutput {
   readonly settled: Promise<void>;
 }
 
-/** `own` gives what of a piece is the command's; `rest` what was held back, at the end. */
+export interface OutputReader {
+  /** What of a piece is the command's. */
+  own(chunk: Buffer): Buffer;
+  /** What was held back, at the end. */
+  rest?(): Buffer;
+  /** There was something to write, and whoever read it has gone. */
+  unread(): void;
+}
+
 export function passOutput(
   stream: Readable | undefined,
   name: 'stdout' | 'stderr',
   command: GuestCommand,
-  own: (chunk: Buffer) => Buffer,
-  rest: () => Buffer = () => Buffer.alloc(0),
+  { own, rest = () => Buffer.alloc(0), unread }: OutputReader,
 ): CommandOutput {
   if (stream === undefined) return { isBlocked: () => false, settled: Promise.resolve() };
+  if (kindOf(name, command) === 'inherit') outliveReader(process[name]);
   let pending = 0;
   const take = async (chunk: Buffer): Promise<void> => {
     if (chunk.length === 0) return;
     pending += 1;
     stream.pause();
-    await give(chunk, name, command).catch(() => {});
+    await give(chunk, name, command, unread).catch(() => {});
     pending -= 1;
     if (pending === 0) stream.resume();
   };
@@ -42,11 +49,29 @@ export function passOutput(
   return { isBlocked: () => pending > 0, settled };
 }
 
-async function give(chunk: Buffer, name: 'stdout' | 'stderr', command: GuestCommand): Promise<void> {
-  const kind = command.stdio[name === 'stdout' ? 1 : 2];
-  if (kind === 'pipe') return command.output?.(name, chunk);
-  const to = process[name];
-  // Where nobody reads any more nothing is kept.
-  if (to.destroyed || to.write(chunk)) return;
-  await Promise.race([once(to, 'drain'), once(to, 'close')]).catch(() => {});
+async function give(
+  chunk: Buffer,
+  name: 'stdout' | 'stderr',
+  command: GuestCommand,
+  unread: () => void,
+): Promise<void> {
+  if (kindOf(name, command) === 'pipe') return command.output?.(name, chunk);
+  const { promise: written, resolve } = Promise.withResolvers<void>();
+  process[name].write(chunk, (error) => {
+    // Where nobody reads any more nothing is kept.
+    if (error !== null && error !== undefined) unread();
+    resolve();
+  });
+  return written;
 }
+
+function kindOf(name: 'stdout' | 'stderr', { stdio }: GuestCommand): GuestCommand['stdio'][number] {
+  return stdio[name === 'stdout' ? 1 : 2];
+}
+
+/** Else this program would end with its reader, and leave the guest behind. */
+function outliveReader(stream: NodeJS.WriteStream): void {
+  if (!stream.listeners('error').includes(passOver)) stream.on('error', passOver);
+}
+
+function passOver(): void {}

@@ -96,6 +96,18 @@ describe.skipIf(!CAN_EMULATE)('a guest of the tart backend', { timeout: RUN_MS *
     expect(machines()).toEqual([]);
   });
 
+  it.each([
+    ['dies of it', 'yes', 141],
+    ['goes on', "trap '' PIPE; yes 2>/dev/null | head -c 3m; exit 9", 9],
+  ])('outlives whoever reads its output, and a command %s', async (_, script, code) => {
+    const child = world.start(['run', ...TART, '--policy', 'offline', '--', 'sh', '-c', script]);
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(code);
+    // Not left to whoever comes next.
+    expect(machines()).toEqual([]);
+    expect((await world.events()).at(-1)).toMatchObject({ kind: 'run-end', exitCode: code });
+  });
+
   it('gets no write through a read-only mount, and a single file by itself', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sand-tart-'));
     try {
