@@ -2,10 +2,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NO_TERMINAL, openTerminal, type Terminal } from '../lifecycle/terminal-bridge.ts';
+import { testSizeAndKeys } from '../lifecycle/terminal-cases.ts';
 import { APPLE_MS, type AppleWorld, CAN_EMULATE, createAppleWorld } from './apple-world.ts';
 
 const MIB = 1024 * 1024;
-const CTRL_C = '\x03';
 /** The tool gives up on a stream that is held open after three seconds. */
 const TOOL_WAITS_MS = 3_000;
 
@@ -72,34 +72,7 @@ describe.skipIf(!CAN_EMULATE)(
           environment: world.environment,
         });
 
-      it('is one for the command, with its size and every new one', async () => {
-        const terminal = open(
-          'sh',
-          '-c',
-          // The tool tells the size once the command runs.
-          'test -t 0 && test -t 1 || exit 9; until [ "$(stty size)" = "24 80" ]; do sleep 0.05; done; trap "stty size; exit 5" WINCH; echo up; while :; do sleep 0.05; done',
-        );
-        await terminal.shows('up');
-        terminal.resize();
-        await terminal.shows('33 77');
-        expect(await terminal.finished()).toEqual({ code: 5, restored: true });
-      });
-
-      it('has keys that the command catches, or dies of', async () => {
-        const catching = open(
-          'sh',
-          '-c',
-          "trap 'echo caught; exit 42' INT; echo up; while :; do sleep 0.05; done",
-        );
-        await catching.shows('up');
-        catching.type(CTRL_C);
-        await catching.shows('caught');
-        expect(await catching.finished()).toEqual({ code: 42, restored: true });
-        const dying = open('sh', '-c', 'echo up; exec sleep 60');
-        await dying.shows('up');
-        dying.type(CTRL_C);
-        expect(await dying.finished()).toMatchObject({ code: 130, restored: true });
-      });
+      testSizeAndKeys(open);
 
       it('is a shell\u2019s, line by line', async () => {
         const terminal = open('sh');

@@ -1,6 +1,7 @@
 /** A terminal in a guest of the tart backend: given where input and output are one, with its size, its keys and its jobs. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NO_TERMINAL, openTerminal, type Terminal } from '../lifecycle/terminal-bridge.ts';
+import { DYING, testSizeAndKeys } from '../lifecycle/terminal-cases.ts';
 import { CAN_EMULATE, createTartWorld, TART, TART_MS, type TartWorld } from './tart-world.ts';
 
 const CTRL_C = '\x03';
@@ -27,34 +28,10 @@ describe.skipIf(!CAN_EMULATE || NO_TERMINAL !== null)(
     const leftOf = async (word: string) =>
       (await world.exec('held', `pgrep -c -f '[${word[0]}]${word.slice(1)}'`)).stdout;
 
-    it('is one for the command, with its size and every new one', async () => {
-      const terminal = open(
-        'sh',
-        '-c',
-        // The tool tells the size once the command runs.
-        'test -t 0 && test -t 1 && test -t 2 || exit 9; until [ "$(stty size)" = "24 80" ]; do sleep 0.05; done; trap "stty size; exit 5" WINCH; echo up; while :; do sleep 0.05; done',
-      );
-      await terminal.shows('up');
-      terminal.resize();
-      await terminal.shows('33 77');
-      expect(await terminal.finished()).toEqual({ code: 5, restored: true });
-    });
+    testSizeAndKeys(open);
 
-    it('has keys that the command catches, or dies of', async () => {
-      const catching = open(
-        'sh',
-        '-c',
-        "trap 'echo caught; exit 42' INT; echo up; while :; do sleep 0.05; done",
-      );
-      await catching.shows('up');
-      catching.type(CTRL_C);
-      await catching.shows('caught');
-      expect(await catching.finished()).toEqual({ code: 42, restored: true });
-      const dying = open('sh', '-c', 'echo up; exec sleep 61');
-      await dying.shows('up');
-      dying.type(CTRL_C);
-      expect(await dying.finished()).toMatchObject({ code: 130, restored: true });
-      expect(await leftOf('sleep 61')).toBe('0\n');
+    it('leaves nothing of a command that died of a key', async () => {
+      expect(await leftOf(DYING)).toBe('0\n');
     });
 
     it('is a shell\u2019s, with jobs that stop, go on and end', async () => {
