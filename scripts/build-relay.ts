@@ -29,7 +29,7 @@ type Architecture = keyof typeof ARCHITECTURES;
  */
 const FETCH = `
 folder=$1 debian=$2
-[ ! -e "$folder/.complete" ] || exit 0
+[ ! -e "$folder/.complete" ] || [ ! -e "$folder/../../MUSL-COPYRIGHT" ] || exit 0
 rm -rf "$folder" && mkdir -p "$folder/apt/state" "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial"
 : > "$folder/apt/status"
 cd "$folder"
